@@ -1,0 +1,99 @@
+//! Engines: what holds the bytes, runs the operations on them and makes their changes last.
+
+pub(crate) mod redb;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use oneshot::{AsyncReceiver, Sender};
+
+use crate::error::{Error, Result, StorageError};
+use crate::reply::{Finish, Reply};
+use crate::txn::{Changes, Txn, View};
+
+/// When a write is acknowledged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Durability {
+    /// After it has been synced to the disk with a two-phase commit: a power cut loses nothing acknowledged.
+    #[default]
+    Full,
+    /// After it is visible, and synced a moment later: a power cut or a killed process may lose the last moments, but
+    /// never leaves a part of a write or an index that disagrees with its records.
+    Deferred,
+}
+
+/// The only crossing from callers to where operations run. `finish` turns what the operation found into what the caller
+/// gets; it runs in the caller, as it may be the application's code.
+pub(crate) trait Engine {
+    /// Runs a reading operation on the last committed state.
+    fn read<R: Send + 'static, T: Send + 'static>(
+        &self,
+        op: impl Fn(&Txn<'_>) -> Result<R> + Send + 'static,
+        finish: impl FnOnce(R) -> Result<T> + Send + 'static,
+    ) -> Reply<T>;
+
+    /// Runs an operation, perhaps several times, and applies and commits its changes once, all or none.
+    fn write<R: Send + 'static, T: Send + 'static>(
+        &self,
+        op: impl Fn(&mut Txn<'_>) -> Result<R> + Send + 'static,
+        finish: impl FnOnce(R) -> Result<T> + Send + 'static,
+    ) -> Reply<T>;
+}
+
+/// An operation that waits for the writer, with the way to answer its caller.
+pub(crate) trait Job: Send {
+    /// Runs the operation. Its changes, if it was not refused; a refused or panicking operation has none.
+    fn run(&mut self, view: &dyn View) -> Option<Changes>;
+
+    /// Answers the caller: with what the operation found, or with why its transaction was not committed.
+    fn answer(self: Box<Self>, failure: Option<&Error>);
+}
+
+/// A job and the receiver of its answer.
+pub(crate) fn job<R: Send + 'static, T: Send + 'static>(
+    op: impl Fn(&mut Txn<'_>) -> Result<R> + Send + 'static,
+    finish: impl FnOnce(R) -> Result<T> + Send + 'static,
+) -> (Box<dyn Job>, AsyncReceiver<Finish<T>>) {
+    let (sender, receiver) = oneshot::async_channel();
+    (Box::new(Write { op, finish, sender, found: None }), receiver)
+}
+
+struct Write<R, T, Op, Fin> {
+    op: Op,
+    finish: Fin,
+    sender: Sender<Finish<T>>,
+    found: Option<Result<R>>,
+}
+
+impl<R, T, Op, Fin> Job for Write<R, T, Op, Fin>
+where
+    R: Send + 'static,
+    T: Send + 'static,
+    Op: Fn(&mut Txn<'_>) -> Result<R> + Send,
+    Fin: FnOnce(R) -> Result<T> + Send + 'static,
+{
+    fn run(&mut self, view: &dyn View) -> Option<Changes> {
+        let mut txn = Txn::new(view);
+        let result = unpanicked(|| (self.op)(&mut txn));
+        let changes = result.is_ok().then(|| txn.into_changes());
+        self.found = Some(result);
+        changes
+    }
+
+    fn answer(self: Box<Self>, failure: Option<&Error>) {
+        let Self { finish, sender, found, .. } = *self;
+        let result = match (failure, found) {
+            (Some(error), _) => Err(error.clone()),
+            (None, Some(found)) => found,
+            (None, None) => Err(Error::Storage(StorageError::new("the writer stopped"))),
+        };
+        // The caller may be gone, which cancels nothing.
+        let _ = sender.send(Box::new(move || result.and_then(finish)));
+    }
+}
+
+/// Runs what may meet damage that makes redb panic; a panic becomes a storage error.
+pub(crate) fn unpanicked<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(work))
+        .unwrap_or_else(|_| Err(Error::Storage(StorageError::new("the operation panicked, which is a bug or damage"))))
+}

@@ -1,0 +1,186 @@
+//! The redb engine: reads from a held snapshot, writes committed together.
+
+mod open;
+mod queue;
+mod view;
+mod writer;
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use oneshot::AsyncReceiver;
+use parking_lot::{Mutex, RwLock};
+use redb::Database;
+
+pub(crate) use open::Source;
+use queue::{Queue, Task};
+use view::Snapshot;
+use writer::Writer;
+
+use crate::engine::{Durability, Engine, job, unpanicked};
+use crate::error::{Error, Result, StorageError};
+use crate::reply::{Finish, Reply};
+use crate::txn::Txn;
+
+/// How the engine works.
+pub(crate) struct Config {
+    pub(crate) durability: Durability,
+    pub(crate) cache_bytes: usize,
+    /// Whether opening creates missing tables.
+    pub(crate) synchronize: bool,
+}
+
+/// What the layers above want done when a store is opened and when its tables are created.
+pub(crate) struct Setup {
+    /// Refuses a store that they cannot use.
+    pub(crate) verify: Box<dyn Fn(&Txn<'_>) -> Result<()> + Send>,
+    /// Fills new tables.
+    pub(crate) synchronize: Box<dyn Fn(&mut Txn<'_>) -> Result<()> + Send>,
+}
+
+pub(crate) struct RedbEngine {
+    published: Arc<Published>,
+    queue: Arc<Queue>,
+    writer: Placed,
+}
+
+/// Where the writer runs.
+enum Placed {
+    /// On a thread of its own: a commit to a file waits for the disk.
+    Thread(Option<JoinHandle<()>>),
+    /// On the calling threads: in memory there is nothing to wait for.
+    Callers(Mutex<Writer>),
+}
+
+/// What readers read. It changes after each commit, before the callers are answered.
+struct Published(RwLock<Readable>);
+
+#[derive(Clone)]
+enum Readable {
+    /// The last committed state, held for all readers.
+    Snapshot(Arc<Snapshot>),
+    /// A snapshot for each read, for on the application's database a held one would keep its old pages from being
+    /// reused.
+    Database(Arc<Database>),
+    /// Nothing, and why.
+    Nothing(Error),
+}
+
+impl Published {
+    fn set(&self, readable: Readable) {
+        *self.0.write() = readable;
+    }
+
+    fn get(&self) -> Readable {
+        self.0.read().clone()
+    }
+
+    /// Why there is nothing to read, if so.
+    fn error(&self) -> Option<Error> {
+        match self.get() {
+            Readable::Nothing(error) => Some(error),
+            Readable::Snapshot(_) | Readable::Database(_) => None,
+        }
+    }
+}
+
+impl RedbEngine {
+    /// # Errors
+    /// Those of [`Options::open`](crate::Options::open).
+    pub(crate) fn open(source: Source, config: Config, setup: Setup) -> Result<Self> {
+        let published = Arc::new(Published(RwLock::new(Readable::Nothing(Error::Closed))));
+        let queue = Arc::new(Queue::new());
+        let in_memory = matches!(source, Source::Memory);
+        let writer = Writer::open(source, config, setup, Arc::clone(&published))?;
+        let writer = if in_memory {
+            Placed::Callers(Mutex::new(writer))
+        } else {
+            let queue = Arc::clone(&queue);
+            let thread = std::thread::Builder::new().name("authkv-writer".to_owned());
+            let thread = thread.spawn(move || writer.run(&queue));
+            let thread = thread
+                .map_err(|error| Error::Storage(StorageError::caused("the writer thread cannot be started", error)))?;
+            Placed::Thread(Some(thread))
+        };
+        Ok(Self { published, queue, writer })
+    }
+
+    pub(crate) fn synchronize(&self) -> Reply<()> {
+        let (sender, receiver) = oneshot::async_channel();
+        self.submit(Task::Synchronize(sender), receiver)
+    }
+
+    pub(crate) fn close(&self) -> Reply<()> {
+        let (sender, receiver) = oneshot::async_channel();
+        self.submit(Task::Close(sender), receiver)
+    }
+
+    fn submit<T>(&self, task: Task, receiver: AsyncReceiver<Finish<T>>) -> Reply<T> {
+        if let Err(error) = self.queue.push(task) {
+            return Reply::ready(Err(error));
+        }
+        if let Placed::Callers(writer) = &self.writer {
+            // Whoever gets the lock carries out everything that waits; the others find their answer when they get it.
+            let mut writer = writer.lock();
+            while !receiver.has_message() && writer.serve(&self.queue) {}
+        }
+        Reply::queued(receiver)
+    }
+
+    fn read_now<R>(&self, op: impl Fn(&Txn<'_>) -> Result<R>) -> Result<R> {
+        loop {
+            let snapshot = match self.published.get() {
+                Readable::Snapshot(snapshot) => snapshot,
+                Readable::Database(database) => Arc::new(Snapshot::begin(&*database)?),
+                Readable::Nothing(error) => return Err(error),
+            };
+            match unpanicked(|| op(&Txn::new(&*snapshot))) {
+                // The database was closed to be reopened; there is a newer snapshot, or the reason why not.
+                Err(error) if view::is_closed(&error) && self.is_stale(&snapshot) => {}
+                result => return result,
+            }
+        }
+    }
+
+    fn is_stale(&self, snapshot: &Arc<Snapshot>) -> bool {
+        match self.published.get() {
+            Readable::Snapshot(published) => !Arc::ptr_eq(&published, snapshot),
+            Readable::Database(_) => false,
+            Readable::Nothing(_) => true,
+        }
+    }
+}
+
+impl Engine for RedbEngine {
+    fn read<R: Send + 'static, T: Send + 'static>(
+        &self,
+        op: impl Fn(&Txn<'_>) -> Result<R> + Send + 'static,
+        finish: impl FnOnce(R) -> Result<T> + Send + 'static,
+    ) -> Reply<T> {
+        Reply::ready(self.read_now(op).and_then(finish))
+    }
+
+    fn write<R: Send + 'static, T: Send + 'static>(
+        &self,
+        op: impl Fn(&mut Txn<'_>) -> Result<R> + Send + 'static,
+        finish: impl FnOnce(R) -> Result<T> + Send + 'static,
+    ) -> Reply<T> {
+        let (job, receiver) = job(op, finish);
+        self.submit(Task::Write(job), receiver)
+    }
+}
+
+impl Drop for RedbEngine {
+    /// Waits until what was accepted is carried out and the file is closed.
+    fn drop(&mut self) {
+        self.queue.close();
+        if let Placed::Thread(thread) = &mut self.writer
+            && let Some(thread) = thread.take()
+            // An answered caller may drop the last handle on the writer's own thread.
+            && thread.thread().id() != std::thread::current().id()
+        {
+            // A panic of the thread has been answered to the callers already.
+            let _ = thread.join();
+        }
+    }
+}

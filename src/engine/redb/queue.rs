@@ -1,0 +1,93 @@
+//! The queue of what waits for the writer: bounded, in order, closed at the end.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use oneshot::Sender;
+use parking_lot::{Condvar, Mutex};
+
+use crate::engine::Job;
+use crate::error::{Error, Result};
+use crate::reply::Finish;
+
+/// How many tasks may wait.
+const TASKS_MAX: usize = 16_384;
+
+pub(super) enum Task {
+    Write(Box<dyn Job>),
+    /// Create the missing tables.
+    Synchronize(Sender<Finish<()>>),
+    /// Close the database; nothing comes after it.
+    Close(Sender<Finish<()>>),
+}
+
+pub(super) struct Queue {
+    waiting: Mutex<Waiting>,
+    changed: Condvar,
+}
+
+struct Waiting {
+    tasks: VecDeque<Task>,
+    closed: bool,
+}
+
+impl Queue {
+    pub(super) fn new() -> Self {
+        Self { waiting: Mutex::new(Waiting { tasks: VecDeque::new(), closed: false }), changed: Condvar::new() }
+    }
+
+    /// # Errors
+    /// `Closed` and `Busy`.
+    pub(super) fn push(&self, task: Task) -> Result<()> {
+        let mut waiting = self.waiting.lock();
+        if waiting.closed {
+            return Err(Error::Closed);
+        }
+        match task {
+            Task::Close(_) => waiting.closed = true,
+            Task::Write(_) if waiting.tasks.len() >= TASKS_MAX => return Err(Error::Busy),
+            Task::Write(_) | Task::Synchronize(_) => {}
+        }
+        waiting.tasks.push_back(task);
+        self.changed.notify_one();
+        Ok(())
+    }
+
+    /// Takes the next task if it is a write.
+    pub(super) fn pop_write(&self) -> Option<Box<dyn Job>> {
+        match self.waiting.lock().tasks.pop_front_if(|task| matches!(task, Task::Write(_)))? {
+            Task::Write(job) => Some(job),
+            _ => None,
+        }
+    }
+
+    /// Takes the next task if it is none.
+    pub(super) fn pop_other(&self) -> Option<Task> {
+        self.waiting.lock().tasks.pop_front_if(|task| !matches!(task, Task::Write(_)))
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.lock().tasks.is_empty()
+    }
+
+    pub(super) fn close(&self) {
+        self.waiting.lock().closed = true;
+        self.changed.notify_one();
+    }
+
+    /// Waits for a task, for as long as said. Answers whether there may still be any: false when the queue is closed and
+    /// empty.
+    pub(super) fn wait(&self, at_most: Option<Duration>) -> bool {
+        let mut waiting = self.waiting.lock();
+        while waiting.tasks.is_empty() && !waiting.closed {
+            match at_most {
+                None => self.changed.wait(&mut waiting),
+                Some(at_most) => {
+                    self.changed.wait_for(&mut waiting, at_most);
+                    return true;
+                }
+            }
+        }
+        !waiting.tasks.is_empty()
+    }
+}

@@ -1,0 +1,342 @@
+//! The writer: takes what waits, runs it in one transaction, commits once, publishes, and then answers all.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use oneshot::Sender;
+use redb::{CommitError, Database, WriteTransaction};
+
+use super::open::{Claim, Source};
+use super::queue::{Queue, Task};
+use super::view::{Snapshot, WriteView, failed};
+use super::{Config, Published, Readable, Setup};
+use crate::engine::{Durability, Job, job, unpanicked};
+use crate::error::{Error, Result, StorageError};
+use crate::reply::Finish;
+use crate::schema::TABLES;
+use crate::txn::{FollowUp, Txn};
+
+/// How many operations share a commit at most.
+const BATCH_MAX: usize = 512;
+/// After how many changed rows a transaction takes no more operations, so that nobody waits long behind large ones.
+const BATCH_ROWS_MAX: usize = 2_048;
+/// How long deferred writes wait for their sync while more of them keep coming.
+const SYNC_EVERY: Duration = Duration::from_millis(50);
+/// How long to wait before reopening fails again, at first and at most.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(2));
+
+pub(super) struct Writer {
+    source: Source,
+    config: Config,
+    setup: Setup,
+    published: Arc<Published>,
+    /// None while it cannot be reopened, and after it was closed.
+    database: Option<Arc<Database>>,
+    /// A table that does not exist, if there is one.
+    missing_table: Option<&'static str>,
+    /// The rest of an operation, for the next transaction.
+    follow_up: Option<FollowUp>,
+    /// Since when there are committed writes that are not synced.
+    unsynced_since: Option<Instant>,
+    /// When to try reopening next, and how long to wait after that.
+    retry: Option<(Instant, Duration)>,
+    /// On an application's database: that no other engine works on it.
+    claim: Option<Claim>,
+}
+
+impl Writer {
+    pub(super) fn open(source: Source, config: Config, setup: Setup, published: Arc<Published>) -> Result<Self> {
+        let claim = source.claim()?;
+        let database = source.open(config.cache_bytes, &setup.verify)?;
+        let mut writer = Self {
+            source,
+            config,
+            setup,
+            published,
+            database: Some(database),
+            missing_table: None,
+            follow_up: None,
+            unsynced_since: None,
+            retry: None,
+            claim,
+        };
+        if writer.config.synchronize { writer.synchronize() } else { writer.find_tables() }?;
+        Ok(writer)
+    }
+
+    /// Works until the queue is closed and empty.
+    pub(super) fn run(mut self, queue: &Queue) {
+        while queue.wait(self.idle_for()) {
+            self.serve(queue);
+            self.sync_if_due(queue);
+            self.reopen_if_due();
+        }
+        // The last handle is gone, and with it everybody who could be told.
+        let _ = self.close();
+    }
+
+    /// Carries out one transaction's worth of what waits, or one other task. Answers whether there was anything.
+    pub(super) fn serve(&mut self, queue: &Queue) -> bool {
+        if self.write(queue) {
+            return true;
+        }
+        match queue.pop_other() {
+            Some(Task::Synchronize(sender)) => {
+                let result = self.synchronize();
+                answer(sender, result);
+            }
+            Some(Task::Close(sender)) => {
+                let result = self.close();
+                answer(sender, result);
+            }
+            Some(Task::Write(_)) | None => return false,
+        }
+        true
+    }
+
+    /// How long the writer has nothing to do if no task comes.
+    fn idle_for(&self) -> Option<Duration> {
+        if self.unsynced_since.is_some() || (self.follow_up.is_some() && self.unavailable().is_none()) {
+            return Some(Duration::ZERO);
+        }
+        self.retry.map(|(at, _)| at.saturating_duration_since(Instant::now()))
+    }
+
+    /// Runs what waits in one transaction and answers it. Says whether there was anything to run.
+    fn write(&mut self, queue: &Queue) -> bool {
+        let mut jobs = Vec::new();
+        let result = match self.unavailable() {
+            Some(error) => {
+                jobs.extend(std::iter::from_fn(|| queue.pop_write()).take(BATCH_MAX));
+                Err(error)
+            }
+            None => self.guard(|writer| writer.transact(queue, &mut jobs)),
+        };
+        let worked = !jobs.is_empty();
+        for job in jobs {
+            job.answer(result.as_ref().err());
+        }
+        worked
+    }
+
+    /// Why nothing can be written now, if so.
+    fn unavailable(&self) -> Option<Error> {
+        if self.database.is_none() {
+            return Some(self.published.error().unwrap_or(Error::Closed));
+        }
+        self.missing_table.map(Error::MissingTable)
+    }
+
+    /// Runs the follow-up, if there is one, and what waits; commits it and shows it to readers. On an error before the
+    /// commit nothing was written.
+    fn transact(&mut self, queue: &Queue, jobs: &mut Vec<Box<dyn Job>>) -> Result<()> {
+        // Taken, so that one that always fails is not run again and again; it goes on when the store is next opened.
+        let follow_up = self.follow_up.take();
+        let Some(first) = follow_up.map(background).or_else(|| queue.pop_write()) else {
+            return Ok(());
+        };
+        jobs.push(first);
+        let transaction = self.begin()?;
+        let mut view = WriteView::new(&transaction);
+        let mut rows = 0;
+        let mut next_follow_up = None;
+        // A job is kept before it runs, so that it is answered whatever happens.
+        while let Some(job) = jobs.last_mut() {
+            let changes = job.run(&view);
+            if view.is_broken() {
+                return Err(Error::Storage(StorageError::new("the transaction failed")));
+            }
+            if let Some(changes) = changes {
+                rows += changes.rows.len();
+                next_follow_up = changes.follow_up.or(next_follow_up);
+                view.apply(changes)?;
+            }
+            if jobs.len() >= BATCH_MAX || rows >= BATCH_ROWS_MAX {
+                break;
+            }
+            match queue.pop_write() {
+                Some(next) => jobs.push(next),
+                None => break,
+            }
+        }
+        drop(view);
+        if rows == 0 {
+            transaction.abort().map_err(|error| failed("the transaction cannot be ended", error))?;
+        } else {
+            self.commit(transaction, self.config.durability)?;
+        }
+        self.follow_up = next_follow_up;
+        if rows > 0 && self.guard(Self::publish).is_ok() && self.config.durability == Durability::Deferred {
+            self.unsynced_since.get_or_insert_with(Instant::now);
+        }
+        Ok(())
+    }
+
+    fn begin(&self) -> Result<WriteTransaction> {
+        let database = self.database.as_ref().ok_or(Error::Closed)?;
+        database.begin_write().map_err(|error| failed("writing cannot begin", error))
+    }
+
+    fn commit(&self, mut transaction: WriteTransaction, durability: Durability) -> Result<()> {
+        // One-phase commits are not safe to reopen after a failed sync.
+        transaction.set_two_phase_commit(true);
+        if durability == Durability::Deferred && !matches!(self.source, Source::Memory) {
+            let none = transaction.set_durability(redb::Durability::None);
+            none.map_err(|error| failed("writes cannot be deferred", error))?;
+        }
+        match unpanicked(|| Ok(transaction.commit())) {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error @ CommitError::TransactionPoisoned)) => Err(failed("the transaction failed", error)),
+            Ok(Err(error)) => Err(outcome_unknown(failed("the commit failed", error))),
+            Err(error) => Err(outcome_unknown(error)),
+        }
+    }
+
+    /// Lets readers see the last commit.
+    fn publish(&mut self) -> Result<()> {
+        let database = self.database.as_ref().ok_or(Error::Closed)?;
+        let readable = match (self.missing_table, &self.source) {
+            (Some(table), _) => Readable::Nothing(Error::MissingTable(table)),
+            (None, Source::Shared(database)) => Readable::Database(Arc::clone(database)),
+            (None, _) => Readable::Snapshot(Arc::new(Snapshot::begin(&**database)?)),
+        };
+        self.published.set(readable);
+        Ok(())
+    }
+
+    fn find_tables(&mut self) -> Result<()> {
+        let database = self.database.as_ref().ok_or(Error::Closed)?;
+        self.missing_table = Snapshot::begin(&**database)?.missing_table()?;
+        self.publish()
+    }
+
+    /// Creates the tables that are missing and fills them.
+    fn synchronize(&mut self) -> Result<()> {
+        if let Some(error) = self.unavailable()
+            && self.missing_table.is_none()
+        {
+            return Err(error);
+        }
+        self.guard(|writer| {
+            if !writer.is_synchronized()? {
+                let transaction = writer.begin()?;
+                let mut view = WriteView::new(&transaction);
+                for table in TABLES {
+                    view.create(table)?;
+                }
+                let mut txn = Txn::new(&view);
+                (writer.setup.synchronize)(&mut txn)?;
+                let changes = txn.into_changes();
+                view.apply(changes)?;
+                drop(view);
+                writer.commit(transaction, Durability::Full)?;
+            }
+            writer.find_tables()
+        })
+    }
+
+    fn is_synchronized(&self) -> Result<bool> {
+        let database = self.database.as_ref().ok_or(Error::Closed)?;
+        let snapshot = Snapshot::begin(&**database)?;
+        if snapshot.missing_table()?.is_some() {
+            return Ok(false);
+        }
+        let mut txn = Txn::new(&snapshot);
+        (self.setup.synchronize)(&mut txn)?;
+        Ok(txn.into_changes().rows.is_empty())
+    }
+
+    fn sync_if_due(&mut self, queue: &Queue) {
+        if self.unsynced_since.is_some_and(|since| queue.is_empty() || since.elapsed() >= SYNC_EVERY) {
+            // The writes were acknowledged as deferred, so there is nobody to tell; the next one meets the failure.
+            let _ = self.sync();
+        }
+    }
+
+    fn sync(&mut self) -> Result<()> {
+        if self.unsynced_since.take().is_none() {
+            return Ok(());
+        }
+        self.guard(|writer| writer.commit(writer.begin()?, Durability::Full))
+    }
+
+    /// Does what may fail in redb. After a failure redb refuses to write until the database is reopened, so that is done
+    /// at once.
+    fn guard(&mut self, work: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
+        let result = unpanicked(|| work(self));
+        if let Err(Error::Storage(why) | Error::OutcomeUnknown(why)) = &result
+            && self.source.can_reopen()
+        {
+            self.release(Error::Storage(why.clone()));
+            self.reopen(BACKOFF.0);
+        }
+        result
+    }
+
+    fn reopen_if_due(&mut self) {
+        if let Some((at, wait)) = self.retry
+            && at <= Instant::now()
+        {
+            self.reopen(wait);
+        }
+    }
+
+    fn reopen(&mut self, wait: Duration) {
+        self.retry = None;
+        let result = unpanicked(|| {
+            self.database = Some(self.source.open(self.config.cache_bytes, &self.setup.verify)?);
+            self.find_tables()
+        });
+        if let Err(error) = result {
+            self.release(error);
+            self.retry = Some((Instant::now() + wait, (wait * 2).min(BACKOFF.1)));
+        }
+    }
+
+    /// Closes the database, which ends every snapshot of it, and has readers told why.
+    fn release(&mut self, why: Error) {
+        self.unsynced_since = None;
+        self.published.set(Readable::Nothing(why));
+        let database = self.database.take();
+        // What went wrong with the database was reported; that it cannot be closed either says nothing new.
+        let _ = unpanicked(|| {
+            drop(database);
+            Ok(())
+        });
+    }
+
+    fn close(&mut self) -> Result<()> {
+        let synced = self.sync();
+        if let (None, Some(error)) = (&self.database, self.published.error()) {
+            self.published.set(Readable::Nothing(Error::Closed));
+            return Err(error);
+        }
+        self.published.set(Readable::Nothing(Error::Closed));
+        self.retry = None;
+        let database = self.database.take().and_then(Arc::into_inner);
+        let closed = unpanicked(|| match database {
+            Some(database) => database.close().map_err(|error| failed("the file cannot be closed cleanly", error)),
+            // The application's own, which stays open.
+            None => Ok(()),
+        });
+        self.claim = None;
+        synced.and(closed)
+    }
+}
+
+/// A follow-up as a job that nobody waits for.
+fn background(work: FollowUp) -> Box<dyn Job> {
+    job(work, Ok).0
+}
+
+fn answer(sender: Sender<Finish<()>>, result: Result<()>) {
+    // The caller may be gone.
+    let _ = sender.send(Box::new(move || result));
+}
+
+fn outcome_unknown(error: Error) -> Error {
+    match error {
+        Error::Storage(error) => Error::OutcomeUnknown(error),
+        error => error,
+    }
+}

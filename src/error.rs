@@ -1,0 +1,260 @@
+//! What can go wrong: one error type, with the few kinds that a caller acts on.
+
+use std::borrow::Cow;
+use std::error::Error as StdError;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// The result of everything in this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why a call did not do what was asked. "Not found" is a value, not an error, except where a method says so.
+///
+/// Messages are one lower-case sentence and never contain a token, an e-mail address or a record.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// A unique key is taken; nothing was written.
+    Conflict(UniqueKey),
+    /// The user that a record should belong to, or that should change, does not exist; nothing was written.
+    UnknownUser,
+    /// No authenticator has this credential id; nothing was written.
+    UnknownCredential,
+    /// A value in the input cannot be stored; nothing was written.
+    InvalidArgument {
+        /// The field as it is called in the input record, or the name of a custom field.
+        field: Cow<'static, str>,
+        /// What is wrong with it.
+        problem: Problem,
+    },
+    /// The store could not be opened.
+    Open(OpenError),
+    /// A table is missing: the store was opened with `synchronize` off and
+    /// [`AuthKv::synchronize`](crate::AuthKv::synchronize) has not been called.
+    MissingTable(&'static str),
+    /// Too many writes wait already; this one was not accepted and nothing was written.
+    Busy,
+    /// The store was closed before the call; nothing was written.
+    Closed,
+    /// The storage failed or its contents are damaged; nothing was written.
+    Storage(StorageError),
+    /// The storage failed while committing: the write was done whole or not at all, but which is not known. Read to
+    /// find out.
+    OutcomeUnknown(StorageError),
+}
+
+/// A key that belongs to one record at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum UniqueKey {
+    /// A user's id, also while a deleted user's last records are still being removed.
+    UserId,
+    /// A user's e-mail address, in the store's normal form.
+    Email,
+    /// An account's id.
+    AccountId,
+    /// An account's pair of provider and provider account id.
+    ProviderAccount,
+    /// A session's id.
+    SessionId,
+    /// A session's token.
+    SessionToken,
+    /// An authenticator's credential id.
+    CredentialId,
+}
+
+/// What is wrong with a value. Lengths are in bytes of UTF-8.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Problem {
+    /// It must not be empty.
+    Empty,
+    /// It is longer than the limit.
+    TooLong {
+        /// How long it is, in bytes.
+        bytes: usize,
+        /// How long it may be, in bytes.
+        limit: usize,
+    },
+    /// A custom field has the name of one of the record's own fields.
+    ReservedName,
+    /// Custom fields must serialise to a struct or a map with text keys, or to `()`; the text says what they are.
+    NotFields(String),
+}
+
+/// Why a store could not be opened. The contents of the file are as they were.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The file is something else than a redb database.
+    NotRedb(PathBuf),
+    /// The path is a folder.
+    Folder(PathBuf),
+    /// The file may not be written to.
+    ReadOnly(PathBuf),
+    /// The file is open already, in another process or in this one.
+    Locked(PathBuf),
+    /// A newer version of this crate wrote the store.
+    NewerFormat {
+        /// The format that the store has.
+        found: u32,
+        /// The newest format that this version reads.
+        known: u32,
+    },
+    /// The store holds other custom models, or a newer version of them.
+    OtherModels {
+        /// Name and version in the store.
+        found: (String, u32),
+        /// Name and version that it was opened with.
+        expected: (String, u32),
+    },
+    /// The store compares e-mail addresses in another way than it was opened with.
+    OtherEmailMatching {
+        /// The matching that the store was made with.
+        found: &'static str,
+        /// The matching that it was opened with.
+        expected: &'static str,
+    },
+    /// An [`AuthKv`](crate::AuthKv) works on this database already; clone that one.
+    DatabaseInUse,
+}
+
+/// A failure of the storage, or damage found in it.
+#[derive(Clone)]
+pub struct StorageError {
+    context: &'static str,
+    source: Option<Arc<dyn StdError + Send + Sync>>,
+}
+
+impl StorageError {
+    pub(crate) fn new(context: &'static str) -> Self {
+        Self { context, source: None }
+    }
+
+    pub(crate) fn caused(context: &'static str, source: impl StdError + Send + Sync + 'static) -> Self {
+        Self { context, source: Some(Arc::new(source)) }
+    }
+}
+
+impl Error {
+    /// Damage: what was read cannot be what was written.
+    pub(crate) fn corrupt(context: &'static str) -> Self {
+        Self::Storage(StorageError::new(context))
+    }
+
+    pub(crate) fn invalid(field: impl Into<Cow<'static, str>>, problem: Problem) -> Self {
+        Self::InvalidArgument { field: field.into(), problem }
+    }
+}
+
+impl From<OpenError> for Error {
+    fn from(error: OpenError) -> Self {
+        Self::Open(error)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Conflict(key) => write!(f, "{key} is already in use"),
+            Self::UnknownUser => f.write_str("there is no such user"),
+            Self::UnknownCredential => f.write_str("there is no authenticator with this credential id"),
+            Self::InvalidArgument { field, problem } => write!(f, "{field} {problem}"),
+            Self::Open(error) => write!(f, "cannot open the store: {error}"),
+            Self::MissingTable(name) => {
+                write!(f, "the table {name} is missing: call synchronize(), or open with synchronize on")
+            }
+            Self::Busy => f.write_str("too many writes are waiting"),
+            Self::Closed => f.write_str("the store is closed"),
+            Self::Storage(error) => write!(f, "the storage failed: {error}"),
+            Self::OutcomeUnknown(error) => {
+                write!(f, "the storage failed while committing, and whether the write was done is not known: {error}")
+            }
+        }
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        match self {
+            Self::Storage(error) | Self::OutcomeUnknown(error) => error.source(),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for UniqueKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::UserId => "this user id",
+            Self::Email => "this e-mail address",
+            Self::AccountId => "this account id",
+            Self::ProviderAccount => "this provider account",
+            Self::SessionId => "this session id",
+            Self::SessionToken => "this session token",
+            Self::CredentialId => "this credential id",
+        })
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("must not be empty"),
+            Self::TooLong { bytes, limit } => write!(f, "is {bytes} bytes long; the limit is {limit}"),
+            Self::ReservedName => f.write_str("is the name of a field that the record has already"),
+            Self::NotFields(why) => write!(f, "cannot be stored as named fields: {why}"),
+        }
+    }
+}
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotRedb(path) => write!(f, "{} is not a redb database", path.display()),
+            Self::Folder(path) => write!(f, "{} is a folder", path.display()),
+            Self::ReadOnly(path) => write!(f, "{} is read-only", path.display()),
+            Self::Locked(path) => write!(f, "{} is already open, in another process or in this one", path.display()),
+            Self::NewerFormat { found, known } => {
+                write!(
+                    f,
+                    "it has format {found}, which is newer than format {known}, the newest that this version reads"
+                )
+            }
+            Self::OtherModels { found: (name, version), expected } => write!(
+                f,
+                "it holds the models {name:?} version {version}, and was opened with {:?} version {}",
+                expected.0, expected.1
+            ),
+            Self::OtherEmailMatching { found, expected } => {
+                write!(f, "it was made with {found} e-mail matching, and was opened with {expected} matching")
+            }
+            Self::DatabaseInUse => f.write_str("an AuthKv works on this database already; clone that one"),
+        }
+    }
+}
+
+impl StdError for OpenError {}
+
+impl fmt::Display for StorageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.context)?;
+        match &self.source {
+            Some(source) => write!(f, ": {source}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for StorageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "StorageError({self})")
+    }
+}
+
+impl StdError for StorageError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.source.as_ref().map(|source| &**source as &(dyn StdError + 'static))
+    }
+}

@@ -1,0 +1,41 @@
+#![doc = include_str!("../README.md")]
+
+mod error;
+mod reply;
+mod secret;
+
+mod model;
+
+mod codec;
+mod key;
+mod record;
+
+mod schema;
+mod txn;
+
+mod ops;
+
+mod engine;
+
+mod adapter;
+mod store;
+
+pub use adapter::Adapter;
+pub use engine::Durability;
+pub use error::{Error, OpenError, Problem, Result, StorageError, UniqueKey};
+pub use model::NewUser;
+pub use ops::check::CheckReport;
+pub use ops::upkeep::Purged;
+pub use record::EmailMatching;
+pub use redb;
+pub use reply::Reply;
+pub use secret::Token;
+pub use store::{AuthKv, Options};
+
+/// The records: what the adapter takes and gives.
+pub mod models {
+    pub use crate::model::*;
+}
+
+#[doc = include_str!("format.md")]
+pub mod format {}

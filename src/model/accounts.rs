@@ -1,0 +1,158 @@
+//! Accounts: what links a user to a provider.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::{AccountId, ProviderAccountId, UserId};
+use crate::secret::Token;
+
+/// How a provider signs people in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AccountType {
+    /// OAuth 2.
+    Oauth,
+    /// OpenID Connect.
+    Oidc,
+    /// A link sent by e-mail.
+    Email,
+    /// A passkey or another WebAuthn authenticator.
+    Webauthn,
+}
+
+/// A user's account with a provider.
+#[derive(Clone, PartialEq)]
+pub struct Account<X = ()> {
+    /// The id.
+    pub id: AccountId,
+    /// The user whose account it is.
+    pub user_id: UserId,
+    /// How the provider signs people in.
+    pub account_type: AccountType,
+    /// The provider, as the application calls it, for example `github`.
+    pub provider: String,
+    /// The account's id at the provider.
+    pub provider_account_id: ProviderAccountId,
+    /// The OAuth access token.
+    pub access_token: Option<Token>,
+    /// The OAuth refresh token.
+    pub refresh_token: Option<Token>,
+    /// The OpenID Connect id token.
+    pub id_token: Option<Token>,
+    /// When the access token expires, in seconds since 1970 in UTC.
+    pub expires_at: Option<i64>,
+    /// The OAuth token type, mostly `bearer`.
+    pub token_type: Option<String>,
+    /// The OAuth scope.
+    pub scope: Option<String>,
+    /// The OpenID Connect session state.
+    pub session_state: Option<String>,
+    /// The application's own fields.
+    pub extra: X,
+}
+
+/// An account to link to a user.
+///
+/// ```
+/// use authkv::models::{AccountType, NewAccount};
+///
+/// let account = NewAccount {
+///     access_token: Some("gho_…".into()),
+///     ..NewAccount::new("a-user-id", AccountType::Oauth, "github", 583_231_u64)
+/// };
+/// # let _: NewAccount = account;
+/// ```
+#[derive(Clone, PartialEq)]
+pub struct NewAccount<X = ()> {
+    /// The id, or none to have one made.
+    pub id: Option<AccountId>,
+    /// The user whose account it is; must exist.
+    pub user_id: UserId,
+    /// How the provider signs people in.
+    pub account_type: AccountType,
+    /// The provider, as the application calls it, for example `github`.
+    pub provider: String,
+    /// The account's id at the provider; the pair of both must be free.
+    pub provider_account_id: ProviderAccountId,
+    /// The OAuth access token.
+    pub access_token: Option<Token>,
+    /// The OAuth refresh token.
+    pub refresh_token: Option<Token>,
+    /// The OpenID Connect id token.
+    pub id_token: Option<Token>,
+    /// When the access token expires, in seconds since 1970 in UTC.
+    pub expires_at: Option<i64>,
+    /// The OAuth token type, mostly `bearer`.
+    pub token_type: Option<String>,
+    /// The OAuth scope.
+    pub scope: Option<String>,
+    /// The OpenID Connect session state.
+    pub session_state: Option<String>,
+    /// The application's own fields.
+    pub extra: X,
+}
+
+impl<X: Default> NewAccount<X> {
+    /// An account without tokens.
+    pub fn new(
+        user_id: impl Into<UserId>,
+        account_type: AccountType,
+        provider: impl Into<String>,
+        provider_account_id: impl Into<ProviderAccountId>,
+    ) -> Self {
+        Self {
+            id: None,
+            user_id: user_id.into(),
+            account_type,
+            provider: provider.into(),
+            provider_account_id: provider_account_id.into(),
+            access_token: None,
+            refresh_token: None,
+            id_token: None,
+            expires_at: None,
+            token_type: None,
+            scope: None,
+            session_state: None,
+            extra: X::default(),
+        }
+    }
+}
+
+/// Which account: the pair of provider and provider account id, compared part by part.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AccountKey {
+    /// The provider, as the application calls it.
+    pub provider: String,
+    /// The account's id at the provider.
+    pub provider_account_id: ProviderAccountId,
+}
+
+impl AccountKey {
+    /// The pair of both parts: `AccountKey::new("github", 583_231_u64)`.
+    pub fn new(provider: impl Into<String>, provider_account_id: impl Into<ProviderAccountId>) -> Self {
+        Self { provider: provider.into(), provider_account_id: provider_account_id.into() }
+    }
+}
+
+impl<X> fmt::Debug for Account<X> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Account")
+            .field("id", &self.id)
+            .field("user_id", &self.user_id)
+            .field("account_type", &self.account_type)
+            .field("provider", &self.provider)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<X> fmt::Debug for NewAccount<X> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NewAccount")
+            .field("id", &self.id)
+            .field("user_id", &self.user_id)
+            .field("account_type", &self.account_type)
+            .field("provider", &self.provider)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,140 @@
+//! Ids: opaque texts, one type for each kind so that they cannot be mixed up.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use uuid::Uuid;
+
+/// An id as it is stored: a UUID in its canonical spelling takes 16 bytes, anything else is text.
+#[derive(Serialize, Deserialize)]
+pub(crate) enum Id<'a> {
+    Uuid([u8; 16]),
+    #[serde(borrow)]
+    Text(Cow<'a, str>),
+}
+
+impl<'a> Id<'a> {
+    pub(crate) fn of(text: &'a str) -> Self {
+        let mut spelling = [0; uuid::fmt::Hyphenated::LENGTH];
+        match Uuid::try_parse_ascii(text.as_bytes()) {
+            Ok(uuid) if uuid.hyphenated().encode_lower(&mut spelling) == text => Self::Uuid(uuid.into_bytes()),
+            _ => Self::Text(Cow::Borrowed(text)),
+        }
+    }
+
+    pub(crate) fn into_text(self) -> String {
+        match self {
+            Self::Uuid(bytes) => Uuid::from_bytes(bytes).to_string(),
+            Self::Text(text) => text.into_owned(),
+        }
+    }
+}
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(String);
+
+        impl $name {
+            /// The id as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl From<String> for $name {
+            fn from(id: String) -> Self {
+                Self(id)
+            }
+        }
+
+        impl From<&str> for $name {
+            fn from(id: &str) -> Self {
+                Self(id.to_owned())
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        /// As text in readable formats such as JSON, and compactly in binary ones.
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                if serializer.is_human_readable() {
+                    self.0.serialize(serializer)
+                } else {
+                    Id::of(&self.0).serialize(serializer)
+                }
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                if deserializer.is_human_readable() {
+                    String::deserialize(deserializer).map(Self)
+                } else {
+                    Id::deserialize(deserializer).map(|id| Self(id.into_text()))
+                }
+            }
+        }
+    };
+}
+
+macro_rules! shown {
+    ($name:ident) => {
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!(stringify!($name), "({:?})"), self.0)
+            }
+        }
+    };
+}
+
+id! {
+    /// The id of a [`User`](super::User): any non-empty text; those made by the store are UUIDs (version 7).
+    UserId
+}
+id! {
+    /// The id of an [`Account`](super::Account): any non-empty text; those made by the store are UUIDs (version 7).
+    AccountId
+}
+id! {
+    /// The id of a [`Session`](super::Session), made by the store; it is no secret, unlike the session token.
+    SessionId
+}
+id! {
+    /// The credential id of an [`Authenticator`](super::Authenticator), as WebAuthn gives it (base64url).
+    CredentialId
+}
+id! {
+    /// The id that a provider gives an account. It is opaque and case-sensitive, and a number stands for its decimal
+    /// text. It may be an e-mail address, so `Debug` does not show it.
+    ProviderAccountId
+}
+shown!(UserId);
+shown!(AccountId);
+shown!(SessionId);
+shown!(CredentialId);
+
+impl fmt::Debug for ProviderAccountId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ProviderAccountId(<redacted>)")
+    }
+}
+
+impl From<u64> for ProviderAccountId {
+    fn from(number: u64) -> Self {
+        Self(number.to_string())
+    }
+}
+
+impl From<i64> for ProviderAccountId {
+    fn from(number: i64) -> Self {
+        Self(number.to_string())
+    }
+}

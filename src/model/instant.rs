@@ -1,0 +1,29 @@
+//! Instants: milliseconds since 1970 in UTC, as they are stored.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+/// An instant to the millisecond. Made from a finer one, it is the last millisecond at or before it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) struct Millis(i64);
+
+impl Millis {
+    pub(crate) const fn new(since_epoch: i64) -> Self {
+        Self(since_epoch)
+    }
+
+    pub(crate) fn since_epoch(self) -> i64 {
+        self.0
+    }
+
+    /// `None` if the number is outside of what chrono can express, as only a damaged one can be.
+    pub(crate) fn to_instant(self) -> Option<DateTime<Utc>> {
+        DateTime::from_timestamp_millis(self.0)
+    }
+}
+
+impl From<DateTime<Utc>> for Millis {
+    fn from(instant: DateTime<Utc>) -> Self {
+        Self(instant.timestamp_millis())
+    }
+}

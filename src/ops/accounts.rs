@@ -1,0 +1,52 @@
+//! Accounts.
+
+use crate::error::{Error, Result, UniqueKey};
+use crate::model::{AccountKey, AccountType};
+use crate::ops::{authenticators, pointed_to, users};
+use crate::record::AccountRecord;
+use crate::schema::{ACCOUNT_BY_PROVIDER, ACCOUNTS, replace};
+use crate::txn::Txn;
+
+pub(crate) fn link(txn: &mut Txn<'_>, account: &AccountRecord) -> Result<()> {
+    users::require(txn, &account.user_id)?;
+    let key = AccountKey::new(account.provider.clone(), account.provider_account_id.clone());
+    if let Some(holder) = of_any_user(txn, &key)? {
+        make_room(txn, &holder, UniqueKey::ProviderAccount)?;
+    }
+    if let Some(holder) = txn.get(&ACCOUNTS, &account.id)? {
+        make_room(txn, &holder, UniqueKey::AccountId)?;
+    }
+    replace(txn, None, Some(account))
+}
+
+pub(crate) fn get(txn: &Txn<'_>, key: &AccountKey) -> Result<Option<AccountRecord>> {
+    match of_any_user(txn, key)? {
+        Some(account) => Ok(users::owner(txn, &account.user_id)?.map(|_| account)),
+        None => Ok(None),
+    }
+}
+
+pub(crate) fn unlink(txn: &mut Txn<'_>, key: &AccountKey) -> Result<Option<AccountRecord>> {
+    let Some(account) = get(txn, key)? else {
+        return Ok(None);
+    };
+    replace(txn, Some(&account), None)?;
+    if account.account_type == AccountType::Webauthn {
+        authenticators::remove_of_account(txn, &account.user_id, &account.provider_account_id)?;
+    }
+    Ok(Some(account))
+}
+
+/// The account with this key, whether its user exists or was deleted and is being swept.
+fn of_any_user(txn: &Txn<'_>, key: &AccountKey) -> Result<Option<AccountRecord>> {
+    let key = (key.provider.clone(), key.provider_account_id.clone());
+    txn.get(&ACCOUNT_BY_PROVIDER, &key)?.map(|(id, _)| pointed_to(txn, &id)).transpose()
+}
+
+/// Removes an account that waits to be swept; one of an existing user is in the way.
+fn make_room(txn: &mut Txn<'_>, holder: &AccountRecord, key: UniqueKey) -> Result<()> {
+    if users::owner(txn, &holder.user_id)?.is_some() {
+        return Err(Error::Conflict(key));
+    }
+    replace(txn, Some(holder), None)
+}

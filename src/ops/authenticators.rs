@@ -1,0 +1,52 @@
+//! Authenticators.
+
+use crate::error::{Error, Result, UniqueKey};
+use crate::model::{CredentialId, ProviderAccountId, UserId};
+use crate::ops::{pointed_to, users};
+use crate::record::AuthenticatorRecord;
+use crate::schema::{AUTHENTICATORS, AUTHENTICATORS_BY_USER, USERS, replace};
+use crate::txn::Txn;
+
+pub(crate) fn create(txn: &mut Txn<'_>, authenticator: &AuthenticatorRecord) -> Result<()> {
+    users::require(txn, &authenticator.model.user_id)?;
+    if let Some(holder) = txn.get(&AUTHENTICATORS, &authenticator.model.credential_id)? {
+        if users::owner(txn, &holder.model.user_id)?.is_some() {
+            return Err(Error::Conflict(UniqueKey::CredentialId));
+        }
+        replace(txn, Some(&holder), None)?;
+    }
+    replace(txn, None, Some(authenticator))
+}
+
+pub(crate) fn get(txn: &Txn<'_>, id: &CredentialId) -> Result<Option<AuthenticatorRecord>> {
+    match txn.get(&AUTHENTICATORS, id)? {
+        Some(authenticator) => Ok(users::owner(txn, &authenticator.model.user_id)?.map(|_| authenticator)),
+        None => Ok(None),
+    }
+}
+
+pub(crate) fn list(txn: &Txn<'_>, user_id: &UserId) -> Result<Vec<AuthenticatorRecord>> {
+    if txn.contains(&USERS, user_id)? { of_user(txn, user_id) } else { Ok(Vec::new()) }
+}
+
+pub(crate) fn update_counter(txn: &mut Txn<'_>, id: &CredentialId, counter: u32) -> Result<AuthenticatorRecord> {
+    let old = get(txn, id)?.ok_or(Error::UnknownCredential)?;
+    let new = old.with_counter(counter);
+    replace(txn, Some(&old), Some(&new))?;
+    Ok(new)
+}
+
+pub(super) fn remove_of_account(txn: &mut Txn<'_>, user_id: &UserId, account_id: &ProviderAccountId) -> Result<()> {
+    for authenticator in of_user(txn, user_id)? {
+        if authenticator.model.provider_account_id == *account_id {
+            replace(txn, Some(&authenticator), None)?;
+        }
+    }
+    Ok(())
+}
+
+/// All of them: a person has a handful.
+fn of_user(txn: &Txn<'_>, user_id: &UserId) -> Result<Vec<AuthenticatorRecord>> {
+    let entries = txn.with_prefix(&AUTHENTICATORS_BY_USER, user_id, usize::MAX)?;
+    entries.into_iter().map(|((_, id), ())| pointed_to(txn, &id)).collect()
+}

@@ -1,0 +1,141 @@
+//! Checking: that every record can be read and that the indexes say exactly what the records do.
+
+use std::ops::{Bound, ControlFlow};
+
+use crate::codec;
+use crate::error::Result;
+use crate::key::Key;
+use crate::model::UserId;
+use crate::record::{AccountRecord, AuthenticatorRecord, SessionRecord, TokenRecord, UserRecord};
+use crate::schema::{
+    ACCOUNT_BY_PROVIDER, ACCOUNTS_BY_USER, AUTHENTICATORS_BY_USER, BY_EXPIRY, Record, SESSION_BY_TOKEN,
+    SESSIONS_BY_USER, SWEEP, TABLES, USER_BY_EMAIL, USERS,
+};
+use crate::txn::{TableId, Txn};
+
+/// How many problems a report describes; the rest is only counted.
+const DESCRIBED_MAX: usize = 100;
+
+const INDEXES: [TableId; 7] = [
+    USER_BY_EMAIL.id,
+    ACCOUNT_BY_PROVIDER.id,
+    SESSION_BY_TOKEN.id,
+    ACCOUNTS_BY_USER.id,
+    SESSIONS_BY_USER.id,
+    AUTHENTICATORS_BY_USER.id,
+    BY_EXPIRY.id,
+];
+
+/// What a check found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CheckReport {
+    /// How many users there are.
+    pub users: u64,
+    /// How many accounts.
+    pub accounts: u64,
+    /// How many sessions, expired ones included.
+    pub sessions: u64,
+    /// How many verification tokens, expired ones included.
+    pub verification_tokens: u64,
+    /// How many authenticators.
+    pub authenticators: u64,
+    /// How many of the accounts, sessions and authenticators belong to deleted users and wait to be removed. No method
+    /// sees them.
+    pub waiting_to_be_swept: u64,
+    /// How many problems were found.
+    pub problem_count: u64,
+    /// What the first 100 problems are, without anything secret.
+    pub problems: Vec<String>,
+}
+
+impl CheckReport {
+    /// Whether no problem was found.
+    pub fn is_sound(&self) -> bool {
+        self.problem_count == 0
+    }
+
+    fn problem(&mut self, table: TableId, what: &str) {
+        self.problem_count += 1;
+        if self.problems.len() < DESCRIBED_MAX {
+            self.problems.push(format!("{}: {what}", table.name));
+        }
+    }
+}
+
+/// Reads everything. Each record must have the entries that it computes; as many entries as that must be all there are.
+pub(crate) fn check(txn: &Txn<'_>) -> Result<CheckReport> {
+    let mut check = Check { txn, report: CheckReport::default(), expected: [0; TABLES.len()] };
+    check.report.users = check.records(|_: &UserRecord| None)?;
+    check.report.accounts = check.records(|account: &AccountRecord| Some(account.user_id.clone()))?;
+    check.report.sessions = check.records(|session: &SessionRecord| Some(session.user_id.clone()))?;
+    check.report.authenticators = check.records(|key: &AuthenticatorRecord| Some(key.model.user_id.clone()))?;
+    check.report.verification_tokens = check.records(|_: &TokenRecord| None)?;
+    check.indexes()?;
+    Ok(check.report)
+}
+
+struct Check<'c, 'v> {
+    txn: &'c Txn<'v>,
+    report: CheckReport,
+    /// How many entries the records have, by the index's place among the tables.
+    expected: [u64; TABLES.len()],
+}
+
+impl Check<'_, '_> {
+    fn records<R: Record>(&mut self, owner: impl Fn(&R) -> Option<UserId>) -> Result<u64> {
+        let table = R::TABLE.id;
+        let mut count = 0;
+        let txn = self.txn;
+        txn.scan_bytes(table, (Bound::Unbounded, Bound::Unbounded), &mut |key, value| {
+            count += 1;
+            match codec::decode::<R>(table.name, key, value) {
+                Ok(record) => self.record(&record, key, owner(&record))?,
+                Err(error) => self.report.problem(table, &error.to_string()),
+            }
+            Ok(ControlFlow::Continue(()))
+        })?;
+        Ok(count)
+    }
+
+    fn record<R: Record>(&mut self, record: &R, key: &[u8], owner: Option<UserId>) -> Result<()> {
+        if record.key().to_bytes() != key {
+            self.report.problem(R::TABLE.id, "a record is stored at another key than its own");
+        }
+        for entry in record.entries()? {
+            if let Some(expected) = self.expected.get_mut(entry.table.index) {
+                *expected += 1;
+            }
+            let mut right = false;
+            self.txn.get_bytes(entry.table, &entry.key, &mut |value| {
+                right = value == entry.value;
+                Ok(())
+            })?;
+            if !right {
+                self.report.problem(entry.table, "an entry of a record is missing or differs from the record");
+            }
+        }
+        match owner {
+            Some(id) if self.txn.contains(&USERS, &id)? => {}
+            Some(id) if self.txn.contains(&SWEEP, &id)? => self.report.waiting_to_be_swept += 1,
+            Some(_) => self.report.problem(R::TABLE.id, "a record belongs to a user who does not exist"),
+            None => {}
+        }
+        Ok(())
+    }
+
+    fn indexes(&mut self) -> Result<()> {
+        for index in INDEXES {
+            let mut found = 0_u64;
+            self.txn.scan_bytes(index, (Bound::Unbounded, Bound::Unbounded), &mut |_, _| {
+                found += 1;
+                Ok(ControlFlow::Continue(()))
+            })?;
+            let expected = self.expected.get(index.index).copied().unwrap_or(0);
+            if found > expected {
+                self.report.problem(index, &format!("{} entries belong to no record", found - expected));
+            }
+        }
+        Ok(())
+    }
+}

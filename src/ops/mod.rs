@@ -1,0 +1,22 @@
+//! The operations: what each adapter method does, as a pure function of a transaction.
+//!
+//! No clock, randomness, hashing or I/O in here: instants, ids and hashes are arguments. An operation decides first and
+//! writes last; an error discards what it wrote.
+
+pub(crate) mod accounts;
+pub(crate) mod authenticators;
+pub(crate) mod check;
+pub(crate) mod meta;
+pub(crate) mod sessions;
+pub(crate) mod tokens;
+pub(crate) mod upkeep;
+pub(crate) mod users;
+
+use crate::error::{Error, Result};
+use crate::schema::Record;
+use crate::txn::Txn;
+
+/// The record that an index entry points to. An entry without its record is damage.
+fn pointed_to<R: Record>(txn: &Txn<'_>, key: &R::Key) -> Result<R> {
+    txn.get(&R::TABLE, key)?.ok_or_else(|| Error::corrupt("an index entry points to a record that is missing"))
+}

@@ -1,0 +1,31 @@
+//! Verification tokens.
+
+use crate::error::Result;
+use crate::record::TokenRecord;
+use crate::schema::{VERIFICATION_TOKENS, replace};
+use crate::secret::TokenHash;
+use crate::txn::Txn;
+
+pub(crate) fn create(txn: &mut Txn<'_>, token: &TokenRecord) -> Result<()> {
+    let old = txn.get(&VERIFICATION_TOKENS, &(token.token_hash, token.identifier.clone()))?;
+    replace(txn, old.as_ref(), Some(token))
+}
+
+/// Takes the token of this identifier; without one, the only token with this hash.
+pub(crate) fn take(txn: &mut Txn<'_>, identifier: Option<&String>, token: TokenHash) -> Result<Option<TokenRecord>> {
+    let found = match identifier {
+        Some(identifier) => txn.get(&VERIFICATION_TOKENS, &(token, identifier.clone()))?,
+        None => only(txn.with_prefix(&VERIFICATION_TOKENS, &token, 2)?),
+    };
+    if let Some(token) = &found {
+        replace(txn, Some(token), None)?;
+    }
+    Ok(found)
+}
+
+fn only<K>(mut rows: Vec<(K, TokenRecord)>) -> Option<TokenRecord> {
+    match (rows.pop(), rows.is_empty()) {
+        (Some((_, token)), true) => Some(token),
+        _ => None,
+    }
+}

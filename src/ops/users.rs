@@ -1,0 +1,73 @@
+//! Users.
+
+use crate::error::{Error, Result, UniqueKey};
+use crate::model::{AccountKey, Change, UserId};
+use crate::ops::{pointed_to, upkeep};
+use crate::record::{UserRecord, UserUpdate};
+use crate::schema::{ACCOUNT_BY_PROVIDER, SWEEP, USER_BY_EMAIL, USERS, replace};
+use crate::txn::Txn;
+
+pub(crate) fn create(txn: &mut Txn<'_>, user: &UserRecord) -> Result<()> {
+    if txn.contains(&USERS, &user.id)? || txn.contains(&SWEEP, &user.id)? {
+        return Err(Error::Conflict(UniqueKey::UserId));
+    }
+    if let Some(email) = &user.email
+        && txn.contains(&USER_BY_EMAIL, email.normal_form())?
+    {
+        return Err(Error::Conflict(UniqueKey::Email));
+    }
+    replace(txn, None, Some(user))
+}
+
+pub(crate) fn get(txn: &Txn<'_>, id: &UserId) -> Result<Option<UserRecord>> {
+    txn.get(&USERS, id)
+}
+
+/// `email` is in the store's normal form.
+pub(crate) fn by_email(txn: &Txn<'_>, email: &String) -> Result<Option<UserRecord>> {
+    txn.get(&USER_BY_EMAIL, email)?.map(|id| pointed_to(txn, &id)).transpose()
+}
+
+pub(crate) fn by_account(txn: &Txn<'_>, account: &AccountKey) -> Result<Option<UserRecord>> {
+    let key = (account.provider.clone(), account.provider_account_id.clone());
+    match txn.get(&ACCOUNT_BY_PROVIDER, &key)? {
+        Some((_, user_id)) => owner(txn, &user_id),
+        None => Ok(None),
+    }
+}
+
+pub(crate) fn update(txn: &mut Txn<'_>, update: &UserUpdate) -> Result<UserRecord> {
+    let old = get(txn, &update.id)?.ok_or(Error::UnknownUser)?;
+    if let Change::Set(email) = &update.email
+        && txn.get(&USER_BY_EMAIL, email.normal_form())?.is_some_and(|holder| holder != old.id)
+    {
+        return Err(Error::Conflict(UniqueKey::Email));
+    }
+    let new = update.apply(&old);
+    replace(txn, Some(&old), Some(&new))?;
+    Ok(new)
+}
+
+/// Removes the user and as many records as one step may; the rest follows and is absent meanwhile.
+pub(crate) fn delete(txn: &mut Txn<'_>, id: &UserId) -> Result<Option<UserRecord>> {
+    let Some(user) = get(txn, id)? else {
+        return Ok(None);
+    };
+    replace(txn, Some(&user), None)?;
+    upkeep::remove_records_of(txn, id)?;
+    Ok(Some(user))
+}
+
+/// The user that an account, session or authenticator belongs to; none if it only waits to be swept.
+pub(super) fn owner(txn: &Txn<'_>, id: &UserId) -> Result<Option<UserRecord>> {
+    let user = get(txn, id)?;
+    if user.is_none() && !txn.contains(&SWEEP, id)? {
+        return Err(Error::corrupt("a record belongs to a user that is missing"));
+    }
+    Ok(user)
+}
+
+/// Refuses a record for a user who does not exist.
+pub(super) fn require(txn: &Txn<'_>, id: &UserId) -> Result<()> {
+    if txn.contains(&USERS, id)? { Ok(()) } else { Err(Error::UnknownUser) }
+}

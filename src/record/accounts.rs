@@ -1,0 +1,101 @@
+//! Accounts as they are stored.
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::{check_key, check_text};
+use crate::error::Result;
+use crate::model::{Account, AccountId, AccountType, Fields, Millis, NewAccount, ProviderAccountId, UserId};
+use crate::secret::Token;
+
+const RESERVED: &[&str] = &[
+    "id",
+    "userId",
+    "user_id",
+    "type",
+    "account_type",
+    "provider",
+    "providerAccountId",
+    "provider_account_id",
+    "access_token",
+    "refresh_token",
+    "id_token",
+    "expires_at",
+    "token_type",
+    "scope",
+    "session_state",
+];
+
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct AccountRecord {
+    pub(crate) id: AccountId,
+    pub(crate) user_id: UserId,
+    pub(crate) account_type: AccountType,
+    pub(crate) provider: String,
+    pub(crate) provider_account_id: ProviderAccountId,
+    access_token: Option<Token>,
+    refresh_token: Option<Token>,
+    id_token: Option<Token>,
+    expires_at: Option<i64>,
+    token_type: Option<String>,
+    scope: Option<String>,
+    session_state: Option<String>,
+    created: Millis,
+    extra: Fields,
+}
+
+impl AccountRecord {
+    /// # Errors
+    /// Invalid argument, which names the field.
+    pub(crate) fn new<X: Serialize>(
+        account: NewAccount<X>,
+        fresh_id: impl FnOnce() -> AccountId,
+        created: Millis,
+    ) -> Result<Self> {
+        let id = account.id.unwrap_or_else(fresh_id);
+        check_key("id", id.as_str())?;
+        check_key("user_id", account.user_id.as_str())?;
+        check_key("provider", &account.provider)?;
+        check_key("provider_account_id", account.provider_account_id.as_str())?;
+        check_text("access_token", account.access_token.as_ref().map(Token::as_str))?;
+        check_text("refresh_token", account.refresh_token.as_ref().map(Token::as_str))?;
+        check_text("id_token", account.id_token.as_ref().map(Token::as_str))?;
+        check_text("token_type", account.token_type.as_deref())?;
+        check_text("scope", account.scope.as_deref())?;
+        check_text("session_state", account.session_state.as_deref())?;
+        Ok(Self {
+            id,
+            user_id: account.user_id,
+            account_type: account.account_type,
+            provider: account.provider,
+            provider_account_id: account.provider_account_id,
+            access_token: account.access_token,
+            refresh_token: account.refresh_token,
+            id_token: account.id_token,
+            expires_at: account.expires_at,
+            token_type: account.token_type,
+            scope: account.scope,
+            session_state: account.session_state,
+            created,
+            extra: Fields::of(&account.extra, RESERVED)?,
+        })
+    }
+
+    pub(crate) fn into_model<X: DeserializeOwned>(self) -> Result<Account<X>> {
+        Ok(Account {
+            id: self.id,
+            user_id: self.user_id,
+            account_type: self.account_type,
+            provider: self.provider,
+            provider_account_id: self.provider_account_id,
+            access_token: self.access_token,
+            refresh_token: self.refresh_token,
+            id_token: self.id_token,
+            expires_at: self.expires_at,
+            token_type: self.token_type,
+            scope: self.scope,
+            session_state: self.session_state,
+            extra: self.extra.into_extra()?,
+        })
+    }
+}

@@ -1,0 +1,41 @@
+//! Records as they are stored: made from checked input, and turned into the models that callers get.
+
+mod accounts;
+mod authenticators;
+mod sessions;
+mod tokens;
+mod users;
+
+pub(crate) use accounts::AccountRecord;
+pub(crate) use authenticators::AuthenticatorRecord;
+pub(crate) use sessions::{SessionRecord, SessionUpdate};
+pub(crate) use tokens::TokenRecord;
+pub use users::EmailMatching;
+pub(crate) use users::{Email, UserRecord, UserUpdate};
+
+use chrono::{DateTime, Utc};
+
+use crate::error::{Error, Problem, Result};
+use crate::model::{FIELD_BYTES_MAX, KEY_BYTES_MAX, Millis};
+
+/// Refuses a text that cannot be (part of) a key.
+fn check_key(field: &'static str, text: &str) -> Result<()> {
+    if text.is_empty() {
+        return Err(Error::invalid(field, Problem::Empty));
+    }
+    check_length(field, text, KEY_BYTES_MAX)
+}
+
+/// Refuses a text that is too long for a field.
+fn check_text(field: &'static str, text: Option<&str>) -> Result<()> {
+    text.map_or(Ok(()), |text| check_length(field, text, FIELD_BYTES_MAX))
+}
+
+fn check_length(field: &'static str, text: &str, limit: usize) -> Result<()> {
+    let bytes = text.len();
+    if bytes > limit { Err(Error::invalid(field, Problem::TooLong { bytes, limit })) } else { Ok(()) }
+}
+
+pub(crate) fn instant(millis: Millis) -> Result<DateTime<Utc>> {
+    millis.to_instant().ok_or_else(|| Error::corrupt("an instant is outside of the calendar"))
+}

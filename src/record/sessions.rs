@@ -1,0 +1,83 @@
+//! Sessions as they are stored: by the hash of their token, never the token.
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::{check_key, instant};
+use crate::error::Result;
+use crate::model::{FieldPatch, Fields, Millis, NewSession, Session, SessionId, SessionPatch, UserId};
+use crate::secret::{Token, TokenHash};
+
+const RESERVED: &[&str] = &["id", "sessionToken", "session_token", "userId", "user_id", "expires"];
+
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct SessionRecord {
+    pub(crate) id: SessionId,
+    pub(crate) token_hash: TokenHash,
+    pub(crate) user_id: UserId,
+    pub(crate) expires: Millis,
+    pub(crate) created: Millis,
+    pub(crate) extra: Fields,
+}
+
+impl SessionRecord {
+    /// # Errors
+    /// Invalid argument, which names the field.
+    pub(crate) fn new<X: Serialize>(session: NewSession<X>, id: SessionId, created: Millis) -> Result<Self> {
+        check_key("session_token", session.session_token.as_str())?;
+        check_key("user_id", session.user_id.as_str())?;
+        Ok(Self {
+            id,
+            token_hash: session.session_token.hash(),
+            user_id: session.user_id,
+            expires: session.expires.into(),
+            created,
+            extra: Fields::of(&session.extra, RESERVED)?,
+        })
+    }
+
+    /// The session with the token that its caller knows.
+    pub(crate) fn into_model<X: DeserializeOwned>(self, session_token: Token) -> Result<Session<X>> {
+        Ok(Session {
+            id: self.id,
+            session_token,
+            user_id: self.user_id,
+            expires: instant(self.expires)?,
+            extra: self.extra.into_extra()?,
+        })
+    }
+}
+
+/// A checked patch.
+pub(crate) struct SessionUpdate {
+    pub(crate) token_hash: TokenHash,
+    pub(crate) user_id: Option<UserId>,
+    expires: Option<Millis>,
+    extra: FieldPatch,
+}
+
+impl SessionUpdate {
+    /// # Errors
+    /// Invalid argument, which names the field.
+    pub(crate) fn new(patch: SessionPatch) -> Result<Self> {
+        patch.extra.check(RESERVED)?;
+        Ok(Self {
+            token_hash: patch.session_token.hash(),
+            user_id: patch.user_id,
+            expires: patch.expires.map(Millis::from),
+            extra: patch.extra,
+        })
+    }
+
+    pub(crate) fn apply(&self, session: &SessionRecord) -> SessionRecord {
+        let mut session = session.clone();
+        if let Some(user_id) = &self.user_id {
+            session.user_id = user_id.clone();
+        }
+        if let Some(expires) = self.expires {
+            session.expires = expires;
+        }
+        session.extra.apply(&self.extra);
+        session
+    }
+}

@@ -1,0 +1,46 @@
+//! Verification tokens as they are stored: by their hash, never the token.
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::{check_key, instant};
+use crate::error::Result;
+use crate::model::{Fields, Millis, VerificationToken};
+use crate::secret::{Token, TokenHash};
+
+const RESERVED: &[&str] = &["identifier", "token", "expires"];
+
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct TokenRecord {
+    pub(crate) token_hash: TokenHash,
+    pub(crate) identifier: String,
+    pub(crate) expires: Millis,
+    created: Millis,
+    extra: Fields,
+}
+
+impl TokenRecord {
+    /// # Errors
+    /// Invalid argument, which names the field.
+    pub(crate) fn new<X: Serialize>(token: &VerificationToken<X>, created: Millis) -> Result<Self> {
+        check_key("identifier", &token.identifier)?;
+        check_key("token", token.token.as_str())?;
+        Ok(Self {
+            token_hash: token.token.hash(),
+            identifier: token.identifier.clone(),
+            expires: token.expires.into(),
+            created,
+            extra: Fields::of(&token.extra, RESERVED)?,
+        })
+    }
+
+    /// The verification token with the secret that its caller knows.
+    pub(crate) fn into_model<X: DeserializeOwned>(self, token: Token) -> Result<VerificationToken<X>> {
+        Ok(VerificationToken {
+            identifier: self.identifier,
+            token,
+            expires: instant(self.expires)?,
+            extra: self.extra.into_extra()?,
+        })
+    }
+}

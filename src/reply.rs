@@ -1,0 +1,116 @@
+//! The answer to a call: a future for async code, `wait()` for blocking code.
+
+use std::fmt;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::Thread;
+
+use oneshot::AsyncReceiver;
+
+use crate::error::{Error, Result, StorageError};
+
+/// What the writer sends: the last step of the call, which runs in the caller because it may be the application's code.
+pub(crate) type Finish<T> = Box<dyn FnOnce() -> Result<T> + Send>;
+
+/// The answer to a call, to be awaited or waited for.
+///
+/// The work starts when the method is called, not when the reply is first polled, and dropping the reply cancels
+/// nothing: a write that was accepted is carried out. Reads are answered at once.
+///
+/// ```
+/// use authkv::{Adapter, AuthKv, NewUser};
+///
+/// let auth = AuthKv::in_memory()?;
+/// let user = auth.create_user(NewUser::email("ada@example.com")).wait()?; // in blocking code
+/// # let found = async {
+/// let found = auth.get_user(&user.id).await?; // in async code, on any executor
+/// # Ok::<_, authkv::Error>(found)
+/// # };
+/// # Ok::<(), authkv::Error>(())
+/// ```
+#[must_use = "the call is made, but its outcome is not known until the reply is awaited or waited for"]
+pub struct Reply<T>(State<T>);
+
+enum State<T> {
+    Ready(Result<T>),
+    Queued(AsyncReceiver<Finish<T>>),
+    Taken,
+}
+
+impl<T> Reply<T> {
+    pub(crate) fn ready(result: Result<T>) -> Self {
+        Self(State::Ready(result))
+    }
+
+    pub(crate) fn queued(receiver: AsyncReceiver<Finish<T>>) -> Self {
+        Self(State::Queued(receiver))
+    }
+
+    /// Blocks the thread until the answer is there.
+    ///
+    /// In async code, await the reply instead: waiting for a write holds up the executor's thread for as long as a
+    /// commit takes.
+    ///
+    /// # Errors
+    /// The errors of the method that was called.
+    pub fn wait(self) -> Result<T> {
+        match self.0 {
+            State::Ready(result) => result,
+            _ => block_on(self),
+        }
+    }
+}
+
+impl<T> Unpin for Reply<T> {}
+
+impl<T> Future for Reply<T> {
+    type Output = Result<T>;
+
+    /// # Panics
+    /// When polled again after it has answered, as futures do.
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<T>> {
+        let result = match std::mem::replace(&mut self.0, State::Taken) {
+            State::Ready(result) => result,
+            State::Queued(mut receiver) => match pin!(&mut receiver).poll(context) {
+                Poll::Ready(Ok(finish)) => finish(),
+                Poll::Ready(Err(_)) => Err(Error::OutcomeUnknown(StorageError::new("the writer stopped"))),
+                Poll::Pending => {
+                    self.0 = State::Queued(receiver);
+                    return Poll::Pending;
+                }
+            },
+            #[allow(clippy::panic)] // the contract of `Future`
+            State::Taken => panic!("a reply was polled after it had answered"),
+        };
+        Poll::Ready(result)
+    }
+}
+
+impl<T> fmt::Debug for Reply<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            State::Ready(_) => "Reply(ready)",
+            State::Queued(_) => "Reply(queued)",
+            State::Taken => "Reply(taken)",
+        })
+    }
+}
+
+fn block_on<T>(mut future: impl Future<Output = T> + Unpin) -> T {
+    struct Unpark(Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+
+    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    let mut context = Context::from_waker(&waker);
+    loop {
+        if let Poll::Ready(output) = Pin::new(&mut future).poll(&mut context) {
+            return output;
+        }
+        std::thread::park();
+    }
+}

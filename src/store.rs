@@ -1,0 +1,327 @@
+//! The store: opening, options, closing.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::path::Path;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use redb::Database;
+
+use crate::engine::redb::{Config, RedbEngine, Setup, Source};
+use crate::engine::{Durability, Engine};
+use crate::error::Result;
+use crate::model::{Millis, Models};
+use crate::ops::check::{self, CheckReport};
+use crate::ops::meta::{self, Settings};
+use crate::ops::upkeep::{self, Purged};
+use crate::record::EmailMatching;
+use crate::reply::Reply;
+
+const CACHE_BYTES: usize = 32 << 20;
+
+/// The store: an Auth.js database adapter in one redb file, in memory, or in a database that the application has open.
+///
+/// It is a cheap handle: clone it freely and use it from any thread, blocking or async. When the last clone is dropped
+/// the writes that were accepted are carried out and the file is closed; [`close`](Self::close) does the same and says
+/// how it went. The methods of sign-in are those of [`Adapter`](crate::Adapter).
+///
+/// A read runs in place: it takes microseconds and waits for no write. Writes to a file are committed together by a
+/// thread of the store; in memory they run on the calling threads.
+pub struct AuthKv<M: Models = ()> {
+    inner: Arc<Inner>,
+    models: PhantomData<fn() -> M>,
+}
+
+struct Inner {
+    engine: RedbEngine,
+    clock: Clock,
+    email_matching: EmailMatching,
+}
+
+type Clock = Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>;
+
+impl AuthKv {
+    /// Opens the store in this file, and makes it if there is none. The same as `AuthKv::options().open(path)`.
+    ///
+    /// # Errors
+    /// Those of [`Options::open`].
+    ///
+    /// ```
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("app.redb");
+    /// use authkv::{Adapter, AuthKv, NewUser};
+    ///
+    /// let auth = AuthKv::open(&path)?;
+    /// let ada = auth.create_user(NewUser::email("ada@example.com")).wait()?;
+    /// drop(auth);
+    ///
+    /// assert_eq!(AuthKv::open(&path)?.get_user(&ada.id).wait()?, Some(ada));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        Self::options().open(path)
+    }
+
+    /// Makes an empty store in memory, gone when the last clone is dropped.
+    ///
+    /// # Errors
+    /// Those of [`Options::in_memory`].
+    pub fn in_memory() -> Result<Self> {
+        Self::options().in_memory()
+    }
+
+    /// Options to open a store with.
+    pub fn options() -> Options {
+        Options {
+            synchronize: true,
+            durability: Durability::Full,
+            email_matching: EmailMatching::AsciiCaseInsensitive,
+            cache_bytes: CACHE_BYTES,
+            clock: Arc::new(Utc::now),
+            models: PhantomData,
+        }
+    }
+}
+
+impl<M: Models> AuthKv<M> {
+    /// Creates the tables that are missing, in one transaction. Opening does so by itself unless the option
+    /// [`synchronize`](Options::synchronize) is off.
+    ///
+    /// # Errors
+    /// [`Storage`](crate::Error::Storage), [`OutcomeUnknown`](crate::Error::OutcomeUnknown) and
+    /// [`Closed`](crate::Error::Closed).
+    pub fn synchronize(&self) -> Reply<()> {
+        self.inner.engine.synchronize()
+    }
+
+    /// Removes sessions and verification tokens that have expired, the oldest first and a few hundred at most, and says
+    /// how many. Call it now and then, again while it removes any.
+    ///
+    /// # Errors
+    /// Those that every writing method of [`Adapter`](crate::Adapter) may answer with.
+    ///
+    /// ```
+    /// # use authkv::{Adapter, AuthKv, models::*};
+    /// # let auth = AuthKv::in_memory()?;
+    /// let expired = chrono::Utc::now() - chrono::TimeDelta::minutes(1);
+    /// auth.create_verification_token(VerificationToken::new("ada@example.com", "a-secret", expired)).wait()?;
+    /// assert_eq!(auth.purge_expired().wait()?.verification_tokens, 1);
+    /// # Ok::<(), authkv::Error>(())
+    /// ```
+    pub fn purge_expired(&self) -> Reply<Purged> {
+        let now = self.now();
+        self.engine().write(move |txn| upkeep::purge_expired(txn, now), Ok)
+    }
+
+    /// Reads the whole store and compares every index with the records: microseconds for each record, on the calling
+    /// thread. Damage is in the report, not an error.
+    ///
+    /// # Errors
+    /// [`Storage`](crate::Error::Storage) when the tables themselves cannot be read.
+    ///
+    /// ```
+    /// # use authkv::AuthKv;
+    /// let report = AuthKv::in_memory()?.check().wait()?;
+    /// assert!(report.is_sound(), "{:?}", report.problems);
+    /// # Ok::<(), authkv::Error>(())
+    /// ```
+    pub fn check(&self) -> Reply<CheckReport> {
+        self.engine().read(check::check, Ok)
+    }
+
+    /// Carries out the writes that were accepted and closes the file. Later calls, on any clone, answer
+    /// [`Closed`](crate::Error::Closed).
+    ///
+    /// # Errors
+    /// [`Storage`](crate::Error::Storage) when the file cannot be closed cleanly; what was acknowledged is in it all the
+    /// same. [`Closed`](crate::Error::Closed) when the store was closed before.
+    pub fn close(&self) -> Reply<()> {
+        self.inner.engine.close()
+    }
+
+    pub(crate) fn engine(&self) -> &RedbEngine {
+        &self.inner.engine
+    }
+
+    pub(crate) fn now(&self) -> Millis {
+        (self.inner.clock)().into()
+    }
+
+    pub(crate) fn email_matching(&self) -> EmailMatching {
+        self.inner.email_matching
+    }
+}
+
+impl<M: Models> Clone for AuthKv<M> {
+    fn clone(&self) -> Self {
+        Self { inner: Arc::clone(&self.inner), models: PhantomData }
+    }
+}
+
+impl<M: Models> fmt::Debug for AuthKv<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuthKv").field("models", &M::NAME).finish_non_exhaustive()
+    }
+}
+
+/// How to open a store. Made by [`AuthKv::options`].
+///
+/// ```
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("app.redb");
+/// use authkv::{AuthKv, Durability};
+///
+/// let auth = AuthKv::options().durability(Durability::Deferred).cache_bytes(64 << 20).open(&path)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Options<M: Models = ()> {
+    synchronize: bool,
+    durability: Durability,
+    email_matching: EmailMatching,
+    cache_bytes: usize,
+    clock: Clock,
+    models: PhantomData<fn() -> M>,
+}
+
+impl<M: Models> Options<M> {
+    /// Whether opening creates missing tables; on by default. When it is off and a table is missing, calls answer
+    /// [`MissingTable`](crate::Error::MissingTable) until [`AuthKv::synchronize`] is called.
+    #[must_use]
+    pub fn synchronize(mut self, on: bool) -> Self {
+        self.synchronize = on;
+        self
+    }
+
+    /// When a write is acknowledged; [`Durability::Full`] by default. It makes no difference in memory.
+    #[must_use]
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.durability = durability;
+        self
+    }
+
+    /// When two e-mail addresses are the same. It becomes part of the store when it is made; opening it with another
+    /// one is an error.
+    #[must_use]
+    pub fn email_matching(mut self, matching: EmailMatching) -> Self {
+        self.email_matching = matching;
+        self
+    }
+
+    /// How much memory redb may use for pages of the file, in bytes; 32 MiB by default. It has no effect on a database
+    /// that the application opened.
+    #[must_use]
+    pub fn cache_bytes(mut self, bytes: usize) -> Self {
+        self.cache_bytes = bytes;
+        self
+    }
+
+    /// The clock that decides what has expired; the system's by default. It is called from any thread.
+    ///
+    /// ```
+    /// use authkv::AuthKv;
+    /// use chrono::{DateTime, Utc};
+    ///
+    /// let auth = AuthKv::options().clock(|| DateTime::<Utc>::UNIX_EPOCH).in_memory()?;
+    /// # Ok::<(), authkv::Error>(())
+    /// ```
+    #[must_use]
+    pub fn clock(mut self, clock: impl Fn() -> DateTime<Utc> + Send + Sync + 'static) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// The application's own fields.
+    #[must_use]
+    pub fn models<N: Models>(self) -> Options<N> {
+        let Self { synchronize, durability, email_matching, cache_bytes, clock, models: _ } = self;
+        Options { synchronize, durability, email_matching, cache_bytes, clock, models: PhantomData }
+    }
+
+    /// Opens the store in this file, and makes it if there is none. A new file can be read and written by its owner
+    /// only (on Unix). One process at a time can have it open.
+    ///
+    /// # Errors
+    /// [`Open`](crate::Error::Open) when the file is something else, newer, locked, read-only or does not fit the
+    /// options; its contents are then as they were. [`Storage`](crate::Error::Storage) when it cannot be read or
+    /// written, or is damaged.
+    pub fn open(self, path: impl AsRef<Path>) -> Result<AuthKv<M>> {
+        self.open_source(Source::File(path.as_ref().to_owned()))
+    }
+
+    /// Makes an empty store in memory, gone when the last clone is dropped. It starts no thread: writes run on the
+    /// calling threads, which combine what waits.
+    ///
+    /// # Errors
+    /// [`Storage`](crate::Error::Storage) when there is no memory for it.
+    pub fn in_memory(self) -> Result<AuthKv<M>> {
+        self.open_source(Source::Memory)
+    }
+
+    /// Works in a redb database that the application has open, in tables of its own whose names start with `authkv_`.
+    ///
+    /// The application decides how the file is opened and closed; after a failed commit it has to reopen it. While it
+    /// has a write transaction open, writes here wait: calling `.wait()` on one inside that transaction never returns.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), and [`OpenError::DatabaseInUse`](crate::OpenError::DatabaseInUse) when another
+    /// `AuthKv` that is no clone of this one works on the database.
+    ///
+    /// ```
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("app.redb");
+    /// use authkv::{Adapter, AuthKv, NewUser, redb};
+    /// use std::sync::Arc;
+    ///
+    /// let db = Arc::new(redb::Database::create(&path)?);
+    /// let auth = AuthKv::options().on_database(Arc::clone(&db))?;
+    /// auth.create_user(NewUser::email("ada@example.com")).wait()?;
+    /// let own = db.begin_write()?; // the application's own tables are in the same file
+    /// # own.abort()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn on_database(self, database: Arc<Database>) -> Result<AuthKv<M>> {
+        self.open_source(Source::Shared(database))
+    }
+
+    fn open_source(self, source: Source) -> Result<AuthKv<M>> {
+        let settings = Settings { models: (M::NAME, M::VERSION), email_matching: self.email_matching };
+        let config =
+            Config { durability: self.durability, cache_bytes: self.cache_bytes, synchronize: self.synchronize };
+        let setup = Setup {
+            verify: Box::new({
+                let settings = settings.clone();
+                move |txn| meta::verify(txn, &settings)
+            }),
+            synchronize: Box::new(move |txn| meta::synchronize(txn, &settings)),
+        };
+        let inner = Inner {
+            engine: RedbEngine::open(source, config, setup)?,
+            clock: self.clock,
+            email_matching: self.email_matching,
+        };
+        inner.resume_sweep();
+        Ok(AuthKv { inner: Arc::new(inner), models: PhantomData })
+    }
+}
+
+impl Inner {
+    /// Goes on with what was left to remove when the store was closed. It happens behind the caller's back: nobody sees
+    /// what waits to be swept, so a failure is of no concern here.
+    fn resume_sweep(&self) {
+        if let Ok(true) = self.engine.read(upkeep::must_sweep, Ok).wait() {
+            drop(self.engine.write(upkeep::sweep, Ok));
+        }
+    }
+}
+
+impl<M: Models> fmt::Debug for Options<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options")
+            .field("synchronize", &self.synchronize)
+            .field("durability", &self.durability)
+            .field("email_matching", &self.email_matching)
+            .field("cache_bytes", &self.cache_bytes)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,230 @@
+//! Transactions: typed tables over the bytes that an engine holds, with the changes collected until it applies them.
+
+use std::collections::BTreeMap;
+use std::marker::PhantomData;
+use std::ops::{Bound, ControlFlow};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::codec;
+use crate::error::{Error, Result};
+use crate::key::{Key, prefix_end};
+
+/// Which table, to an engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct TableId {
+    /// Its place among all tables.
+    pub(crate) index: usize,
+    pub(crate) name: &'static str,
+}
+
+/// A table of `V` by `K`.
+pub(crate) struct Table<K, V> {
+    pub(crate) id: TableId,
+    types: PhantomData<fn() -> (K, V)>,
+}
+
+impl<K, V> Table<K, V> {
+    pub(crate) const fn new(index: usize, name: &'static str) -> Self {
+        Self { id: TableId { index, name }, types: PhantomData }
+    }
+}
+
+/// A row of an index, as bytes.
+#[derive(PartialEq, Eq)]
+pub(crate) struct Entry {
+    pub(crate) table: TableId,
+    pub(crate) key: Vec<u8>,
+    pub(crate) value: Vec<u8>,
+}
+
+impl<K: Key, V: Serialize> Table<K, V> {
+    pub(crate) fn entry(&self, key: &K, value: &V) -> Result<Entry> {
+        let key = key.to_bytes();
+        let value = codec::encode(self.id.name, &key, value)?;
+        Ok(Entry { table: self.id, key, value })
+    }
+}
+
+/// What an engine shows an operation: one unchanging state of all tables, or its own not yet committed transaction.
+pub(crate) trait View {
+    /// Calls `visit` with the value at `key`, if there is one.
+    fn get(&self, table: TableId, key: &[u8], visit: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()>;
+
+    /// Calls `visit` with the rows of `range`, in the order of their keys, until it breaks.
+    fn scan(&self, table: TableId, range: ByteRange<'_>, visit: &mut RowVisitor<'_>) -> Result<()>;
+}
+
+pub(crate) type ByteRange<'a> = (Bound<&'a [u8]>, Bound<&'a [u8]>);
+pub(crate) type RowVisitor<'a> = dyn FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>> + 'a;
+
+/// One operation's view of the store. Its reads and scans see its own changes; nobody else does until they are committed.
+pub(crate) struct Txn<'v> {
+    view: &'v dyn View,
+    changes: Changes,
+}
+
+/// What an operation wants changed.
+#[derive(Default)]
+pub(crate) struct Changes {
+    /// The new value of each row, or none where it is to be removed.
+    pub(crate) rows: BTreeMap<(TableId, Vec<u8>), Option<Vec<u8>>>,
+    /// What the engine shall run in a later transaction, when this one is committed.
+    pub(crate) follow_up: Option<FollowUp>,
+}
+
+/// The rest of work that is too much for one transaction.
+pub(crate) type FollowUp = fn(&mut Txn<'_>) -> Result<()>;
+
+impl<'v> Txn<'v> {
+    pub(crate) fn new(view: &'v dyn View) -> Self {
+        Self { view, changes: Changes::default() }
+    }
+
+    pub(crate) fn into_changes(self) -> Changes {
+        self.changes
+    }
+
+    pub(crate) fn get<K: Key, V: DeserializeOwned>(&self, table: &Table<K, V>, key: &K) -> Result<Option<V>> {
+        let mut found = None;
+        let key = key.to_bytes();
+        self.get_bytes(table.id, &key, &mut |bytes| {
+            found = Some(codec::decode(table.id.name, &key, bytes)?);
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    pub(crate) fn contains<K: Key, V>(&self, table: &Table<K, V>, key: &K) -> Result<bool> {
+        let mut found = false;
+        self.get_bytes(table.id, &key.to_bytes(), &mut |_| {
+            found = true;
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    /// The first rows of a table, at most `limit`.
+    pub(crate) fn first<K: Key, V: DeserializeOwned>(&self, table: &Table<K, V>, limit: usize) -> Result<Vec<(K, V)>> {
+        self.rows(table, (Bound::Unbounded, Bound::Unbounded), limit)
+    }
+
+    /// The rows whose key starts with `prefix`, at most `limit`.
+    pub(crate) fn with_prefix<A: Key, B: Key, V: DeserializeOwned>(
+        &self,
+        table: &Table<(A, B), V>,
+        prefix: &A,
+        limit: usize,
+    ) -> Result<Vec<((A, B), V)>> {
+        let start = prefix.to_bytes();
+        let end = prefix_end(start.clone());
+        let end = end.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+        self.rows(table, (Bound::Included(&start), end), limit)
+    }
+
+    /// The rows whose key's first component is below `end`, at most `limit`.
+    pub(crate) fn below<A: Key, B: Key, V: DeserializeOwned>(
+        &self,
+        table: &Table<(A, B), V>,
+        end: &A,
+        limit: usize,
+    ) -> Result<Vec<((A, B), V)>> {
+        self.rows(table, (Bound::Unbounded, Bound::Excluded(&end.to_bytes())), limit)
+    }
+
+    fn rows<K: Key, V: DeserializeOwned>(
+        &self,
+        table: &Table<K, V>,
+        range: ByteRange<'_>,
+        limit: usize,
+    ) -> Result<Vec<(K, V)>> {
+        let mut rows = Vec::new();
+        if limit == 0 {
+            return Ok(rows);
+        }
+        self.scan_bytes(table.id, range, &mut |key, value| {
+            let value = codec::decode(table.id.name, key, value)?;
+            rows.push((K::from_bytes(key).ok_or_else(|| Error::corrupt("a key cannot be read"))?, value));
+            Ok(if rows.len() < limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
+        })?;
+        Ok(rows)
+    }
+
+    pub(crate) fn put<K: Key, V: Serialize>(&mut self, table: &Table<K, V>, key: &K, value: &V) -> Result<()> {
+        let entry = table.entry(key, value)?;
+        self.put_entry(entry);
+        Ok(())
+    }
+
+    pub(crate) fn remove<K: Key, V>(&mut self, table: &Table<K, V>, key: &K) {
+        self.remove_bytes(table.id, key.to_bytes());
+    }
+
+    pub(crate) fn put_entry(&mut self, entry: Entry) {
+        self.changes.rows.insert((entry.table, entry.key), Some(entry.value));
+    }
+
+    pub(crate) fn remove_bytes(&mut self, table: TableId, key: Vec<u8>) {
+        self.changes.rows.insert((table, key), None);
+    }
+
+    /// Has the engine run `work` in a transaction of its own after this one.
+    pub(crate) fn follow_up(&mut self, work: FollowUp) {
+        self.changes.follow_up = Some(work);
+    }
+
+    pub(crate) fn get_bytes(
+        &self,
+        table: TableId,
+        key: &[u8],
+        visit: &mut dyn FnMut(&[u8]) -> Result<()>,
+    ) -> Result<()> {
+        if !self.changes.rows.is_empty()
+            && let Some(change) = self.changes.rows.get(&(table, key.to_vec()))
+        {
+            return change.as_deref().map_or(Ok(()), visit);
+        }
+        self.view.get(table, key, visit)
+    }
+
+    /// Merges the view's rows with the changed ones.
+    pub(crate) fn scan_bytes(&self, table: TableId, range: ByteRange<'_>, visit: &mut RowVisitor<'_>) -> Result<()> {
+        let start = match range.0 {
+            Bound::Unbounded => Bound::Included((table, Vec::new())),
+            start => start.map(|start| (table, start.to_vec())),
+        };
+        let end = match range.1 {
+            Bound::Unbounded => Bound::Excluded((TableId { index: table.index + 1, name: "" }, Vec::new())),
+            end => end.map(|end| (table, end.to_vec())),
+        };
+        let mut changed = self.changes.rows.range((start, end)).peekable();
+        let mut stopped = false;
+        self.view.scan(table, range, &mut |key, value| {
+            while let Some(((_, changed_key), change)) = changed.next_if(|((_, changed), _)| changed.as_slice() <= key)
+            {
+                if let Some(change) = change
+                    && visit(changed_key, change)?.is_break()
+                {
+                    stopped = true;
+                    return Ok(ControlFlow::Break(()));
+                }
+                if changed_key.as_slice() == key {
+                    return Ok(ControlFlow::Continue(()));
+                }
+            }
+            let flow = visit(key, value)?;
+            stopped = flow.is_break();
+            Ok(flow)
+        })?;
+        for ((_, key), change) in changed {
+            if stopped {
+                break;
+            }
+            if let Some(change) = change {
+                stopped = visit(key, change)?.is_break();
+            }
+        }
+        Ok(())
+    }
+}
