@@ -20,6 +20,10 @@ mod engine;
 mod adapter;
 mod store;
 
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
+mod faults;
+
 pub use adapter::Adapter;
 pub use engine::Durability;
 pub use error::{Error, OpenError, Problem, Result, StorageError, UniqueKey};

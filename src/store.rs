@@ -284,7 +284,7 @@ impl<M: Models> Options<M> {
         self.open_source(Source::Shared(database))
     }
 
-    fn open_source(self, source: Source) -> Result<AuthKv<M>> {
+    pub(crate) fn open_source(self, source: Source) -> Result<AuthKv<M>> {
         let settings = Settings { models: (M::NAME, M::VERSION), email_matching: self.email_matching };
         let config =
             Config { durability: self.durability, cache_bytes: self.cache_bytes, synchronize: self.synchronize };

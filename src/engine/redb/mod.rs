@@ -75,6 +75,11 @@ impl Published {
         self.0.read().clone()
     }
 
+    /// Whether this is the snapshot that readers read now.
+    fn is(&self, snapshot: &Arc<Snapshot>) -> bool {
+        matches!(&*self.0.read(), Readable::Snapshot(published) if Arc::ptr_eq(published, snapshot))
+    }
+
     /// Why there is nothing to read, if so.
     fn error(&self) -> Option<Error> {
         match self.get() {
@@ -128,25 +133,23 @@ impl RedbEngine {
     }
 
     fn read_now<R>(&self, op: impl Fn(&Txn<'_>) -> Result<R>) -> Result<R> {
+        let read = |snapshot: &Snapshot| unpanicked(|| op(&Txn::new(snapshot)));
         loop {
             let snapshot = match self.published.get() {
                 Readable::Snapshot(snapshot) => snapshot,
-                Readable::Database(database) => Arc::new(Snapshot::begin(&*database)?),
+                Readable::Database(database) => return read(&Snapshot::begin(&*database)?),
                 Readable::Nothing(error) => return Err(error),
             };
-            match unpanicked(|| op(&Txn::new(&*snapshot))) {
+            match read(&snapshot) {
                 // The database was closed to be reopened; there is a newer snapshot, or the reason why not.
-                Err(error) if view::is_closed(&error) && self.is_stale(&snapshot) => {}
+                Err(error) if view::is_closed(&error) && !self.published.is(&snapshot) => {}
+                Err(error) if view::is_latched(&error) => {
+                    // If the store is being closed there is nothing to reopen any more.
+                    let _ = self.queue.push(Task::Reopen(snapshot));
+                    return Err(error);
+                }
                 result => return result,
             }
-        }
-    }
-
-    fn is_stale(&self, snapshot: &Arc<Snapshot>) -> bool {
-        match self.published.get() {
-            Readable::Snapshot(published) => !Arc::ptr_eq(&published, snapshot),
-            Readable::Database(_) => false,
-            Readable::Nothing(_) => true,
         }
     }
 }

@@ -1,11 +1,13 @@
 //! The queue of what waits for the writer: bounded, in order, closed at the end.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use oneshot::Sender;
 use parking_lot::{Condvar, Mutex};
 
+use super::view::Snapshot;
 use crate::engine::Job;
 use crate::error::{Error, Result};
 use crate::reply::Finish;
@@ -17,6 +19,8 @@ pub(super) enum Task {
     Write(Box<dyn Job>),
     /// Create the missing tables.
     Synchronize(Sender<Finish<()>>),
+    /// Reopen the database, if readers still read this snapshot, which failed one of them.
+    Reopen(Arc<Snapshot>),
     /// Close the database; nothing comes after it.
     Close(Sender<Finish<()>>),
 }
@@ -46,7 +50,7 @@ impl Queue {
         match task {
             Task::Close(_) => waiting.closed = true,
             Task::Write(_) if waiting.tasks.len() >= TASKS_MAX => return Err(Error::Busy),
-            Task::Write(_) | Task::Synchronize(_) => {}
+            Task::Write(_) | Task::Synchronize(_) | Task::Reopen(_) => {}
         }
         waiting.tasks.push_back(task);
         self.changed.notify_one();

@@ -157,6 +157,15 @@ pub(super) fn failed(context: &'static str, error: impl Into<redb::Error>) -> Er
 
 /// Whether a read failed only because its database was closed, as it is to be reopened.
 pub(super) fn is_closed(error: &Error) -> bool {
-    let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<redb::Error>());
-    matches!(source, Some(redb::Error::DatabaseClosed))
+    matches!(redb_error(error), Some(redb::Error::DatabaseClosed))
+}
+
+/// Whether redb answers nothing but errors from now on, until the database is reopened.
+pub(super) fn is_latched(error: &Error) -> bool {
+    use redb::Error::{Backend, Io, LockPoisoned, PreviousIo};
+    matches!(redb_error(error), Some(Io(_) | Backend(_) | PreviousIo | LockPoisoned(_)))
+}
+
+fn redb_error(error: &Error) -> Option<&redb::Error> {
+    std::error::Error::source(error).and_then(|source| source.downcast_ref())
 }

@@ -85,6 +85,7 @@ impl Writer {
                 let result = self.synchronize();
                 answer(sender, result);
             }
+            Some(Task::Reopen(snapshot)) => self.reopen_after(&snapshot),
             Some(Task::Close(sender)) => {
                 let result = self.close();
                 answer(sender, result);
@@ -271,6 +272,14 @@ impl Writer {
             self.reopen(BACKOFF.0);
         }
         result
+    }
+
+    /// Reopens a database that failed a reader, unless it was reopened since.
+    fn reopen_after(&mut self, snapshot: &Arc<Snapshot>) {
+        if self.published.is(snapshot) && self.source.can_reopen() {
+            self.release(Error::Storage(StorageError::new("the database is being reopened after a failed read")));
+            self.reopen(BACKOFF.0);
+        }
     }
 
     fn reopen_if_due(&mut self) {

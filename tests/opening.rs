@@ -1,0 +1,253 @@
+//! Opening a store: what is refused, in one sentence and without changing the file, and what `synchronize` creates.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use authkv::models::{Models, NewSession};
+use authkv::redb::{Database, ReadableDatabase, TableDefinition, TableHandle};
+use authkv::{Adapter, AuthKv, Durability, EmailMatching, Error, NewUser, OpenError};
+use tempfile::TempDir;
+
+const META: TableDefinition<&[u8], &[u8]> = TableDefinition::new("authkv_meta");
+
+fn place() -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("app.redb");
+    (folder, path)
+}
+
+fn one_sentence(error: &Error) -> String {
+    let text = error.to_string();
+    assert!(text.starts_with(|first: char| first.is_lowercase()) && !text.contains('\n'), "{text}");
+    text
+}
+
+/// The error that opening answers, having left the file's bytes alone.
+fn refused(path: &PathBuf, open: impl FnOnce(&PathBuf) -> authkv::Result<AuthKv>) -> Error {
+    let before = fs::read(path).unwrap();
+    let error = open(path).unwrap_err();
+    assert_eq!(fs::read(path).unwrap(), before, "the file was changed");
+    one_sentence(&error);
+    error
+}
+
+#[test]
+fn a_file_that_is_not_redb_is_refused() {
+    let (_folder, path) = place();
+    for contents in [&b"SQLite format 3\0 and so on"[..], b"r", b"redb"] {
+        fs::write(&path, contents).unwrap();
+        let error = refused(&path, |path| AuthKv::open(path));
+        assert!(matches!(&error, Error::Open(OpenError::NotRedb(named)) if *named == path), "{error}");
+    }
+}
+
+#[test]
+fn a_folder_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    assert!(matches!(AuthKv::open(folder.path()), Err(Error::Open(OpenError::Folder(_)))));
+}
+
+#[test]
+fn a_file_in_a_folder_that_does_not_exist_is_a_storage_error() {
+    let (folder, _) = place();
+    let error = AuthKv::open(folder.path().join("no/such/folder/app.redb")).unwrap_err();
+    assert!(matches!(error, Error::Storage(_)));
+    assert!(one_sentence(&error).contains("cannot be made"));
+}
+
+#[test]
+fn a_read_only_file_is_refused() {
+    let (_folder, path) = place();
+    drop(AuthKv::open(&path).unwrap());
+    let mut permissions = fs::metadata(&path).unwrap().permissions();
+    permissions.set_readonly(true);
+    fs::set_permissions(&path, permissions).unwrap();
+    assert!(matches!(refused(&path, |path| AuthKv::open(path)), Error::Open(OpenError::ReadOnly(_))));
+}
+
+#[test]
+fn a_file_that_is_open_elsewhere_is_refused() {
+    let (_folder, path) = place();
+    let first = AuthKv::open(&path).unwrap();
+    assert!(matches!(refused(&path, |path| AuthKv::open(path)), Error::Open(OpenError::Locked(_))));
+    first.create_user(NewUser::email("ada@example.com")).wait().unwrap();
+    drop(first);
+    AuthKv::open(&path).unwrap();
+}
+
+#[test]
+fn a_newer_format_is_refused() {
+    let (_folder, path) = place();
+    drop(AuthKv::open(&path).unwrap());
+    let key = b"format\0";
+    let body = b"\x012";
+    let mut checksum = crc32fast::Hasher::new();
+    for part in [&b"authkv_meta"[..], key, body] {
+        checksum.update(part);
+    }
+    let value = [&[1][..], &checksum.finalize().to_le_bytes(), body].concat();
+    let database = Database::open(&path).unwrap();
+    let transaction = database.begin_write().unwrap();
+    let old =
+        transaction.open_table(META).unwrap().insert(&key[..], &value[..]).unwrap().map(|old| old.value().to_vec());
+    assert!(old.is_some(), "the format row is elsewhere");
+    transaction.commit().unwrap();
+    drop(database);
+    let error = refused(&path, |path| AuthKv::open(path));
+    assert!(matches!(error, Error::Open(OpenError::NewerFormat { found: 2, known: 1 })), "{error}");
+}
+
+#[test]
+fn other_email_matching_is_refused() {
+    let (_folder, path) = place();
+    drop(AuthKv::open(&path).unwrap());
+    let exact = |path: &PathBuf| AuthKv::options().email_matching(EmailMatching::Exact).open(path);
+    assert!(matches!(refused(&path, exact), Error::Open(OpenError::OtherEmailMatching { .. })));
+    fs::remove_file(&path).unwrap();
+    drop(exact(&path).unwrap());
+    exact(&path).unwrap();
+}
+
+#[test]
+fn other_models_and_newer_ones_are_refused() {
+    struct Shop<const VERSION: u32>;
+    impl<const VERSION: u32> Models for Shop<VERSION> {
+        const NAME: &'static str = "shop";
+        const VERSION: u32 = VERSION;
+        type User = ();
+        type Account = ();
+        type Session = ();
+        type VerificationToken = ();
+    }
+
+    let (_folder, path) = place();
+    drop(AuthKv::options().models::<Shop<2>>().open(&path).unwrap());
+    let before = fs::read(&path).unwrap();
+    let none = AuthKv::open(&path).map(drop).unwrap_err();
+    let older = AuthKv::options().models::<Shop<1>>().open(&path).map(drop).unwrap_err();
+    for error in [none, older] {
+        assert!(matches!(&error, Error::Open(OpenError::OtherModels { found, .. }) if found == &("shop".into(), 2)));
+        assert!(one_sentence(&error).contains("shop"));
+    }
+    assert_eq!(fs::read(&path).unwrap(), before);
+    drop(AuthKv::options().models::<Shop<2>>().open(&path).unwrap());
+}
+
+#[test]
+fn an_empty_file_becomes_a_store() {
+    let (_folder, path) = place();
+    fs::write(&path, "").unwrap();
+    AuthKv::open(&path).unwrap().create_user(NewUser::email("ada@example.com")).wait().unwrap();
+}
+
+#[cfg(unix)]
+#[test]
+fn a_new_file_is_for_its_owner_only() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let (_folder, path) = place();
+    drop(AuthKv::open(&path).unwrap());
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+#[test]
+fn synchronize_off_creates_nothing_until_it_is_called() {
+    let (_folder, path) = place();
+    let auth = AuthKv::options().synchronize(false).open(&path).unwrap();
+    let missing = |result: Result<_, Error>| match result {
+        Err(Error::MissingTable(name)) => assert!(name.starts_with("authkv_"), "{name}"),
+        other => panic!("{other:?}"),
+    };
+    missing(auth.get_user(&"ada".into()).wait().map(drop));
+    missing(auth.create_user(NewUser::email("ada@example.com")).wait().map(drop));
+    missing(auth.check().wait().map(drop));
+    drop(auth);
+    assert!(tables(&path).is_empty());
+
+    let auth = AuthKv::options().synchronize(false).open(&path).unwrap();
+    auth.synchronize().wait().unwrap();
+    auth.synchronize().wait().unwrap();
+    let ada = auth.create_user(NewUser::email("ada@example.com")).wait().unwrap();
+    drop(auth);
+    assert_eq!(tables(&path).len(), 14);
+    let auth = AuthKv::options().synchronize(false).open(&path).unwrap();
+    assert_eq!(auth.get_user(&ada.id).wait().unwrap(), Some(ada));
+}
+
+fn tables(path: &PathBuf) -> Vec<String> {
+    let database = Database::open(path).unwrap();
+    let names = database.begin_read().unwrap().list_tables().unwrap().map(|table| table.name().to_owned()).collect();
+    names
+}
+
+#[test]
+fn the_applications_own_tables_live_in_the_same_file() {
+    const NOTES: TableDefinition<&str, &str> = TableDefinition::new("notes");
+
+    let (_folder, path) = place();
+    let database = Arc::new(Database::create(&path).unwrap());
+    let auth = AuthKv::options().on_database(Arc::clone(&database)).unwrap();
+    let ada = auth.create_user(NewUser::email("ada@example.com")).wait().unwrap();
+    let transaction = database.begin_write().unwrap();
+    let waiting = auth.create_user(NewUser::email("bob@example.com"));
+    transaction.open_table(NOTES).unwrap().insert("first", "note").unwrap();
+    transaction.commit().unwrap();
+    waiting.wait().unwrap();
+    auth.close().wait().unwrap();
+    drop(database);
+
+    let auth = AuthKv::open(&path).unwrap();
+    assert_eq!(auth.get_user(&ada.id).wait().unwrap(), Some(ada));
+    drop(auth);
+    let database = Database::open(&path).unwrap();
+    let notes = database.begin_read().unwrap().open_table(NOTES).unwrap();
+    assert_eq!(notes.get_owned("first").unwrap().unwrap().value(), "note");
+}
+
+#[test]
+fn a_database_has_one_store_at_a_time() {
+    let (_folder, path) = place();
+    let database = Arc::new(Database::create(&path).unwrap());
+    let open = || AuthKv::options().on_database(Arc::clone(&database));
+    let first = open().unwrap();
+    assert!(matches!(open(), Err(Error::Open(OpenError::DatabaseInUse))));
+    first.close().wait().unwrap();
+    let second = open().unwrap();
+    assert!(matches!(first.get_user(&"ada".into()).wait(), Err(Error::Closed)));
+    drop(first);
+    assert!(matches!(open(), Err(Error::Open(OpenError::DatabaseInUse))));
+    drop(second);
+    open().unwrap();
+}
+
+#[test]
+fn deferred_writes_are_there_after_closing() {
+    let (_folder, path) = place();
+    for round in 0..3 {
+        let auth = AuthKv::options().durability(Durability::Deferred).open(&path).unwrap();
+        assert_eq!(auth.check().wait().unwrap().users, 50 * round);
+        let replies: Vec<_> =
+            (0..50).map(|number| auth.create_user(NewUser::email(format!("{round}-{number}@example.com")))).collect();
+        for reply in replies {
+            let user = reply.wait().unwrap();
+            assert_eq!(auth.get_user(&user.id).wait().unwrap(), Some(user));
+        }
+        if round == 1 {
+            auth.close().wait().unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_session_lives_in_a_file_for_as_long_as_it_is_valid() {
+    let (_folder, path) = place();
+    let auth = AuthKv::open(&path).unwrap();
+    let ada = auth.create_user(NewUser::email("ada@example.com")).wait().unwrap();
+    let expires = chrono::Utc::now() + chrono::Days::new(30);
+    auth.create_session(NewSession::new("a-secret", ada.id.clone(), expires)).wait().unwrap();
+    drop(auth);
+    let auth = AuthKv::open(&path).unwrap();
+    assert_eq!(auth.get_session_and_user("a-secret").wait().unwrap().map(|found| found.user), Some(ada));
+}
