@@ -13,6 +13,7 @@ mod record;
 mod schema;
 mod txn;
 
+#[deny(clippy::disallowed_methods)]
 mod ops;
 
 mod engine;

@@ -178,8 +178,8 @@ fn synchronize_off_creates_nothing_until_it_is_called() {
 
 fn tables(path: &PathBuf) -> Vec<String> {
     let database = Database::open(path).unwrap();
-    let names = database.begin_read().unwrap().list_tables().unwrap().map(|table| table.name().to_owned()).collect();
-    names
+    let transaction = database.begin_read().unwrap();
+    transaction.list_tables().unwrap().map(|table| table.name().to_owned()).collect()
 }
 
 #[test]

@@ -30,12 +30,17 @@ pub(crate) struct Config {
     pub(crate) synchronize: bool,
 }
 
+/// An operation that reads.
+pub(crate) type Verify = Box<dyn Fn(&Txn<'_>) -> Result<()> + Send>;
+/// An operation that writes.
+pub(crate) type Fill = Box<dyn Fn(&mut Txn<'_>) -> Result<()> + Send>;
+
 /// What the layers above want done when a store is opened and when its tables are created.
 pub(crate) struct Setup {
     /// Refuses a store that they cannot use.
-    pub(crate) verify: Box<dyn Fn(&Txn<'_>) -> Result<()> + Send>,
+    pub(crate) verify: Verify,
     /// Fills new tables.
-    pub(crate) synchronize: Box<dyn Fn(&mut Txn<'_>) -> Result<()> + Send>,
+    pub(crate) synchronize: Fill,
 }
 
 pub(crate) struct RedbEngine {

@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use redb::backends::InMemoryBackend;
 use redb::{Builder, Database, DatabaseError, ReadableDatabase};
 
+use super::Verify;
 use super::view::{Snapshot, failed};
 use crate::engine::unpanicked;
 use crate::error::{Error, OpenError, Result, StorageError};
@@ -16,6 +17,9 @@ use crate::txn::Txn;
 
 /// The first bytes of every redb database.
 const MAGIC: [u8; 9] = [b'r', b'e', b'd', b'b', 0x1A, 0x0A, 0xA9, 0x0D, 0x0A];
+
+#[cfg(test)]
+pub(crate) type Make = Box<dyn Fn(&mut Builder) -> Result<Database, DatabaseError> + Send>;
 
 /// Where the bytes are.
 pub(crate) enum Source {
@@ -25,7 +29,7 @@ pub(crate) enum Source {
     Shared(Arc<Database>),
     /// Storage that a test has made.
     #[cfg(test)]
-    Made(Box<dyn Fn(&mut Builder) -> Result<Database, DatabaseError> + Send>),
+    Made(Make),
 }
 
 impl Source {
@@ -38,7 +42,7 @@ impl Source {
     }
 
     /// Opens the database, or makes it, unless `verify` refuses what is in it.
-    pub(super) fn open(&self, cache_bytes: usize, verify: &dyn Fn(&Txn<'_>) -> Result<()>) -> Result<Arc<Database>> {
+    pub(super) fn open(&self, cache_bytes: usize, verify: &Verify) -> Result<Arc<Database>> {
         let database = unpanicked(|| match self {
             Self::File(path) => open_file(path, cache_bytes, verify),
             Self::Memory => Builder::new()
@@ -62,11 +66,11 @@ impl Source {
     }
 }
 
-fn verify_in(database: &impl ReadableDatabase, verify: &dyn Fn(&Txn<'_>) -> Result<()>) -> Result<()> {
+fn verify_in(database: &impl ReadableDatabase, verify: &Verify) -> Result<()> {
     verify(&Txn::new(&Snapshot::begin(database)?))
 }
 
-fn open_file(path: &Path, cache_bytes: usize, verify: &dyn Fn(&Txn<'_>) -> Result<()>) -> Result<Arc<Database>> {
+fn open_file(path: &Path, cache_bytes: usize, verify: &Verify) -> Result<Arc<Database>> {
     if !is_new(path)? {
         look_into(path, verify)?;
     }
@@ -127,7 +131,7 @@ fn sync_folder_of(path: &Path) -> std::io::Result<()> {
 
 /// Verifies the file without writing to it, as opening it for writing would. After a crash it needs repair first and
 /// cannot be looked into; it is then verified when it is open.
-fn look_into(path: &Path, verify: &dyn Fn(&Txn<'_>) -> Result<()>) -> Result<()> {
+fn look_into(path: &Path, verify: &Verify) -> Result<()> {
     match Builder::new().set_cache_size(0).open_read_only(path) {
         Ok(database) => verify_in(&database, verify),
         Err(DatabaseError::RepairAborted) => Ok(()),
