@@ -101,6 +101,8 @@ impl RedbEngine {
         let published = Arc::new(Published(RwLock::new(Readable::Nothing(Error::Closed))));
         let queue = Arc::new(Queue::new());
         let in_memory = matches!(source, Source::Memory);
+        let durability = if in_memory { Durability::Full } else { config.durability };
+        let config = Config { durability, ..config };
         let writer = Writer::open(source, config, setup, Arc::clone(&published))?;
         let writer = if in_memory {
             Placed::Callers(Mutex::new(writer))

@@ -1,6 +1,6 @@
 //! Opening a database: what is refused, and with which words.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
@@ -8,6 +8,7 @@ use std::sync::{Arc, Weak};
 use parking_lot::Mutex;
 use redb::backends::InMemoryBackend;
 use redb::{Builder, Database, DatabaseError, ReadableDatabase};
+use uuid::Uuid;
 
 use super::Verify;
 use super::view::{Snapshot, failed};
@@ -23,7 +24,10 @@ pub(crate) type Make = Box<dyn Fn(&mut Builder) -> Result<Database, DatabaseErro
 
 /// Where the bytes are.
 pub(crate) enum Source {
+    /// In this file, which is made if there is none.
     File(PathBuf),
+    /// In this file, which was there before.
+    KnownFile(PathBuf),
     Memory,
     /// A database that the application has open.
     Shared(Arc<Database>),
@@ -44,7 +48,15 @@ impl Source {
     /// Opens the database, or makes it, unless `verify` refuses what is in it.
     pub(super) fn open(&self, cache_bytes: usize, verify: &Verify) -> Result<Arc<Database>> {
         let database = unpanicked(|| match self {
-            Self::File(path) => open_file(path, cache_bytes, verify),
+            Self::File(path) => {
+                if !path.try_exists().map_err(unreadable)? {
+                    make(path)?;
+                }
+                open_file(path, verify, |path| Builder::new().set_cache_size(cache_bytes).create(path))
+            }
+            Self::KnownFile(path) => {
+                open_file(path, verify, |path| Builder::new().set_cache_size(cache_bytes).open(path))
+            }
             Self::Memory => Builder::new()
                 .set_cache_size(cache_bytes)
                 .create_with_backend(InMemoryBackend::new())
@@ -60,9 +72,15 @@ impl Source {
         Ok(database)
     }
 
-    /// Whether a database whose storage failed can be closed and opened again by the engine.
-    pub(super) fn can_reopen(&self) -> bool {
-        !matches!(self, Self::Memory | Self::Shared(_))
+    /// Where to open the database from again after its storage failed; none if the engine cannot.
+    pub(super) fn reopened(self) -> Option<Self> {
+        match self {
+            // Were the file gone, an empty new one would say that nothing was ever written.
+            Self::File(path) | Self::KnownFile(path) => Some(Self::KnownFile(path)),
+            Self::Memory | Self::Shared(_) => None,
+            #[cfg(test)]
+            Self::Made(make) => Some(Self::Made(make)),
+        }
     }
 }
 
@@ -70,26 +88,18 @@ fn verify_in(database: &impl ReadableDatabase, verify: &Verify) -> Result<()> {
     verify(&Txn::new(&Snapshot::begin(database)?))
 }
 
-fn open_file(path: &Path, cache_bytes: usize, verify: &Verify) -> Result<Arc<Database>> {
-    if !is_new(path)? {
-        look_into(path, verify)?;
-    }
-    let database = Builder::new().set_cache_size(cache_bytes).create(path);
-    database.map(Arc::new).map_err(|error| refused(path, error))
+fn open_file(
+    path: &Path,
+    verify: &Verify,
+    open: impl Fn(&Path) -> Result<Database, DatabaseError>,
+) -> Result<Arc<Database>> {
+    inspect(path, &std::fs::metadata(path).map_err(unreadable)?, verify)?;
+    open(path).map(Arc::new).map_err(|error| refused(path, error))
 }
 
-/// Makes the file if there is none, for its owner only. Answers whether it holds nothing yet.
-fn is_new(path: &Path) -> Result<bool> {
-    let cannot = |error| Error::Storage(StorageError::caused("the file cannot be opened", error));
-    let metadata = match std::fs::metadata(path) {
-        Ok(metadata) => metadata,
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            return make(path)
-                .map(|()| true)
-                .map_err(|error| Error::Storage(StorageError::caused("the file cannot be made", error)));
-        }
-        Err(error) => return Err(cannot(error)),
-    };
+/// Refuses a file that is not for this store, without writing to it as opening it for writing would. An empty one will
+/// do.
+fn inspect(path: &Path, metadata: &Metadata, verify: &Verify) -> Result<()> {
     if metadata.is_dir() {
         return Err(OpenError::Folder(path.to_owned()).into());
     }
@@ -97,23 +107,52 @@ fn is_new(path: &Path) -> Result<bool> {
         return Err(OpenError::ReadOnly(path.to_owned()).into());
     }
     let mut start = Vec::new();
-    File::open(path).and_then(|file| file.take(MAGIC.len() as u64).read_to_end(&mut start)).map_err(cannot)?;
-    if !start.is_empty() && start != MAGIC {
+    File::open(path).and_then(|file| file.take(MAGIC.len() as u64).read_to_end(&mut start)).map_err(unreadable)?;
+    if start.is_empty() {
+        return Ok(());
+    }
+    if start != MAGIC {
         return Err(OpenError::NotRedb(path.to_owned()).into());
     }
-    Ok(start.is_empty())
+    match Builder::new().set_cache_size(0).open_read_only(path) {
+        Ok(database) => verify_in(&database, verify),
+        // It was not closed properly and cannot be looked into before it is repaired; it is verified after that.
+        Err(DatabaseError::RepairAborted) => Ok(()),
+        Err(error) => Err(refused(path, error)),
+    }
 }
 
-fn make(path: &Path) -> std::io::Result<()> {
+fn unreadable(error: std::io::Error) -> Error {
+    Error::Storage(StorageError::caused("the file cannot be read", error))
+}
+
+/// Makes an empty database, for its owner only. It is made under another name first, because redb cannot open a file
+/// that it was interrupted in making.
+fn make(path: &Path) -> Result<()> {
+    let cannot = |error: std::io::Error| Error::Storage(StorageError::caused("the file cannot be made", error));
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{}.new", Uuid::new_v4()));
+    let new = path.with_file_name(name);
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    match options.open(path) {
-        Ok(_) => sync_folder_of(path),
-        // Somebody else was faster.
+    options.open(&new).map_err(cannot)?;
+    let database = Builder::new().set_cache_size(0).create(&new);
+    let made = database.and_then(Database::close).map_err(|error| failed("the file cannot be made", error));
+    let named = made.and_then(|()| name_unless_taken(&new, path).map_err(cannot));
+    // What is left of it takes little room, and another attempt uses another name.
+    let _ = std::fs::remove_file(&new);
+    named.and_then(|()| sync_folder_of(path).map_err(cannot))
+}
+
+/// Gives the new file its name, unless somebody else was faster.
+fn name_unless_taken(new: &Path, path: &Path) -> std::io::Result<()> {
+    match std::fs::hard_link(new, path) {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
-        Err(error) => Err(error),
+        // Some file systems have no links.
+        Err(_) => std::fs::rename(new, path),
+        Ok(()) => Ok(()),
     }
 }
 
@@ -129,16 +168,6 @@ fn sync_folder_of(path: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Verifies the file without writing to it, as opening it for writing would. After a crash it needs repair first and
-/// cannot be looked into; it is then verified when it is open.
-fn look_into(path: &Path, verify: &Verify) -> Result<()> {
-    match Builder::new().set_cache_size(0).open_read_only(path) {
-        Ok(database) => verify_in(&database, verify),
-        Err(DatabaseError::RepairAborted) => Ok(()),
-        Err(error) => Err(refused(path, error)),
-    }
-}
-
 fn refused(path: &Path, error: DatabaseError) -> Error {
     match error {
         DatabaseError::DatabaseAlreadyOpen => OpenError::Locked(path.to_owned()).into(),
@@ -152,22 +181,51 @@ fn refused(path: &Path, error: DatabaseError) -> Error {
 /// The databases of applications that an engine works on, so that no second one does.
 static IN_USE: Mutex<Vec<Weak<Database>>> = Mutex::new(Vec::new());
 
-/// Holds an application's database; another engine cannot until this is dropped.
-pub(super) struct Claim(Arc<Database>);
+/// That one engine works on an application's database; another one cannot until this is dropped.
+pub(super) struct Claim(Weak<Database>);
 
 impl Claim {
     pub(super) fn on(database: &Arc<Database>) -> Result<Self> {
         let mut in_use = IN_USE.lock();
-        if in_use.iter().any(|other| std::ptr::eq(other.as_ptr(), Arc::as_ptr(database))) {
+        if in_use.iter().any(|other| other.as_ptr() == Arc::as_ptr(database)) {
             return Err(OpenError::DatabaseInUse.into());
         }
-        in_use.push(Arc::downgrade(database));
-        Ok(Self(Arc::clone(database)))
+        let claimed = Arc::downgrade(database);
+        in_use.push(Weak::clone(&claimed));
+        Ok(Self(claimed))
     }
 }
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        IN_USE.lock().retain(|other| !std::ptr::eq(other.as_ptr(), Arc::as_ptr(&self.0)));
+        IN_USE.lock().retain(|other| !other.ptr_eq(&self.0));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_gone_is_not_made_again_when_the_store_reopens() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("app.redb");
+        let open = |source: &Source| source.open(0, &(Box::new(|_: &Txn<'_>| Ok(())) as Verify));
+        let known = Source::File(path.clone()).reopened().unwrap();
+        assert!(matches!(open(&known), Err(Error::Storage(_))));
+        File::create(&path).unwrap();
+        assert!(matches!(open(&known), Err(Error::Storage(_))));
+        std::fs::remove_file(&path).unwrap();
+        open(&Source::File(path.clone())).unwrap();
+        open(&known).unwrap();
+    }
+
+    #[test]
+    fn making_a_file_leaves_nothing_else_behind() {
+        let folder = tempfile::tempdir().unwrap();
+        make(&folder.path().join("app.redb")).unwrap();
+        make(&folder.path().join("app.redb")).unwrap();
+        let names: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(names, ["app.redb"]);
     }
 }

@@ -79,6 +79,13 @@ impl Queue {
         self.changed.notify_one();
     }
 
+    /// Closes the queue and drops what waits, which tells the callers that nobody will answer.
+    pub(super) fn abandon(&self) {
+        let mut waiting = self.waiting.lock();
+        waiting.closed = true;
+        waiting.tasks.clear();
+    }
+
     /// Waits for a task, for as long as said. Answers whether there may still be any: false when the queue is closed and
     /// empty.
     pub(super) fn wait(&self, at_most: Option<Duration>) -> bool {

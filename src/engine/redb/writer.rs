@@ -26,7 +26,8 @@ const SYNC_EVERY: Duration = Duration::from_millis(50);
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(2));
 
 pub(super) struct Writer {
-    source: Source,
+    /// Where to open the database from again after a failure; none if it cannot be.
+    origin: Option<Source>,
     config: Config,
     setup: Setup,
     published: Arc<Published>,
@@ -49,7 +50,7 @@ impl Writer {
         let claim = source.claim()?;
         let database = source.open(config.cache_bytes, &setup.verify)?;
         let mut writer = Self {
-            source,
+            origin: source.reopened(),
             config,
             setup,
             published,
@@ -66,6 +67,15 @@ impl Writer {
 
     /// Works until the queue is closed and empty.
     pub(super) fn run(mut self, queue: &Queue) {
+        /// Should the writer ever panic, nobody may wait for it for ever.
+        struct Abandon<'q>(&'q Queue);
+        impl Drop for Abandon<'_> {
+            fn drop(&mut self) {
+                self.0.abandon();
+            }
+        }
+
+        let _abandon = Abandon(queue);
         while queue.wait(self.idle_for()) {
             self.serve(queue);
             self.sync_if_due(queue);
@@ -181,7 +191,7 @@ impl Writer {
     fn commit(&self, mut transaction: WriteTransaction, durability: Durability) -> Result<()> {
         // One-phase commits are not safe to reopen after a failed sync.
         transaction.set_two_phase_commit(true);
-        if durability == Durability::Deferred && !matches!(self.source, Source::Memory) {
+        if durability == Durability::Deferred {
             let none = transaction.set_durability(redb::Durability::None);
             none.map_err(|error| failed("writes cannot be deferred", error))?;
         }
@@ -196,10 +206,10 @@ impl Writer {
     /// Lets readers see the last commit.
     fn publish(&mut self) -> Result<()> {
         let database = self.database.as_ref().ok_or(Error::Closed)?;
-        let readable = match (self.missing_table, &self.source) {
+        let readable = match (self.missing_table, &self.claim) {
             (Some(table), _) => Readable::Nothing(Error::MissingTable(table)),
-            (None, Source::Shared(database)) => Readable::Database(Arc::clone(database)),
-            (None, _) => Readable::Snapshot(Arc::new(Snapshot::begin(&**database)?)),
+            (None, Some(_)) => Readable::Database(Arc::clone(database)),
+            (None, None) => Readable::Snapshot(Arc::new(Snapshot::begin(&**database)?)),
         };
         self.published.set(readable);
         Ok(())
@@ -266,7 +276,7 @@ impl Writer {
     fn guard(&mut self, work: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
         let result = unpanicked(|| work(self));
         if let Err(Error::Storage(why) | Error::OutcomeUnknown(why)) = &result
-            && self.source.can_reopen()
+            && self.origin.is_some()
         {
             self.release(Error::Storage(why.clone()));
             self.reopen(BACKOFF.0);
@@ -276,7 +286,7 @@ impl Writer {
 
     /// Reopens a database that failed a reader, unless it was reopened since.
     fn reopen_after(&mut self, snapshot: &Arc<Snapshot>) {
-        if self.published.is(snapshot) && self.source.can_reopen() {
+        if self.published.is(snapshot) && self.origin.is_some() {
             self.release(Error::Storage(StorageError::new("the database is being reopened after a failed read")));
             self.reopen(BACKOFF.0);
         }
@@ -293,7 +303,8 @@ impl Writer {
     fn reopen(&mut self, wait: Duration) {
         self.retry = None;
         let result = unpanicked(|| {
-            self.database = Some(self.source.open(self.config.cache_bytes, &self.setup.verify)?);
+            let origin = self.origin.as_ref().ok_or(Error::Closed)?;
+            self.database = Some(origin.open(self.config.cache_bytes, &self.setup.verify)?);
             self.find_tables()
         });
         if let Err(error) = result {
