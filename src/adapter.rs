@@ -303,15 +303,71 @@ pub trait Adapter<M: Models = ()>: Send + Sync {
     fn create_authenticator(&self, authenticator: Authenticator) -> Reply<Authenticator>;
 
     /// The authenticator with this credential id.
+    ///
+    /// ```
+    /// # use authkv::{Adapter, AuthKv, NewUser, models::*};
+    /// # let auth = AuthKv::in_memory()?;
+    /// # let ada = auth.create_user(NewUser::email("ada@example.com")).wait()?;
+    /// # auth.create_authenticator(Authenticator {
+    /// #     credential_id: "b64url".into(),
+    /// #     user_id: ada.id.clone(),
+    /// #     provider_account_id: "b64url".into(),
+    /// #     credential_public_key: "b64".into(),
+    /// #     counter: 0,
+    /// #     credential_device_type: "multiDevice".into(),
+    /// #     credential_backed_up: true,
+    /// #     transports: None,
+    /// # }).wait()?;
+    /// let found = auth.get_authenticator(&"b64url".into()).wait()?;
+    /// assert_eq!(found.map(|found| found.user_id), Some(ada.id));
+    /// # Ok::<(), authkv::Error>(())
+    /// ```
     fn get_authenticator(&self, credential_id: &CredentialId) -> Reply<Option<Authenticator>>;
 
     /// Every authenticator of a user, once each, in the order of their credential ids; none for an unknown user.
+    ///
+    /// ```
+    /// # use authkv::{Adapter, AuthKv, NewUser, models::*};
+    /// # let auth = AuthKv::in_memory()?;
+    /// # let ada = auth.create_user(NewUser::email("ada@example.com")).wait()?;
+    /// # auth.create_authenticator(Authenticator {
+    /// #     credential_id: "b64url".into(),
+    /// #     user_id: ada.id.clone(),
+    /// #     provider_account_id: "b64url".into(),
+    /// #     credential_public_key: "b64".into(),
+    /// #     counter: 0,
+    /// #     credential_device_type: "multiDevice".into(),
+    /// #     credential_backed_up: true,
+    /// #     transports: None,
+    /// # }).wait()?;
+    /// assert_eq!(auth.list_authenticators_by_user_id(&ada.id).wait()?.len(), 1);
+    /// assert!(auth.list_authenticators_by_user_id(&"nobody".into()).wait()?.is_empty());
+    /// # Ok::<(), authkv::Error>(())
+    /// ```
     fn list_authenticators_by_user_id(&self, user_id: &UserId) -> Reply<Vec<Authenticator>>;
 
     /// Sets the signature counter and returns the authenticator.
     ///
     /// # Errors
     /// [`UnknownCredential`](crate::Error::UnknownCredential).
+    ///
+    /// ```
+    /// # use authkv::{Adapter, AuthKv, NewUser, models::*};
+    /// # let auth = AuthKv::in_memory()?;
+    /// # let ada = auth.create_user(NewUser::email("ada@example.com")).wait()?;
+    /// # auth.create_authenticator(Authenticator {
+    /// #     credential_id: "b64url".into(),
+    /// #     user_id: ada.id.clone(),
+    /// #     provider_account_id: "b64url".into(),
+    /// #     credential_public_key: "b64".into(),
+    /// #     counter: 0,
+    /// #     credential_device_type: "multiDevice".into(),
+    /// #     credential_backed_up: true,
+    /// #     transports: None,
+    /// # }).wait()?;
+    /// assert_eq!(auth.update_authenticator_counter(&"b64url".into(), 7).wait()?.counter, 7);
+    /// # Ok::<(), authkv::Error>(())
+    /// ```
     fn update_authenticator_counter(&self, credential_id: &CredentialId, counter: u32) -> Reply<Authenticator>;
 }
 

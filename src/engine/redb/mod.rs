@@ -194,3 +194,57 @@ impl Drop for RedbEngine {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::thread::current;
+
+    use super::*;
+
+    fn engine(source: Source) -> RedbEngine {
+        let config = Config { durability: Durability::Full, cache_bytes: 1 << 20, synchronize: true };
+        let setup = Setup { verify: Box::new(|_| Ok(())), synchronize: Box::new(|_| Ok(())) };
+        RedbEngine::open(source, config, setup).unwrap()
+    }
+
+    #[test]
+    fn reads_run_in_place_and_only_commits_to_a_file_leave_the_callers_thread() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = engine(Source::File(folder.path().join("app.redb")));
+        let memory = engine(Source::Memory);
+        let here = current().id();
+        for engine in [&file, &memory] {
+            assert_eq!(engine.read(|_| Ok(current().id()), Ok).wait().unwrap(), here);
+            let finished = engine.write(|_| Ok(()), |()| Ok(current().id()));
+            assert_eq!(finished.wait().unwrap(), here);
+        }
+        assert_eq!(memory.write(|_| Ok(current().id()), Ok).wait().unwrap(), here);
+        assert_ne!(file.write(|_| Ok(current().id()), Ok).wait().unwrap(), here);
+    }
+
+    #[test]
+    fn the_last_handle_may_be_dropped_on_the_writers_own_thread() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("app.redb");
+        let file = Arc::new(engine(Source::File(path.clone())));
+        let (sender, dropped) = std::sync::mpsc::channel();
+        let (held, hold) = (Mutex::new(Some((Arc::clone(&file), sender))), Arc::new(std::sync::Barrier::new(2)));
+        let reply = file.write(
+            {
+                let hold = Arc::clone(&hold);
+                move |_| {
+                    hold.wait();
+                    let (file, sender) = held.lock().take().unwrap();
+                    drop(file);
+                    sender.send(()).unwrap();
+                    Ok(())
+                }
+            },
+            Ok,
+        );
+        drop(file);
+        hold.wait();
+        dropped.recv().unwrap();
+        reply.wait().unwrap();
+    }
+}

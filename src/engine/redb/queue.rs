@@ -102,3 +102,33 @@ impl Queue {
         !waiting.tasks.is_empty()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::job;
+
+    fn write() -> Task {
+        Task::Write(job(|_| Ok(()), Ok).0)
+    }
+
+    #[test]
+    fn a_full_queue_is_busy_until_there_is_room() {
+        let queue = Queue::new();
+        (0..TASKS_MAX).for_each(|_| queue.push(write()).unwrap());
+        assert!(matches!(queue.push(write()), Err(Error::Busy)));
+        assert!(queue.pop_write().is_some());
+        queue.push(write()).unwrap();
+    }
+
+    #[test]
+    fn nothing_comes_after_the_end() {
+        let queue = Queue::new();
+        queue.push(write()).unwrap();
+        queue.push(Task::Close(oneshot::async_channel().0)).unwrap();
+        assert!(matches!(queue.push(write()), Err(Error::Closed)));
+        assert!(queue.wait(None) && queue.pop_other().is_none() && queue.pop_write().is_some());
+        assert!(queue.wait(None) && queue.pop_write().is_none() && queue.pop_other().is_some());
+        assert!(!queue.wait(None));
+    }
+}
