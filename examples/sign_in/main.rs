@@ -75,7 +75,7 @@ async fn run(args: Args) -> Result<(), String> {
     // From here on a signal ends the program in order.
     let stop = stop_requested().map_err(|error| format!("cannot listen to signals: {error}"))?;
     tokio::spawn(purge_regularly(store.clone()));
-    println!("Open {url} in a browser. The data is in {}; stop with Ctrl-C.", args.file.display());
+    println!("Open {url} in a browser (listening on {address}, data in {}, stop with Ctrl-C).", args.file.display());
 
     // The pages see the store only as an `Adapter`: which engine is behind it was decided above.
     let app = App { auth: Auth::new(Arc::new(store.clone())), mailbox: Mailbox::default(), url, secure };

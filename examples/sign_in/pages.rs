@@ -45,8 +45,8 @@ pub(crate) fn mailbox(mails: &[Mail]) -> Markup {
         @for mail in mails {
             article {
                 h2 { "Your link to sign in" }
-                p.hint { "To " strong { (mail.to) } ", " (instant(mail.sent)) }
-                p { "It works once, until " (instant(mail.sent + LINK_AGE)) "." }
+                p.hint { "To " strong { (mail.to) } br; "Sent " (instant(mail.sent)) }
+                p { "It works once, and for " (LINK_AGE.num_minutes()) " minutes." }
                 a.button href=(mail.link) { "Open the link" }
             }
         }
@@ -75,7 +75,7 @@ pub(crate) fn account(visitor: &SessionAndUser, csrf: &str) -> Markup {
         label for="name" { "Name" }
         div.row {
             input #name name="name" value=[user.name.as_deref()] maxlength=(NAME_CHARS_MAX) autocomplete="name"
-                placeholder="What should we call you?";
+                placeholder="Your name";
             button { "Save" }
         }
     };
@@ -96,8 +96,8 @@ pub(crate) fn account(visitor: &SessionAndUser, csrf: &str) -> Markup {
 }
 
 pub(crate) fn spent_link() -> (StatusCode, Markup) {
-    let text = "It was used before, or it is older than 15 minutes. ";
-    (StatusCode::GONE, message("This link does not work any more", text, "Ask for a new one"))
+    let text = format!("It was used before, or it is older than {} minutes. ", LINK_AGE.num_minutes());
+    (StatusCode::GONE, message("This link does not work any more", &text, "Ask for a new one"))
 }
 
 pub(crate) fn foreign_form() -> (StatusCode, Markup) {
