@@ -3,8 +3,9 @@
 use std::error::Error as StdError;
 use std::sync::Arc;
 
-use authkv::models::VerificationToken;
-use authkv::models::{Change, NewSession, Session, SessionAndUser, SessionPatch, User, UserId, UserPatch};
+use authkv::models::{
+    Change, NewSession, Session, SessionAndUser, SessionPatch, User, UserId, UserPatch, VerificationToken,
+};
 use authkv::{Adapter, Error, NewUser, Token, UniqueKey};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -35,7 +36,7 @@ impl Auth {
 
     /// Signs in with a link. None if it was used before, has expired or was never sent.
     pub(crate) async fn use_link(&self, email: &str, token: &str) -> Result<Option<Session>> {
-        // However often a link is opened at the same moment, one of the calls gets the token and the others get none.
+        // However many calls come at the same moment, one gets the token and the others get none.
         let Some(link) = self.store.use_verification_token(Some(email), token).await? else {
             return Ok(None);
         };
