@@ -149,6 +149,7 @@ fn cannot_open(file: &Path, error: Error) -> String {
         Error::Open(OpenError::NotRedb(_) | OpenError::Folder(_)) => {
             format!("{file} is there but is not a file of this example; choose another with --file")
         }
+        Error::Open(reason) => format!("{file} cannot be used: {reason}"),
         error => format!("{file} cannot be used: {error}"),
     }
 }

@@ -454,24 +454,25 @@ fn the_file_holds_no_token_in_clear() {
 fn a_storage_failure_shows_an_error_page_and_leaves_the_cookie() {
     use std::time::{Duration, Instant};
 
-    use rustix::process::{Pid, Resource, Rlimit, prlimit};
+    use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 
     let place = Place::new();
     let server = place.start_ignoring_file_size_signals();
     let mut ada = Browser::at(&server);
     ada.sign_in(ADA);
+    let usual = getrlimit(Resource::Fsize);
     let limit = |bytes| {
-        let limit = Rlimit { current: bytes, maximum: None };
-        prlimit(Some(Pid::from_child(&server.child)), Resource::Fsize, limit).unwrap()
+        let limit = Rlimit { current: bytes, maximum: usual.maximum };
+        prlimit(Some(Pid::from_child(&server.child)), Resource::Fsize, limit).unwrap();
     };
-    let before = limit(Some(0));
+    limit(Some(0));
     for path in ["/name", "/sign-out"] {
         let answer = ada.post(path, &[("name", "Ada")]);
         assert_eq!(answer.status, 500, "{path}: {}", answer.body);
         assert!(answer.body.contains("you are not signed out"), "{}", answer.body);
         assert!(answer.set_cookies().is_empty(), "{:?}", answer.set_cookies());
     }
-    limit(before.current);
+    limit(usual.current);
     let started = Instant::now();
     while ada.post("/name", &[("name", "Ada")]).status == 500 {
         assert!(started.elapsed() < server::DEADLINE, "the store does not recover");

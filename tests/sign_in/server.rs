@@ -1,7 +1,7 @@
 //! The example in a process of its own: starting, stopping and killing it.
 
 use std::env;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::{LazyLock, mpsc};
@@ -72,13 +72,16 @@ impl Server {
             let _ = sender.send(line);
         });
         let greeting = greeting.recv_timeout(DEADLINE).unwrap_or_default();
+        let mut stderr = child.stderr.take().unwrap();
         let mut server = Self { child, url: String::new() };
         if !greeting.starts_with("Open http") {
             let _ = server.child.kill();
             let mut said = String::new();
-            let _ = server.child.stderr.take().unwrap().read_to_string(&mut said);
+            let _ = stderr.read_to_string(&mut said);
             panic!("the server does not start: {greeting}{said}");
         }
+        // A full pipe would hold the server up.
+        thread::spawn(move || io::copy(&mut stderr, &mut io::sink()));
         server.url = format!("http://{}", between(&greeting, "listening on ", ","));
         server
     }
