@@ -257,7 +257,8 @@ pub trait Adapter<M: Models = ()>: Send + Sync {
     ) -> Reply<VerificationToken<M::VerificationToken>>;
 
     /// Takes a verification token: of any number of concurrent calls at most one gets it. Without a match on both parts
-    /// the answer is `None` and nothing is removed. An expired token is removed and returned too; compare `expires`.
+    /// the answer is `None` and nothing is removed. An expired token is removed and returned too, as in Auth.js: accept it
+    /// only if it is not [expired](VerificationToken::is_expired).
     ///
     /// Without an identifier the token alone decides, if exactly one identifier has it.
     ///
@@ -267,7 +268,8 @@ pub trait Adapter<M: Models = ()>: Send + Sync {
     /// # let expires = chrono::Utc::now() + chrono::TimeDelta::minutes(15);
     /// auth.create_verification_token(VerificationToken::new("ada@example.com", "a-secret", expires)).wait()?;
     /// assert!(auth.use_verification_token(Some("ada@example.com"), "a-guess").wait()?.is_none());
-    /// assert!(auth.use_verification_token(Some("ada@example.com"), "a-secret").wait()?.is_some());
+    /// let used = auth.use_verification_token(Some("ada@example.com"), "a-secret").wait()?;
+    /// assert!(used.is_some_and(|token| !token.is_expired(chrono::Utc::now())));
     /// assert!(auth.use_verification_token(Some("ada@example.com"), "a-secret").wait()?.is_none());
     /// # Ok::<(), authkv::Error>(())
     /// ```

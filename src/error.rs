@@ -29,7 +29,12 @@ pub enum Error {
         problem: Problem,
     },
     /// The store could not be opened.
-    Open(OpenError),
+    Open {
+        /// The file; none for a store that is not opened by its path.
+        path: Option<PathBuf>,
+        /// What is in the way.
+        problem: OpenProblem,
+    },
     /// A table is missing: the store was opened with `synchronize` off and
     /// [`AuthKv::synchronize`](crate::AuthKv::synchronize) has not been called.
     MissingTable(&'static str),
@@ -86,15 +91,15 @@ pub enum Problem {
 /// Why a store could not be opened. The contents of the file are as they were.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub enum OpenError {
+pub enum OpenProblem {
     /// The file is something else than a redb database.
-    NotRedb(PathBuf),
+    NotRedb,
     /// The path is a folder.
-    Folder(PathBuf),
+    Folder,
     /// The file may not be written to.
-    ReadOnly(PathBuf),
+    ReadOnly,
     /// The file is open already, in another process or in this one.
-    Locked(PathBuf),
+    Locked,
     /// A newer version of this crate wrote the store.
     NewerFormat {
         /// The format that the store has.
@@ -118,6 +123,8 @@ pub enum OpenError {
     },
     /// An [`AuthKv`](crate::AuthKv) works on this database already; clone that one.
     DatabaseInUse,
+    /// The file cannot be made, read or written, or its contents are damaged.
+    Storage(StorageError),
 }
 
 /// A failure of the storage, or damage found in it.
@@ -143,14 +150,25 @@ impl Error {
         Self::Storage(StorageError::new(context))
     }
 
+    /// This error as one of opening a store.
+    pub(crate) fn opening(self, path: Option<PathBuf>) -> Self {
+        match self {
+            Self::Open { problem, .. } => Self::Open { path, problem },
+            Self::Storage(error) | Self::OutcomeUnknown(error) => {
+                Self::Open { path, problem: OpenProblem::Storage(error) }
+            }
+            error => error,
+        }
+    }
+
     pub(crate) fn invalid(field: impl Into<Cow<'static, str>>, problem: Problem) -> Self {
         Self::InvalidArgument { field: field.into(), problem }
     }
 }
 
-impl From<OpenError> for Error {
-    fn from(error: OpenError) -> Self {
-        Self::Open(error)
+impl From<OpenProblem> for Error {
+    fn from(problem: OpenProblem) -> Self {
+        Self::Open { path: None, problem }
     }
 }
 
@@ -161,7 +179,8 @@ impl fmt::Display for Error {
             Self::UnknownUser => f.write_str("there is no such user"),
             Self::UnknownCredential => f.write_str("there is no authenticator with this credential id"),
             Self::InvalidArgument { field, problem } => write!(f, "{field} {problem}"),
-            Self::Open(error) => write!(f, "cannot open the store: {error}"),
+            Self::Open { path: Some(path), problem } => write!(f, "cannot open {}: {problem}", path.display()),
+            Self::Open { path: None, problem } => write!(f, "cannot open the store: {problem}"),
             Self::MissingTable(name) => {
                 write!(f, "the table {name} is missing: call synchronize(), or open with synchronize on")
             }
@@ -178,7 +197,9 @@ impl fmt::Display for Error {
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match self {
-            Self::Storage(error) | Self::OutcomeUnknown(error) => error.source(),
+            Self::Storage(error)
+            | Self::OutcomeUnknown(error)
+            | Self::Open { problem: OpenProblem::Storage(error), .. } => error.source(),
             _ => None,
         }
     }
@@ -209,13 +230,13 @@ impl fmt::Display for Problem {
     }
 }
 
-impl fmt::Display for OpenError {
+impl fmt::Display for OpenProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotRedb(path) => write!(f, "{} is not a redb database", path.display()),
-            Self::Folder(path) => write!(f, "{} is a folder", path.display()),
-            Self::ReadOnly(path) => write!(f, "{} is read-only", path.display()),
-            Self::Locked(path) => write!(f, "{} is already open, in another process or in this one", path.display()),
+            Self::NotRedb => f.write_str("it is not a redb database"),
+            Self::Folder => f.write_str("it is a folder"),
+            Self::ReadOnly => f.write_str("it is read-only"),
+            Self::Locked => f.write_str("it is already open, in another process or in this one"),
             Self::NewerFormat { found, known } => {
                 write!(
                     f,
@@ -231,11 +252,10 @@ impl fmt::Display for OpenError {
                 write!(f, "it was made with {found} e-mail matching, and was opened with {expected} matching")
             }
             Self::DatabaseInUse => f.write_str("an AuthKv works on this database already; clone that one"),
+            Self::Storage(error) => error.fmt(f),
         }
     }
 }
-
-impl StdError for OpenError {}
 
 impl fmt::Display for StorageError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

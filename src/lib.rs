@@ -27,13 +27,13 @@ mod faults;
 
 pub use adapter::Adapter;
 pub use engine::Durability;
-pub use error::{Error, OpenError, Problem, Result, StorageError, UniqueKey};
+pub use error::{Error, OpenProblem, Problem, Result, StorageError, UniqueKey};
 pub use model::NewUser;
 pub use ops::check::CheckReport;
 pub use ops::upkeep::Purged;
 pub use record::EmailMatching;
 pub use redb;
-pub use reply::Reply;
+pub use reply::{Answer, Reply};
 pub use secret::Token;
 pub use store::{AuthKv, Options};
 

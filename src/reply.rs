@@ -11,7 +11,7 @@ use oneshot::AsyncReceiver;
 use crate::error::{Error, Result, StorageError};
 
 /// What the writer sends: the last step of the call, which runs in the caller because it may be the application's code.
-pub(crate) type Finish<T> = Box<dyn FnOnce() -> Result<T> + Send>;
+type Finish<T> = Box<dyn FnOnce() -> Result<T> + Send>;
 
 /// The answer to a call, to be awaited or waited for.
 ///
@@ -39,12 +39,33 @@ enum State<T> {
 }
 
 impl<T> Reply<T> {
-    pub(crate) fn ready(result: Result<T>) -> Self {
+    /// A reply that is there already, for those who implement [`Adapter`](crate::Adapter) themselves.
+    pub fn ready(result: Result<T>) -> Self {
         Self(State::Ready(result))
     }
 
-    pub(crate) fn queued(receiver: AsyncReceiver<Finish<T>>) -> Self {
-        Self(State::Queued(receiver))
+    /// A reply that comes later, with the way to give it, for those who implement [`Adapter`](crate::Adapter) themselves.
+    ///
+    /// ```
+    /// let (answer, reply) = authkv::Reply::later();
+    /// std::thread::spawn(move || answer.send(Ok(7)));
+    /// assert_eq!(reply.wait()?, 7);
+    /// # Ok::<(), authkv::Error>(())
+    /// ```
+    pub fn later() -> (Answer<T>, Self)
+    where
+        T: Send + 'static,
+    {
+        let (sender, receiver) = oneshot::async_channel();
+        (Answer(sender), Self(State::Queued(receiver)))
+    }
+
+    /// Whether polling it answers at once.
+    pub(crate) fn is_there(&self) -> bool {
+        match &self.0 {
+            State::Queued(receiver) => receiver.has_message() || receiver.is_closed(),
+            State::Ready(_) | State::Taken => true,
+        }
     }
 
     /// Blocks the thread until the answer is there.
@@ -62,6 +83,28 @@ impl<T> Reply<T> {
     }
 }
 
+/// Gives a [`Reply`] that comes later. Dropped without an answer it leaves the caller with
+/// [`OutcomeUnknown`](Error::OutcomeUnknown).
+pub struct Answer<T>(oneshot::Sender<Finish<T>>);
+
+impl<T: Send + 'static> Answer<T> {
+    /// Answers the caller, who may be gone.
+    pub fn send(self, result: Result<T>) {
+        self.send_finished_by(move || result);
+    }
+
+    /// Answers with what the caller has to do last.
+    pub(crate) fn send_finished_by(self, finish: impl FnOnce() -> Result<T> + Send + 'static) {
+        let _ = self.0.send(Box::new(finish));
+    }
+}
+
+impl<T> fmt::Debug for Answer<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Answer")
+    }
+}
+
 impl<T> Unpin for Reply<T> {}
 
 impl<T> Future for Reply<T> {
@@ -74,7 +117,7 @@ impl<T> Future for Reply<T> {
             State::Ready(result) => result,
             State::Queued(mut receiver) => match pin!(&mut receiver).poll(context) {
                 Poll::Ready(Ok(finish)) => finish(),
-                Poll::Ready(Err(_)) => Err(Error::OutcomeUnknown(StorageError::new("the writer stopped"))),
+                Poll::Ready(Err(_)) => Err(Error::OutcomeUnknown(StorageError::new("nobody answered"))),
                 Poll::Pending => {
                     self.0 = State::Queued(receiver);
                     return Poll::Pending;

@@ -243,19 +243,19 @@ impl<M: Models> Options<M> {
     ///
     /// # Errors
     /// [`Open`](crate::Error::Open) when the file is something else, newer, locked, read-only or does not fit the
-    /// options; its contents are then as they were. [`Storage`](crate::Error::Storage) when it cannot be read or
-    /// written, or is damaged.
+    /// options, and its contents are then as they were; or when it cannot be read or written, or is damaged.
     pub fn open(self, path: impl AsRef<Path>) -> Result<AuthKv<M>> {
-        self.open_source(Source::File(path.as_ref().to_owned()))
+        let path = path.as_ref();
+        self.open_source(Source::File(path.to_owned())).map_err(|error| error.opening(Some(path.to_owned())))
     }
 
     /// Makes an empty store in memory, gone when the last clone is dropped. It starts no thread: writes run on the
     /// calling threads, which combine what waits.
     ///
     /// # Errors
-    /// [`Storage`](crate::Error::Storage) when there is no memory for it.
+    /// [`Open`](crate::Error::Open) when the operating system refuses.
     pub fn in_memory(self) -> Result<AuthKv<M>> {
-        self.open_source(Source::Memory)
+        self.open_source(Source::Memory).map_err(|error| error.opening(None))
     }
 
     /// Works in a redb database that the application has open, in tables of its own whose names start with `authkv_`.
@@ -264,7 +264,7 @@ impl<M: Models> Options<M> {
     /// has a write transaction open, writes here wait: calling `.wait()` on one inside that transaction never returns.
     ///
     /// # Errors
-    /// As [`open`](Self::open), and [`OpenError::DatabaseInUse`](crate::OpenError::DatabaseInUse) when another
+    /// As [`open`](Self::open), and [`OpenProblem::DatabaseInUse`](crate::OpenProblem::DatabaseInUse) when another
     /// `AuthKv` that is no clone of this one works on the database.
     ///
     /// ```
@@ -281,7 +281,7 @@ impl<M: Models> Options<M> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn on_database(self, database: Arc<Database>) -> Result<AuthKv<M>> {
-        self.open_source(Source::Shared(database))
+        self.open_source(Source::Shared(database)).map_err(|error| error.opening(None))
     }
 
     pub(crate) fn open_source(self, source: Source) -> Result<AuthKv<M>> {

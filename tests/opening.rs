@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use authkv::models::{Models, NewSession};
 use authkv::redb::{Database, ReadableDatabase, TableDefinition, TableHandle};
-use authkv::{Adapter, AuthKv, Durability, EmailMatching, Error, NewUser, OpenError};
+use authkv::{Adapter, AuthKv, Durability, EmailMatching, Error, NewUser, OpenProblem};
 use tempfile::TempDir;
 
 const META: TableDefinition<&[u8], &[u8]> = TableDefinition::new("authkv_meta");
@@ -39,22 +39,26 @@ fn a_file_that_is_not_redb_is_refused() {
     for contents in [&b"SQLite format 3\0 and so on"[..], b"r", b"redb"] {
         fs::write(&path, contents).unwrap();
         let error = refused(&path, |path| AuthKv::open(path));
-        assert!(matches!(&error, Error::Open(OpenError::NotRedb(named)) if *named == path), "{error}");
+        assert!(
+            matches!(&error, Error::Open { path: Some(named), problem: OpenProblem::NotRedb } if *named == path),
+            "{error}"
+        );
     }
 }
 
 #[test]
 fn a_folder_is_refused() {
     let folder = tempfile::tempdir().unwrap();
-    assert!(matches!(AuthKv::open(folder.path()), Err(Error::Open(OpenError::Folder(_)))));
+    assert!(matches!(AuthKv::open(folder.path()), Err(Error::Open { problem: OpenProblem::Folder, .. })));
 }
 
 #[test]
 fn a_file_in_a_folder_that_does_not_exist_is_a_storage_error() {
     let (folder, _) = place();
     let error = AuthKv::open(folder.path().join("no/such/folder/app.redb")).unwrap_err();
-    assert!(matches!(error, Error::Storage(_)));
-    assert!(one_sentence(&error).contains("cannot be made"));
+    assert!(matches!(error, Error::Open { problem: OpenProblem::Storage(_), .. }));
+    let text = one_sentence(&error);
+    assert!(text.contains("app.redb") && text.contains("cannot be made"), "{text}");
 }
 
 #[test]
@@ -64,14 +68,14 @@ fn a_read_only_file_is_refused() {
     let mut permissions = fs::metadata(&path).unwrap().permissions();
     permissions.set_readonly(true);
     fs::set_permissions(&path, permissions).unwrap();
-    assert!(matches!(refused(&path, |path| AuthKv::open(path)), Error::Open(OpenError::ReadOnly(_))));
+    assert!(matches!(refused(&path, |path| AuthKv::open(path)), Error::Open { problem: OpenProblem::ReadOnly, .. }));
 }
 
 #[test]
 fn a_file_that_is_open_elsewhere_is_refused() {
     let (_folder, path) = place();
     let first = AuthKv::open(&path).unwrap();
-    assert!(matches!(refused(&path, |path| AuthKv::open(path)), Error::Open(OpenError::Locked(_))));
+    assert!(matches!(refused(&path, |path| AuthKv::open(path)), Error::Open { problem: OpenProblem::Locked, .. }));
     first.create_user(NewUser::email("ada@example.com")).wait().unwrap();
     drop(first);
     AuthKv::open(&path).unwrap();
@@ -96,7 +100,7 @@ fn a_newer_format_is_refused() {
     transaction.commit().unwrap();
     drop(database);
     let error = refused(&path, |path| AuthKv::open(path));
-    assert!(matches!(error, Error::Open(OpenError::NewerFormat { found: 2, known: 1 })), "{error}");
+    assert!(matches!(error, Error::Open { problem: OpenProblem::NewerFormat { found: 2, known: 1 }, .. }), "{error}");
 }
 
 #[test]
@@ -104,7 +108,7 @@ fn other_email_matching_is_refused() {
     let (_folder, path) = place();
     drop(AuthKv::open(&path).unwrap());
     let exact = |path: &PathBuf| AuthKv::options().email_matching(EmailMatching::Exact).open(path);
-    assert!(matches!(refused(&path, exact), Error::Open(OpenError::OtherEmailMatching { .. })));
+    assert!(matches!(refused(&path, exact), Error::Open { problem: OpenProblem::OtherEmailMatching { .. }, .. }));
     fs::remove_file(&path).unwrap();
     drop(exact(&path).unwrap());
     exact(&path).unwrap();
@@ -128,7 +132,9 @@ fn other_models_and_newer_ones_are_refused() {
     let none = AuthKv::open(&path).map(drop).unwrap_err();
     let older = AuthKv::options().models::<Shop<1>>().open(&path).map(drop).unwrap_err();
     for error in [none, older] {
-        assert!(matches!(&error, Error::Open(OpenError::OtherModels { found, .. }) if found == &("shop".into(), 2)));
+        assert!(
+            matches!(&error, Error::Open { problem: OpenProblem::OtherModels { found, .. }, .. } if found == &("shop".into(), 2))
+        );
         assert!(one_sentence(&error).contains("shop"));
     }
     assert_eq!(fs::read(&path).unwrap(), before);
@@ -212,12 +218,12 @@ fn a_database_has_one_store_at_a_time() {
     let database = Arc::new(Database::create(&path).unwrap());
     let open = || AuthKv::options().on_database(Arc::clone(&database));
     let first = open().unwrap();
-    assert!(matches!(open(), Err(Error::Open(OpenError::DatabaseInUse))));
+    assert!(matches!(open(), Err(Error::Open { problem: OpenProblem::DatabaseInUse, .. })));
     first.close().wait().unwrap();
     let second = open().unwrap();
     assert!(matches!(first.get_user(&"ada".into()).wait(), Err(Error::Closed)));
     drop(first);
-    assert!(matches!(open(), Err(Error::Open(OpenError::DatabaseInUse))));
+    assert!(matches!(open(), Err(Error::Open { problem: OpenProblem::DatabaseInUse, .. })));
     drop(second);
     open().unwrap();
 }

@@ -41,7 +41,7 @@ impl Auth {
             return Ok(None);
         };
         let now = Utc::now();
-        if link.expires < now {
+        if link.is_expired(now) {
             return Ok(None);
         }
         let user = self.verified_user(&link.identifier).await?;

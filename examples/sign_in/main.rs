@@ -15,12 +15,12 @@ mod web;
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use authkv::{AuthKv, Error, OpenError, Purged};
+use authkv::{AuthKv, Error, OpenProblem};
 use clap::Parser;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -71,7 +71,7 @@ async fn run(args: Args) -> Result<(), String> {
         None if address.ip().is_loopback() => format!("http://{address}"),
         None => return Err(format!("{address} is open to the network; say with --url at which https address")),
     };
-    let store = AuthKv::open(&args.file).map_err(|error| cannot_open(&args.file, error))?;
+    let store = AuthKv::open(&args.file).map_err(cannot_open)?;
     // From here on a signal ends the program in order.
     let stop = stop_requested().map_err(|error| format!("cannot listen to signals: {error}"))?;
     tokio::spawn(purge_regularly(store.clone()));
@@ -120,7 +120,7 @@ async fn purge_regularly(store: AuthKv) {
         // One call removes a bounded number, so that the writes of visitors get in between.
         loop {
             match store.purge_expired().await {
-                Ok(purged) if purged == Purged::default() => break,
+                Ok(purged) if purged.is_empty() => break,
                 Ok(_) => {}
                 Err(error) => {
                     eprintln!("sign_in: expired records could not be removed: {error}");
@@ -140,18 +140,15 @@ fn cannot_listen(address: SocketAddr, error: &io::Error) -> String {
     }
 }
 
-fn cannot_open(file: &Path, error: Error) -> String {
-    let file = file.display();
-    match error {
-        Error::Open(OpenError::Locked(_)) => {
-            format!("{file} is in use, maybe by this example running twice; choose another file with --file")
+fn cannot_open(error: Error) -> String {
+    let hint = match &error {
+        Error::Open { problem: OpenProblem::Locked, .. } => {
+            "; maybe this example runs twice: choose another file with --file"
         }
-        Error::Open(OpenError::NotRedb(_) | OpenError::Folder(_)) => {
-            format!("{file} is there but is not a file of this example; choose another with --file")
-        }
-        Error::Open(reason) => format!("{file} cannot be used: {reason}"),
-        error => format!("{file} cannot be used: {error}"),
-    }
+        Error::Open { problem: OpenProblem::NotRedb | OpenProblem::Folder, .. } => "; choose another file with --file",
+        _ => "",
+    };
+    format!("{error}{hint}")
 }
 
 fn https_url(url: &str) -> Result<String, &'static str> {

@@ -4,10 +4,8 @@ pub(crate) mod redb;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use oneshot::{AsyncReceiver, Sender};
-
 use crate::error::{Error, Result, StorageError};
-use crate::reply::{Finish, Reply};
+use crate::reply::{Answer, Reply};
 use crate::txn::{Changes, Txn, View};
 
 /// When a write is acknowledged.
@@ -49,19 +47,19 @@ pub(crate) trait Job: Send {
     fn answer(self: Box<Self>, failure: Option<&Error>);
 }
 
-/// A job and the receiver of its answer.
+/// A job and its caller's reply.
 pub(crate) fn job<R: Send + 'static, T: Send + 'static>(
     op: impl Fn(&mut Txn<'_>) -> Result<R> + Send + 'static,
     finish: impl FnOnce(R) -> Result<T> + Send + 'static,
-) -> (Box<dyn Job>, AsyncReceiver<Finish<T>>) {
-    let (sender, receiver) = oneshot::async_channel();
-    (Box::new(Write { op, finish, sender, found: None }), receiver)
+) -> (Box<dyn Job>, Reply<T>) {
+    let (answer, reply) = Reply::later();
+    (Box::new(Write { op, finish, answer, found: None }), reply)
 }
 
 struct Write<R, T, Op, Fin> {
     op: Op,
     finish: Fin,
-    sender: Sender<Finish<T>>,
+    answer: Answer<T>,
     found: Option<Result<R>>,
 }
 
@@ -81,14 +79,13 @@ where
     }
 
     fn answer(self: Box<Self>, failure: Option<&Error>) {
-        let Self { finish, sender, found, .. } = *self;
+        let Self { finish, answer, found, .. } = *self;
         let result = match (failure, found) {
             (Some(error), _) => Err(error.clone()),
             (None, Some(found)) => found,
             (None, None) => Err(Error::Storage(StorageError::new("the writer stopped"))),
         };
-        // The caller may be gone, which cancels nothing.
-        let _ = sender.send(Box::new(move || result.and_then(finish)));
+        answer.send_finished_by(move || result.and_then(finish));
     }
 }
 

@@ -19,6 +19,13 @@ pub struct VerificationToken<X = ()> {
     pub extra: X,
 }
 
+impl<X> VerificationToken<X> {
+    /// Whether the token must not be accepted any more at this instant.
+    pub fn is_expired(&self, now: DateTime<Utc>) -> bool {
+        self.expires < now
+    }
+}
+
 impl<X: Default> VerificationToken<X> {
     /// A token for an identifier.
     pub fn new(identifier: impl Into<String>, token: impl Into<Token>, expires: DateTime<Utc>) -> Self {

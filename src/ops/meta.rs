@@ -3,7 +3,7 @@
 //! The rows of `meta` are texts. `format` keeps record version 1 for ever, so that every version of this crate can read
 //! it and refuse a newer format.
 
-use crate::error::{Error, OpenError, Result};
+use crate::error::{Error, OpenProblem, Result};
 use crate::record::EmailMatching;
 use crate::schema::META;
 use crate::txn::Txn;
@@ -26,18 +26,18 @@ pub(crate) fn verify(txn: &Txn<'_>, settings: &Settings) -> Result<()> {
         Err(error) => return Err(error),
     };
     if found > FORMAT {
-        return Err(OpenError::NewerFormat { found, known: FORMAT }.into());
+        return Err(OpenProblem::NewerFormat { found, known: FORMAT }.into());
     }
     let models = (text(txn, "models")?, number(txn, "models_version")?.unwrap_or(0));
     let (name, version) = settings.models;
     if models.0 != name || models.1 > version {
-        return Err(OpenError::OtherModels { found: models, expected: (name.to_owned(), version) }.into());
+        return Err(OpenProblem::OtherModels { found: models, expected: (name.to_owned(), version) }.into());
     }
     let matching = text(txn, "email_matching")?;
     let expected = settings.email_matching;
     match EmailMatching::ALL.into_iter().find(|matching_of| matching_of.name() == matching) {
         Some(found) if found == expected => Ok(()),
-        Some(found) => Err(OpenError::OtherEmailMatching { found: found.name(), expected: expected.name() }.into()),
+        Some(found) => Err(OpenProblem::OtherEmailMatching { found: found.name(), expected: expected.name() }.into()),
         None => Err(Error::corrupt("the e-mail matching of the store is unknown")),
     }
 }

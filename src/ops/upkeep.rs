@@ -21,6 +21,13 @@ pub struct Purged {
     pub verification_tokens: usize,
 }
 
+impl Purged {
+    /// Whether nothing was removed.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// Removes the records of a user who was just deleted, or notes that some are left and has them follow.
 pub(crate) fn remove_records_of(txn: &mut Txn<'_>, user_id: &UserId) -> Result<()> {
     if !remove_step(txn, user_id)? {

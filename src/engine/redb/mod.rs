@@ -8,7 +8,6 @@ mod writer;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use oneshot::AsyncReceiver;
 use parking_lot::{Mutex, RwLock};
 use redb::Database;
 
@@ -19,7 +18,7 @@ use writer::Writer;
 
 use crate::engine::{Durability, Engine, job, unpanicked};
 use crate::error::{Error, Result, StorageError};
-use crate::reply::{Finish, Reply};
+use crate::reply::Reply;
 use crate::txn::Txn;
 
 /// How the engine works.
@@ -118,25 +117,25 @@ impl RedbEngine {
     }
 
     pub(crate) fn synchronize(&self) -> Reply<()> {
-        let (sender, receiver) = oneshot::async_channel();
-        self.submit(Task::Synchronize(sender), receiver)
+        let (answer, reply) = Reply::later();
+        self.submit(Task::Synchronize(answer), reply)
     }
 
     pub(crate) fn close(&self) -> Reply<()> {
-        let (sender, receiver) = oneshot::async_channel();
-        self.submit(Task::Close(sender), receiver)
+        let (answer, reply) = Reply::later();
+        self.submit(Task::Close(answer), reply)
     }
 
-    fn submit<T>(&self, task: Task, receiver: AsyncReceiver<Finish<T>>) -> Reply<T> {
+    fn submit<T>(&self, task: Task, reply: Reply<T>) -> Reply<T> {
         if let Err(error) = self.queue.push(task) {
             return Reply::ready(Err(error));
         }
         if let Placed::Callers(writer) = &self.writer {
             // Whoever gets the lock carries out everything that waits; the others find their answer when they get it.
             let mut writer = writer.lock();
-            while !receiver.has_message() && writer.serve(&self.queue) {}
+            while !reply.is_there() && writer.serve(&self.queue) {}
         }
-        Reply::queued(receiver)
+        reply
     }
 
     fn read_now<R>(&self, op: impl Fn(&Txn<'_>) -> Result<R>) -> Result<R> {
@@ -175,8 +174,8 @@ impl Engine for RedbEngine {
         op: impl Fn(&mut Txn<'_>) -> Result<R> + Send + 'static,
         finish: impl FnOnce(R) -> Result<T> + Send + 'static,
     ) -> Reply<T> {
-        let (job, receiver) = job(op, finish);
-        self.submit(Task::Write(job), receiver)
+        let (job, reply) = job(op, finish);
+        self.submit(Task::Write(job), reply)
     }
 }
 

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::Verify;
 use super::view::{Snapshot, failed};
 use crate::engine::unpanicked;
-use crate::error::{Error, OpenError, Result, StorageError};
+use crate::error::{Error, OpenProblem, Result, StorageError};
 use crate::txn::Txn;
 
 /// The first bytes of every redb database.
@@ -57,11 +57,10 @@ impl Source {
             Self::KnownFile(path) => {
                 open_file(path, verify, |path| Builder::new().set_cache_size(cache_bytes).open(path))
             }
-            Self::Memory => Builder::new()
-                .set_cache_size(cache_bytes)
-                .create_with_backend(InMemoryBackend::new())
-                .map(Arc::new)
-                .map_err(|error| failed("a database in memory cannot be made", error)),
+            Self::Memory => {
+                let database = Builder::new().set_cache_size(cache_bytes).create_with_backend(InMemoryBackend::new());
+                database.map(Arc::new).map_err(|error| failed("a database in memory cannot be made", error))
+            }
             Self::Shared(database) => Ok(Arc::clone(database)),
             #[cfg(test)]
             Self::Made(make) => make(Builder::new().set_cache_size(cache_bytes))
@@ -94,17 +93,17 @@ fn open_file(
     open: impl Fn(&Path) -> Result<Database, DatabaseError>,
 ) -> Result<Arc<Database>> {
     inspect(path, &std::fs::metadata(path).map_err(unreadable)?, verify)?;
-    open(path).map(Arc::new).map_err(|error| refused(path, error))
+    open(path).map(Arc::new).map_err(refused)
 }
 
 /// Refuses a file that is not for this store, without writing to it as opening it for writing would. An empty one will
 /// do.
 fn inspect(path: &Path, metadata: &Metadata, verify: &Verify) -> Result<()> {
     if metadata.is_dir() {
-        return Err(OpenError::Folder(path.to_owned()).into());
+        return Err(OpenProblem::Folder.into());
     }
     if metadata.permissions().readonly() {
-        return Err(OpenError::ReadOnly(path.to_owned()).into());
+        return Err(OpenProblem::ReadOnly.into());
     }
     let mut start = Vec::new();
     File::open(path).and_then(|file| file.take(MAGIC.len() as u64).read_to_end(&mut start)).map_err(unreadable)?;
@@ -112,13 +111,13 @@ fn inspect(path: &Path, metadata: &Metadata, verify: &Verify) -> Result<()> {
         return Ok(());
     }
     if start != MAGIC {
-        return Err(OpenError::NotRedb(path.to_owned()).into());
+        return Err(OpenProblem::NotRedb.into());
     }
     match Builder::new().set_cache_size(0).open_read_only(path) {
         Ok(database) => verify_in(&database, verify),
         // It was not closed properly and cannot be looked into before it is repaired; it is verified after that.
         Err(DatabaseError::RepairAborted) => Ok(()),
-        Err(error) => Err(refused(path, error)),
+        Err(error) => Err(refused(error)),
     }
 }
 
@@ -168,11 +167,11 @@ fn sync_folder_of(path: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-fn refused(path: &Path, error: DatabaseError) -> Error {
+fn refused(error: DatabaseError) -> Error {
     match error {
-        DatabaseError::DatabaseAlreadyOpen => OpenError::Locked(path.to_owned()).into(),
+        DatabaseError::DatabaseAlreadyOpen => OpenProblem::Locked.into(),
         DatabaseError::Storage(redb::StorageError::Io(error)) if error.kind() == ErrorKind::PermissionDenied => {
-            OpenError::ReadOnly(path.to_owned()).into()
+            OpenProblem::ReadOnly.into()
         }
         error => failed("the file cannot be opened", error),
     }
@@ -188,7 +187,7 @@ impl Claim {
     pub(super) fn on(database: &Arc<Database>) -> Result<Self> {
         let mut in_use = IN_USE.lock();
         if in_use.iter().any(|other| other.as_ptr() == Arc::as_ptr(database)) {
-            return Err(OpenError::DatabaseInUse.into());
+            return Err(OpenProblem::DatabaseInUse.into());
         }
         let claimed = Arc::downgrade(database);
         in_use.push(Weak::clone(&claimed));

@@ -4,13 +4,12 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use oneshot::Sender;
 use parking_lot::{Condvar, Mutex};
 
 use super::view::Snapshot;
 use crate::engine::Job;
 use crate::error::{Error, Result};
-use crate::reply::Finish;
+use crate::reply::Answer;
 
 /// How many tasks may wait.
 const TASKS_MAX: usize = 16_384;
@@ -18,11 +17,11 @@ const TASKS_MAX: usize = 16_384;
 pub(super) enum Task {
     Write(Box<dyn Job>),
     /// Create the missing tables.
-    Synchronize(Sender<Finish<()>>),
+    Synchronize(Answer<()>),
     /// Reopen the database, if readers still read this snapshot, which failed one of them.
     Reopen(Arc<Snapshot>),
     /// Close the database; nothing comes after it.
-    Close(Sender<Finish<()>>),
+    Close(Answer<()>),
 }
 
 pub(super) struct Queue {
@@ -107,6 +106,7 @@ impl Queue {
 mod tests {
     use super::*;
     use crate::engine::job;
+    use crate::reply::Reply;
 
     fn write() -> Task {
         Task::Write(job(|_| Ok(()), Ok).0)
@@ -125,7 +125,7 @@ mod tests {
     fn nothing_comes_after_the_end() {
         let queue = Queue::new();
         queue.push(write()).unwrap();
-        queue.push(Task::Close(oneshot::async_channel().0)).unwrap();
+        queue.push(Task::Close(Reply::later().0)).unwrap();
         assert!(matches!(queue.push(write()), Err(Error::Closed)));
         assert!(queue.wait(None) && queue.pop_other().is_none() && queue.pop_write().is_some());
         assert!(queue.wait(None) && queue.pop_write().is_none() && queue.pop_other().is_some());

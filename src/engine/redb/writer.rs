@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use oneshot::Sender;
 use redb::{CommitError, Database, WriteTransaction};
 
 use super::open::{Claim, Source};
@@ -12,7 +11,6 @@ use super::view::{Snapshot, WriteView, failed};
 use super::{Config, Published, Readable, Setup};
 use crate::engine::{Durability, Job, job, unpanicked};
 use crate::error::{Error, Result, StorageError};
-use crate::reply::Finish;
 use crate::schema::TABLES;
 use crate::txn::{FollowUp, Txn};
 
@@ -91,15 +89,9 @@ impl Writer {
             return true;
         }
         match queue.pop_other() {
-            Some(Task::Synchronize(sender)) => {
-                let result = self.synchronize();
-                answer(sender, result);
-            }
+            Some(Task::Synchronize(answer)) => answer.send(self.synchronize()),
             Some(Task::Reopen(snapshot)) => self.reopen_after(&snapshot),
-            Some(Task::Close(sender)) => {
-                let result = self.close();
-                answer(sender, result);
-            }
+            Some(Task::Close(answer)) => answer.send(self.close()),
             Some(Task::Write(_)) | None => return false,
         }
         true
@@ -347,11 +339,6 @@ impl Writer {
 /// A follow-up as a job that nobody waits for.
 fn background(work: FollowUp) -> Box<dyn Job> {
     job(work, Ok).0
-}
-
-fn answer(sender: Sender<Finish<()>>, result: Result<()>) {
-    // The caller may be gone.
-    let _ = sender.send(Box::new(move || result));
 }
 
 fn outcome_unknown(error: Error) -> Error {
