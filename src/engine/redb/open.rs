@@ -130,7 +130,7 @@ fn unreadable(error: std::io::Error) -> Error {
 fn make(path: &Path) -> Result<()> {
     let cannot = |error: std::io::Error| Error::Storage(StorageError::caused("the file cannot be made", error));
     let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}.new", Uuid::new_v4()));
+    name.push(format!(".{}.new", Uuid::now_v7()));
     let new = path.with_file_name(name);
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
