@@ -10,6 +10,7 @@ use crate::subject::{Subject, authenticator, invalid};
 
 cases! {
     keys_have_at_most_512_bytes,
+    a_session_moves_to_a_user_id_of_at_most_512_bytes,
     keys_are_not_empty,
     keys_of_512_bytes_are_found,
     fields_have_at_most_64_kib,
@@ -116,13 +117,20 @@ fn keys_have_at_most_512_bytes(on: &Store) {
     for ((field, write), fill) in KEYS.into_iter().zip('a'..) {
         must_have_limit(on, field, write, fill, KEY_BYTES_MAX);
     }
-    let session = |user_id: String| {
-        let patch = SessionPatch { user_id: Some(user_id.into()), ..SessionPatch::new("by-user") };
+}
+
+fn a_session_moves_to_a_user_id_of_at_most_512_bytes(on: &Subject) {
+    let ada = on.user("ada");
+    let session = on.session("a-secret", &ada.id);
+    let move_to = |user_id: &str| {
+        let patch = SessionPatch { user_id: Some(user_id.into()), ..SessionPatch::new("a-secret") };
         on.auth.update_session(patch).wait()
     };
-    assert!(session(user(on, "Z".repeat(KEY_BYTES_MAX))).unwrap().is_some());
     let problem = Problem::TooLong { bytes: KEY_BYTES_MAX + 1, limit: KEY_BYTES_MAX };
-    assert_eq!(invalid(session("Z".repeat(KEY_BYTES_MAX + 1))), ("user_id".to_owned(), problem));
+    assert_eq!(invalid(move_to(&"u".repeat(KEY_BYTES_MAX + 1))), ("user_id".to_owned(), problem));
+    assert_eq!(on.find_session("a-secret").unwrap().session, session);
+    let longest = on.user_with_id(&"u".repeat(KEY_BYTES_MAX));
+    assert_eq!(move_to(longest.id.as_str()).unwrap().unwrap().user_id, longest.id);
 }
 
 fn keys_are_not_empty(on: &Store) {
