@@ -188,7 +188,7 @@ fn an_error_about_fields_that_do_not_fit_does_not_show_them() {
     let (_folder, path) = new_path();
     let user = AuthKv::options().models::<App>().open(&path).unwrap().create_user(ada()).wait().unwrap();
     let auth = AuthKv::options().models::<MisfittingApp>().open(&path).unwrap();
-    let error = auth.get_user(&user.id).wait().err().expect("a text is no number");
+    let error = auth.get_user(&user.id).wait().expect_err("a text is no number");
     assert!(matches!(error, Error::Storage(_)), "{error:?}");
     for printed in [error.to_string(), format!("{error:?}")] {
         assert!(!printed.contains("7946"), "{printed}");
