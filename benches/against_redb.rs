@@ -10,8 +10,9 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use authkv::models::NewSession;
+use authkv::models::NewUser;
 use authkv::redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
-use authkv::{Adapter, AuthKv, NewUser};
+use authkv::{Adapter, AuthKv};
 use chrono::{DateTime, Days, Utc};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;

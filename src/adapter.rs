@@ -40,7 +40,8 @@ pub trait Adapter<M: Models = ()>: Send + Sync {
     /// [`InvalidArgument`](crate::Error::InvalidArgument).
     ///
     /// ```
-    /// use authkv::{Adapter, AuthKv, Error, NewUser, UniqueKey};
+    /// use authkv::models::NewUser;
+    /// use authkv::{Adapter, AuthKv, Error, UniqueKey};
     ///
     /// let auth = AuthKv::in_memory()?;
     /// let ada = auth.create_user(NewUser::email("ada@example.com")).wait()?;
@@ -53,7 +54,8 @@ pub trait Adapter<M: Models = ()>: Send + Sync {
     /// The user with this id.
     ///
     /// ```
-    /// # use authkv::{Adapter, AuthKv, NewUser};
+    /// # use authkv::models::NewUser;
+    /// # use authkv::{Adapter, AuthKv};
     /// # let auth = AuthKv::in_memory()?;
     /// let ada = auth.create_user(NewUser::email("ada@example.com")).wait()?;
     /// assert_eq!(auth.get_user(&ada.id).wait()?, Some(ada));
@@ -65,7 +67,8 @@ pub trait Adapter<M: Models = ()>: Send + Sync {
     /// The user with this e-mail address, compared as the store's [`EmailMatching`](crate::EmailMatching) says.
     ///
     /// ```
-    /// # use authkv::{Adapter, AuthKv, NewUser};
+    /// # use authkv::models::NewUser;
+    /// # use authkv::{Adapter, AuthKv};
     /// # let auth = AuthKv::in_memory()?;
     /// auth.create_user(NewUser::email("Ada@Example.com")).wait()?;
     /// let ada = auth.get_user_by_email("ada@example.com").wait()?.expect("she was just created");
@@ -77,7 +80,7 @@ pub trait Adapter<M: Models = ()>: Send + Sync {
     /// The user to whom this account is linked.
     ///
     /// ```
-    /// # use authkv::{Adapter, AuthKv, NewUser, models::*};
+    /// # use authkv::{Adapter, AuthKv, models::*};
     /// # let auth = AuthKv::in_memory()?;
     /// let ada = auth.create_user(NewUser::email("ada@example.com")).wait()?;
     /// auth.link_account(NewAccount::new(ada.id.clone(), AccountType::Oauth, "github", 583_231_u64)).wait()?;
@@ -95,7 +98,7 @@ pub trait Adapter<M: Models = ()>: Send + Sync {
     /// another user's, and [`InvalidArgument`](crate::Error::InvalidArgument).
     ///
     /// ```
-    /// # use authkv::{Adapter, AuthKv, NewUser, models::*};
+    /// # use authkv::{Adapter, AuthKv, models::*};
     /// # let auth = AuthKv::in_memory()?;
     /// let ada = auth.create_user(NewUser::email("ada@example.com")).wait()?;
     /// let patch = UserPatch { name: Change::to("Ada"), email: Change::Clear, ..UserPatch::new(ada.id) };
@@ -112,7 +115,7 @@ pub trait Adapter<M: Models = ()>: Send + Sync {
     /// file a little later; until then the user's id cannot be used again.
     ///
     /// ```
-    /// # use authkv::{Adapter, AuthKv, NewUser, models::*};
+    /// # use authkv::{Adapter, AuthKv, models::*};
     /// # let auth = AuthKv::in_memory()?;
     /// # let expires = chrono::Utc::now() + chrono::Days::new(30);
     /// let ada = auth.create_user(NewUser::email("ada@example.com")).wait()?;
@@ -131,7 +134,7 @@ pub trait Adapter<M: Models = ()>: Send + Sync {
     /// [`InvalidArgument`](crate::Error::InvalidArgument).
     ///
     /// ```
-    /// # use authkv::{Adapter, AuthKv, NewUser, models::*};
+    /// # use authkv::{Adapter, AuthKv, models::*};
     /// # let auth = AuthKv::in_memory()?;
     /// let ada = auth.create_user(NewUser::email("ada@example.com")).wait()?;
     /// let account = NewAccount {
@@ -147,7 +150,7 @@ pub trait Adapter<M: Models = ()>: Send + Sync {
     /// returns the account, or `None` if there is none. Sessions stay.
     ///
     /// ```
-    /// # use authkv::{Adapter, AuthKv, NewUser, models::*};
+    /// # use authkv::{Adapter, AuthKv, models::*};
     /// # let auth = AuthKv::in_memory()?;
     /// let ada = auth.create_user(NewUser::email("ada@example.com")).wait()?;
     /// auth.link_account(NewAccount::new(ada.id, AccountType::Oauth, "github", 583_231_u64)).wait()?;
@@ -161,7 +164,7 @@ pub trait Adapter<M: Models = ()>: Send + Sync {
     /// The account with this id at this provider; the id comes first, as in Auth.js.
     ///
     /// ```
-    /// # use authkv::{Adapter, AuthKv, NewUser, models::*};
+    /// # use authkv::{Adapter, AuthKv, models::*};
     /// # let auth = AuthKv::in_memory()?;
     /// let ada = auth.create_user(NewUser::email("ada@example.com")).wait()?;
     /// auth.link_account(NewAccount::new(ada.id, AccountType::Oauth, "github", 583_231_u64)).wait()?;
@@ -181,7 +184,7 @@ pub trait Adapter<M: Models = ()>: Send + Sync {
     /// [`InvalidArgument`](crate::Error::InvalidArgument).
     ///
     /// ```
-    /// # use authkv::{Adapter, AuthKv, NewUser, models::*};
+    /// # use authkv::{Adapter, AuthKv, models::*};
     /// # let auth = AuthKv::in_memory()?;
     /// let expires = chrono::Utc::now() + chrono::Days::new(30);
     /// let ada = auth.create_user(NewUser::email("ada@example.com")).wait()?;
@@ -194,7 +197,7 @@ pub trait Adapter<M: Models = ()>: Send + Sync {
     /// The session with this token and its user, both from one moment; `None` when it is unknown or has expired.
     ///
     /// ```
-    /// # use authkv::{Adapter, AuthKv, NewUser, models::*};
+    /// # use authkv::{Adapter, AuthKv, models::*};
     /// # let auth = AuthKv::in_memory()?;
     /// # let expires = chrono::Utc::now() + chrono::Days::new(30);
     /// let ada = auth.create_user(NewUser::email("ada@example.com")).wait()?;
@@ -213,7 +216,7 @@ pub trait Adapter<M: Models = ()>: Send + Sync {
     /// [`InvalidArgument`](crate::Error::InvalidArgument).
     ///
     /// ```
-    /// # use authkv::{Adapter, AuthKv, NewUser, models::*};
+    /// # use authkv::{Adapter, AuthKv, models::*};
     /// # let auth = AuthKv::in_memory()?;
     /// # let expires = chrono::Utc::now() + chrono::Days::new(30);
     /// let ada = auth.create_user(NewUser::email("ada@example.com")).wait()?;
@@ -228,7 +231,7 @@ pub trait Adapter<M: Models = ()>: Send + Sync {
     /// Removes a session, expired or not, and returns it; `None` if there is none, as with a stale cookie.
     ///
     /// ```
-    /// # use authkv::{Adapter, AuthKv, NewUser, models::*};
+    /// # use authkv::{Adapter, AuthKv, models::*};
     /// # let auth = AuthKv::in_memory()?;
     /// # let expires = chrono::Utc::now() + chrono::Days::new(30);
     /// let ada = auth.create_user(NewUser::email("ada@example.com")).wait()?;
@@ -286,7 +289,7 @@ pub trait Adapter<M: Models = ()>: Send + Sync {
     /// taken, and [`InvalidArgument`](crate::Error::InvalidArgument).
     ///
     /// ```
-    /// # use authkv::{Adapter, AuthKv, NewUser, models::*};
+    /// # use authkv::{Adapter, AuthKv, models::*};
     /// # let auth = AuthKv::in_memory()?;
     /// let ada = auth.create_user(NewUser::email("ada@example.com")).wait()?;
     /// let authenticator = Authenticator {
@@ -307,7 +310,7 @@ pub trait Adapter<M: Models = ()>: Send + Sync {
     /// The authenticator with this credential id.
     ///
     /// ```
-    /// # use authkv::{Adapter, AuthKv, NewUser, models::*};
+    /// # use authkv::{Adapter, AuthKv, models::*};
     /// # let auth = AuthKv::in_memory()?;
     /// # let ada = auth.create_user(NewUser::email("ada@example.com")).wait()?;
     /// # auth.create_authenticator(Authenticator {
@@ -329,7 +332,7 @@ pub trait Adapter<M: Models = ()>: Send + Sync {
     /// Every authenticator of a user, once each, in the order of their credential ids; none for an unknown user.
     ///
     /// ```
-    /// # use authkv::{Adapter, AuthKv, NewUser, models::*};
+    /// # use authkv::{Adapter, AuthKv, models::*};
     /// # let auth = AuthKv::in_memory()?;
     /// # let ada = auth.create_user(NewUser::email("ada@example.com")).wait()?;
     /// # auth.create_authenticator(Authenticator {
@@ -354,7 +357,7 @@ pub trait Adapter<M: Models = ()>: Send + Sync {
     /// [`UnknownCredential`](crate::Error::UnknownCredential).
     ///
     /// ```
-    /// # use authkv::{Adapter, AuthKv, NewUser, models::*};
+    /// # use authkv::{Adapter, AuthKv, models::*};
     /// # let auth = AuthKv::in_memory()?;
     /// # let ada = auth.create_user(NewUser::email("ada@example.com")).wait()?;
     /// # auth.create_authenticator(Authenticator {

@@ -8,9 +8,10 @@ use crate::model::RECORD_BYTES_MAX;
 
 const VERSION: u8 = 1;
 
-/// With a limit, so that a length in damaged bytes cannot make the decoder reserve memory without end.
-const CONFIG: Configuration<LittleEndian, Varint, Limit<RECORD_BYTES_MAX>> =
-    bincode::config::standard().with_limit::<RECORD_BYTES_MAX>();
+/// With a limit, so that a length in damaged bytes cannot make the decoder reserve memory without end. bincode counts
+/// what a length announces and then again what is read.
+const CONFIG: Configuration<LittleEndian, Varint, Limit<{ 2 * RECORD_BYTES_MAX }>> =
+    bincode::config::standard().with_limit::<{ 2 * RECORD_BYTES_MAX }>();
 
 /// The stored form of a value: version, checksum over table, key and body, body. An empty body is stored as nothing.
 ///

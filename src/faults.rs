@@ -11,8 +11,9 @@ use redb::{BackendError, StorageBackend};
 
 use crate::engine::Engine;
 use crate::engine::redb::Source;
+use crate::models::NewUser;
 use crate::models::{NewSession, User};
-use crate::{Adapter, AuthKv, Error, NewUser};
+use crate::{Adapter, AuthKv, Error};
 
 /// What fails, and how often.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -1,8 +1,9 @@
-//! Key bytes: ordered as their values are in every component, and no two keys share their bytes.
+//! Key bytes: ordered as their values are in every component, and no component begins another one's bytes, so that the
+//! keys with a component in common are exactly those that begin with its bytes.
 //!
 //! | component | bytes |
 //! |---|---|
-//! | text | UTF-8 with each `00` written `00 FF`, then `00` |
+//! | text | UTF-8 with each `00` written `00 01`, then `00 00` |
 //! | id, a UUID in canonical spelling | `01`, 16 bytes |
 //! | id, any other | `02`, text |
 //! | token hash | 32 bytes |
@@ -62,11 +63,11 @@ impl Key for String {
             let (before, after) = input.split_at_checked(zero)?;
             text.extend_from_slice(before);
             match after {
-                [0, 0xFF, rest @ ..] => {
+                [0, 1, rest @ ..] => {
                     text.push(0);
                     *input = rest;
                 }
-                [0, rest @ ..] => {
+                [0, 0, rest @ ..] => {
                     *input = rest;
                     return Self::from_utf8(text).ok();
                 }
@@ -80,10 +81,10 @@ fn write_text(text: &str, out: &mut Vec<u8>) {
     for byte in text.bytes() {
         out.push(byte);
         if byte == 0 {
-            out.push(0xFF);
+            out.push(1);
         }
     }
-    out.push(0);
+    out.extend([0, 0]);
 }
 
 impl Key for TokenHash {
@@ -197,7 +198,9 @@ mod tests {
             let bytes = left.to_owned().to_bytes();
             assert_eq!(String::from_bytes(&bytes).unwrap(), left);
             for right in TEXTS {
-                assert_eq!(bytes.cmp(&right.to_owned().to_bytes()), left.cmp(right));
+                let right_bytes = right.to_owned().to_bytes();
+                assert_eq!(bytes.cmp(&right_bytes), left.cmp(right));
+                assert_eq!(bytes.starts_with(&right_bytes), left == right);
             }
         }
     }
@@ -225,9 +228,9 @@ mod tests {
     fn only_a_canonical_uuid_is_shortened() {
         for (id, length) in [
             ("0193e7a4-5d1c-7c3a-9f00-0123456789ab", 17),
-            ("0193E7A4-5D1C-7C3A-9F00-0123456789AB", 38),
-            ("0193e7a45d1c7c3a9f000123456789ab", 34),
-            ("{0193e7a4-5d1c-7c3a-9f00-0123456789ab}", 40),
+            ("0193E7A4-5D1C-7C3A-9F00-0123456789AB", 39),
+            ("0193e7a45d1c7c3a9f000123456789ab", 35),
+            ("{0193e7a4-5d1c-7c3a-9f00-0123456789ab}", 41),
         ] {
             let bytes = UserId::from(id).to_bytes();
             assert_eq!(bytes.len(), length);
@@ -237,7 +240,7 @@ mod tests {
 
     #[test]
     fn bytes_that_no_key_has_are_refused() {
-        for bytes in [&[][..], &[3], &[1, 2, 3], &[2, b'a'], &[2, 0xFF, 0], &[2, b'a', 0, 0]] {
+        for bytes in [&[][..], &[3], &[1, 2, 3], &[2, b'a'], &[2, b'a', 0], &[2, 0xFF, 0, 0], &[2, b'a', 0, 2, 0, 0]] {
             assert!(UserId::from_bytes(bytes).is_none());
         }
     }

@@ -28,18 +28,17 @@ mod faults;
 pub use adapter::Adapter;
 pub use engine::Durability;
 pub use error::{Error, OpenProblem, Problem, Result, StorageError, UniqueKey};
-pub use model::NewUser;
 pub use ops::check::CheckReport;
 pub use ops::upkeep::Purged;
 pub use record::EmailMatching;
 pub use redb;
 pub use reply::{Answer, Reply};
-pub use secret::Token;
 pub use store::{AuthKv, Options};
 
 /// The records: what the adapter takes and gives.
 pub mod models {
     pub use crate::model::*;
+    pub use crate::secret::Token;
 }
 
 #[doc = include_str!("format.md")]

@@ -19,7 +19,8 @@ type Finish<T> = Box<dyn FnOnce() -> Result<T> + Send>;
 /// nothing: a write that was accepted is carried out. Reads are answered at once.
 ///
 /// ```
-/// use authkv::{Adapter, AuthKv, NewUser};
+/// use authkv::models::NewUser;
+/// use authkv::{Adapter, AuthKv};
 ///
 /// let auth = AuthKv::in_memory()?;
 /// let user = auth.create_user(NewUser::email("ada@example.com")).wait()?; // in blocking code

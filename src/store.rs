@@ -50,7 +50,8 @@ impl AuthKv {
     /// ```
     /// # let folder = tempfile::tempdir()?;
     /// # let path = folder.path().join("app.redb");
-    /// use authkv::{Adapter, AuthKv, NewUser};
+    /// use authkv::models::NewUser;
+    /// use authkv::{Adapter, AuthKv};
     ///
     /// let auth = AuthKv::open(&path)?;
     /// let ada = auth.create_user(NewUser::email("ada@example.com")).wait()?;
@@ -270,7 +271,8 @@ impl<M: Models> Options<M> {
     /// ```
     /// # let folder = tempfile::tempdir()?;
     /// # let path = folder.path().join("app.redb");
-    /// use authkv::{Adapter, AuthKv, NewUser, redb};
+    /// use authkv::models::NewUser;
+    /// use authkv::{Adapter, AuthKv, redb};
     /// use std::sync::Arc;
     ///
     /// let db = Arc::new(redb::Database::create(&path)?);

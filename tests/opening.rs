@@ -5,9 +5,10 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use authkv::models::NewUser;
 use authkv::models::{Models, NewSession};
 use authkv::redb::{Database, ReadableDatabase, TableDefinition, TableHandle};
-use authkv::{Adapter, AuthKv, Durability, EmailMatching, Error, NewUser, OpenProblem};
+use authkv::{Adapter, AuthKv, Durability, EmailMatching, Error, OpenProblem};
 use tempfile::TempDir;
 
 const META: TableDefinition<&[u8], &[u8]> = TableDefinition::new("authkv_meta");
@@ -85,7 +86,7 @@ fn a_file_that_is_open_elsewhere_is_refused() {
 fn a_newer_format_is_refused() {
     let (_folder, path) = place();
     drop(AuthKv::open(&path).unwrap());
-    let key = b"format\0";
+    let key = b"format\0\0";
     let body = b"\x012";
     let mut checksum = crc32fast::Hasher::new();
     for part in [&b"authkv_meta"[..], key, body] {

@@ -4,9 +4,10 @@ use std::error::Error as StdError;
 use std::sync::Arc;
 
 use authkv::models::{
-    Change, NewSession, Session, SessionAndUser, SessionPatch, User, UserId, UserPatch, VerificationToken,
+    Change, NewSession, NewUser, Session, SessionAndUser, SessionPatch, Token, User, UserId, UserPatch,
+    VerificationToken,
 };
-use authkv::{Adapter, Error, NewUser, Token, UniqueKey};
+use authkv::{Adapter, Error, UniqueKey};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use chrono::{TimeDelta, Utc};

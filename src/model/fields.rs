@@ -8,7 +8,7 @@ use serde::de::{DeserializeOwned, Deserializer, Error as _, Visitor};
 use serde::{Deserialize, Serialize, Serializer, forward_to_deserialize_any};
 use serde_json::{Map, Value};
 
-use crate::error::{Error, Problem, Result, StorageError};
+use crate::error::{Error, Problem, Result};
 
 /// What a patch does with one field.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -128,9 +128,8 @@ impl Fields {
     }
 
     pub(crate) fn into_extra<X: DeserializeOwned>(self) -> Result<X> {
-        X::deserialize(self).map_err(|error| {
-            Error::Storage(StorageError::caused("a record's own fields do not fit the application's model", error))
-        })
+        // What serde says may show the value of a field.
+        X::deserialize(self).map_err(|_| Error::corrupt("a record's own fields do not fit the application's model"))
     }
 
     pub(crate) fn apply(&mut self, patch: &FieldPatch) {

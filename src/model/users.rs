@@ -27,7 +27,7 @@ pub struct User<X = ()> {
 /// A user to create.
 ///
 /// ```
-/// use authkv::NewUser;
+/// use authkv::models::NewUser;
 ///
 /// let ada = NewUser { name: Some("Ada Lovelace".into()), ..NewUser::email("ada@example.com") };
 /// # let _: NewUser = ada;

@@ -60,6 +60,7 @@ impl SessionUpdate {
     /// # Errors
     /// Invalid argument, which names the field.
     pub(crate) fn new(patch: SessionPatch) -> Result<Self> {
+        patch.user_id.as_ref().map_or(Ok(()), |user_id| check_key("user_id", user_id.as_str()))?;
         patch.extra.check(RESERVED)?;
         Ok(Self {
             token_hash: patch.session_token.hash(),

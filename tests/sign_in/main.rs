@@ -9,8 +9,9 @@ use std::collections::BTreeMap;
 use std::sync::Barrier;
 use std::thread;
 
+use authkv::Adapter;
+use authkv::models::NewUser;
 use authkv::models::{NewSession, VerificationToken};
-use authkv::{Adapter, NewUser};
 use chrono::{TimeDelta, Utc};
 
 use browser::{Browser, NO_FIELDS, attributes, between, encode, fields_of};

@@ -1,0 +1,113 @@
+//! E-mail addresses: when two are the same.
+
+use std::sync::Arc;
+
+use authkv::models::NewUser;
+use authkv::redb::Database;
+use authkv::{Adapter, AuthKv, EmailMatching, Error, OpenProblem};
+
+use crate::stores::new_path;
+use crate::subject::Subject;
+
+cases! {
+    the_case_of_ascii_letters_does_not_matter,
+    the_spelling_that_was_given_comes_back,
+    no_letter_beyond_ascii_is_folded,
+    nothing_else_about_an_address_is_changed,
+}
+
+fn the_case_of_ascii_letters_does_not_matter(on: &Subject) {
+    let user = on.auth.create_user(NewUser::email("abcXYZ019@Example.Com")).wait().unwrap();
+    for email in ["abcxyz019@example.com", "ABCXYZ019@EXAMPLE.COM", "abcXYZ019@Example.Com"] {
+        assert_eq!(on.find_by_email(email).as_ref(), Some(&user));
+    }
+    // The neighbours of the letters in ASCII, which differ in the same bit.
+    on.auth.create_user(NewUser::email("@[`{")).wait().unwrap();
+    for email in ["`[`{", "@{`{", "@[@{", "@[`["] {
+        assert_eq!(on.find_by_email(email), None);
+    }
+}
+
+fn the_spelling_that_was_given_comes_back(on: &Subject) {
+    let spelling = "Ada.LOVELACE@Example.com";
+    let user = on.auth.create_user(NewUser::email(spelling)).wait().unwrap();
+    assert_eq!(user.email.as_deref(), Some(spelling));
+    on.session("a-secret", &user.id);
+    let found = [
+        on.find_user(&user.id),
+        on.find_by_email(&spelling.to_lowercase()),
+        on.find_session("a-secret").map(|found| found.user),
+        on.auth.delete_user(&user.id).wait().unwrap(),
+    ];
+    for user in found {
+        assert_eq!(user.unwrap().email.as_deref(), Some(spelling));
+    }
+}
+
+/// Pairs that some Unicode fold takes for the same.
+const LOOK_ALIKES: [(&str, &str); 8] = [
+    ("i@example.com", "İ@example.com"),
+    ("i@example.net", "ı@example.net"),
+    ("k@example.com", "\u{212A}@example.com"),
+    ("s@example.com", "ſ@example.com"),
+    ("ss@example.com", "ß@example.com"),
+    ("é@example.com", "É@example.com"),
+    ("fi@example.com", "ﬁ@example.com"),
+    ("a@example.com", "ａ@example.com"),
+];
+
+fn no_letter_beyond_ascii_is_folded(on: &Subject) {
+    for (victim, attacker) in LOOK_ALIKES {
+        let user = on.auth.create_user(NewUser::email(victim)).wait().unwrap();
+        assert_eq!(on.find_by_email(attacker), None, "{attacker} finds {victim}");
+        let other = on.auth.create_user(NewUser::email(attacker)).wait().unwrap();
+        assert_eq!(on.find_by_email(victim), Some(user));
+        assert_eq!(on.find_by_email(attacker), Some(other));
+    }
+}
+
+fn nothing_else_about_an_address_is_changed(on: &Subject) {
+    let emails = ["ada@a.example", " ada@a.example", "ada@a.example ", "a.da@a.example", "ada+1@a.example", "ada"];
+    // The same letter composed and decomposed.
+    let emails = emails.into_iter().chain(["\u{E9}@a.example", "e\u{301}@a.example"]);
+    let users: Vec<_> = emails.map(|email| on.auth.create_user(NewUser::email(email)).wait().unwrap()).collect();
+    for user in users {
+        assert_eq!(on.find_by_email(&user.email.clone().unwrap()), Some(user));
+    }
+}
+
+fn must_match_exactly(auth: &dyn Adapter) {
+    let lower = auth.create_user(NewUser::email("ada@example.com")).wait().unwrap();
+    assert_eq!(auth.get_user_by_email("Ada@example.com").wait().unwrap(), None);
+    let upper = auth.create_user(NewUser::email("Ada@example.com")).wait().unwrap();
+    assert_eq!(auth.get_user_by_email("ada@example.com").wait().unwrap(), Some(lower));
+    assert_eq!(auth.get_user_by_email("Ada@example.com").wait().unwrap(), Some(upper));
+}
+
+#[test]
+fn exact_matching_is_an_option_in_memory() {
+    must_match_exactly(&AuthKv::options().email_matching(EmailMatching::Exact).in_memory().unwrap());
+}
+
+#[test]
+fn exact_matching_is_written_into_the_file() {
+    let (_folder, path) = new_path();
+    let exact = || AuthKv::options().email_matching(EmailMatching::Exact);
+    must_match_exactly(&exact().open(&path).unwrap());
+    let other = AuthKv::options().open(&path);
+    assert!(matches!(other, Err(Error::Open { problem: OpenProblem::OtherEmailMatching { .. }, .. })));
+    let auth = exact().open(&path).unwrap();
+    assert!(auth.get_user_by_email("Ada@example.com").wait().unwrap().is_some());
+    assert_eq!(auth.get_user_by_email("ADA@example.com").wait().unwrap(), None);
+}
+
+#[test]
+fn exact_matching_is_written_into_a_shared_database() {
+    let (_folder, path) = new_path();
+    let database = Arc::new(Database::create(path).unwrap());
+    let exact = |matching| AuthKv::options().email_matching(matching).on_database(Arc::clone(&database));
+    must_match_exactly(&exact(EmailMatching::Exact).unwrap());
+    let other = exact(EmailMatching::AsciiCaseInsensitive);
+    assert!(matches!(other, Err(Error::Open { problem: OpenProblem::OtherEmailMatching { .. }, .. })));
+    exact(EmailMatching::Exact).unwrap();
+}

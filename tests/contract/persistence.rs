@@ -1,0 +1,198 @@
+//! Persistence: what was acknowledged is there when the file is opened again, and a closed store says so.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use authkv::models::NewUser;
+use authkv::models::{AccountKey, AccountType, NewAccount, NewSession, SessionPatch, UserPatch, VerificationToken};
+use authkv::redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
+use authkv::{AuthKv, Durability, Error, OpenProblem, Result};
+
+use crate::stores::{Store, new_path, options};
+use crate::subject::{Clock, Subject, authenticator, eventually};
+
+cases! {
+    after_closing_every_call_answers_closed,
+    what_was_accepted_before_closing_is_answered,
+}
+
+fn open(path: &Path) -> (AuthKv, Subject) {
+    let clock = Clock::new();
+    let kv = options(&clock).open(path).unwrap();
+    let subject = Subject { auth: Arc::new(kv.clone()), clock };
+    (kv, subject)
+}
+
+fn fill(on: &Subject) {
+    let ada = on.user_with_id("ada");
+    on.user("bob");
+    on.account("github", "1", &ada.id);
+    on.session("a-secret", &ada.id);
+    on.authenticator("a-credential", &ada.id);
+    on.token("ada", "a-secret");
+    on.session("deleted", &ada.id);
+    on.auth.delete_session("deleted").wait().unwrap().unwrap();
+}
+
+fn must_be_as_filled(on: &Subject) {
+    let ada = on.find_user(&"ada".into()).unwrap();
+    assert!(on.find_by_email("bob@example.com").is_some());
+    assert_eq!(on.find_account("github", "1").unwrap().user_id, ada.id);
+    assert_eq!(on.auth.get_user_by_account(&AccountKey::new("github", "1")).wait().unwrap().as_ref(), Some(&ada));
+    let found = on.find_session("a-secret").unwrap();
+    assert_eq!((found.user, found.session.expires), (ada.clone(), on.tomorrow()));
+    assert_eq!(on.find_session("deleted"), None);
+    assert_eq!(on.find_authenticator("a-credential"), Some(authenticator("a-credential", &ada.id, "passkey")));
+    assert_eq!(on.authenticators_of(&ada.id), ["a-credential"]);
+    assert_eq!(on.take("ada", "a-secret").unwrap().expires, on.tomorrow());
+}
+
+#[test]
+fn a_closed_file_has_everything_when_it_is_opened_again() {
+    let (_folder, path) = new_path();
+    let (kv, on) = open(&path);
+    fill(&on);
+    kv.close().wait().unwrap();
+    // The handles are still alive: closing alone has freed the file.
+    let (kv, on) = open(&path);
+    must_be_as_filled(&on);
+    assert!(kv.check().wait().unwrap().is_sound());
+}
+
+#[test]
+fn a_dropped_file_has_everything_when_it_is_opened_again() {
+    let (_folder, path) = new_path();
+    let (kv, on) = open(&path);
+    fill(&on);
+    drop((kv, on));
+    let (kv, on) = open(&path);
+    must_be_as_filled(&on);
+    assert!(kv.check().wait().unwrap().is_sound());
+}
+
+#[test]
+fn writes_that_nobody_waited_for_are_there_after_dropping_the_store() {
+    for durability in [Durability::Full, Durability::Deferred] {
+        let (_folder, path) = new_path();
+        let kv = AuthKv::options().durability(durability).open(&path).unwrap();
+        for n in 0..1_000 {
+            let auth: &dyn authkv::Adapter = &kv;
+            drop(auth.create_user(NewUser::email(format!("{n}@example.com"))));
+        }
+        drop(kv);
+        let report = AuthKv::open(&path).unwrap().check().wait().unwrap();
+        assert_eq!((report.users, report.is_sound()), (1_000, true));
+    }
+}
+
+#[test]
+fn sweeping_goes_on_when_the_file_is_opened_again() {
+    let (_folder, path) = new_path();
+    let (kv, on) = open(&path);
+    let ada = on.user_with_id("ada");
+    let new = |n| NewSession::new(format!("secret-{n}"), ada.id.clone(), on.tomorrow());
+    let replies: Vec<_> = (0..3_000).map(|n| on.auth.create_session(new(n))).collect();
+    replies.into_iter().for_each(|reply| drop(reply.wait().unwrap()));
+    let (deleted, closed) = (on.auth.delete_user(&ada.id), kv.close());
+    assert!(deleted.wait().unwrap().is_some());
+    closed.wait().unwrap();
+    let (kv, on) = open(&path);
+    assert_eq!(on.find_session("secret-2999"), None);
+    eventually("everything is swept", || {
+        let report = kv.check().wait().unwrap();
+        assert!(report.is_sound(), "{:?}", report.problems);
+        report.sessions == 0
+    });
+    eventually("the id is free", || {
+        on.auth.create_user(NewUser { id: Some(ada.id.clone()), ..NewUser::default() }).wait().is_ok()
+    });
+}
+
+fn after_closing_every_call_answers_closed(on: &Store) {
+    fill(on);
+    on.kv.close().wait().unwrap();
+    for (call, result) in every_reading_call(on).into_iter().chain(every_writing_call(on)) {
+        assert!(matches!(result, Err(Error::Closed)), "{call}: {result:?}");
+    }
+}
+
+type Called = (&'static str, Result<()>);
+
+fn every_reading_call(on: &Store) -> Vec<Called> {
+    let (auth, key) = (&on.auth, AccountKey::new("github", "1"));
+    vec![
+        ("get_user", auth.get_user(&"ada".into()).wait().map(drop)),
+        ("get_user_by_email", auth.get_user_by_email("bob@example.com").wait().map(drop)),
+        ("get_user_by_account", auth.get_user_by_account(&key).wait().map(drop)),
+        ("get_account", auth.get_account(&"1".into(), "github").wait().map(drop)),
+        ("get_session_and_user", auth.get_session_and_user("a-secret").wait().map(drop)),
+        ("get_authenticator", auth.get_authenticator(&"a-credential".into()).wait().map(drop)),
+        ("list_authenticators_by_user_id", auth.list_authenticators_by_user_id(&"ada".into()).wait().map(drop)),
+        ("check", on.kv.check().wait().map(drop)),
+    ]
+}
+
+fn every_writing_call(on: &Store) -> Vec<Called> {
+    let (auth, key) = (&on.auth, AccountKey::new("github", "1"));
+    let account = NewAccount::new("ada", AccountType::Oauth, "github", "2");
+    let token = VerificationToken::new("ada", "another", on.tomorrow());
+    let authenticator = authenticator("another", &"ada".into(), "passkey");
+    vec![
+        ("create_user", auth.create_user(NewUser::default()).wait().map(drop)),
+        ("update_user", auth.update_user(UserPatch::new("ada")).wait().map(drop)),
+        ("link_account", auth.link_account(account).wait().map(drop)),
+        ("unlink_account", auth.unlink_account(&key).wait().map(drop)),
+        ("create_session", auth.create_session(NewSession::new("b", "ada", on.tomorrow())).wait().map(drop)),
+        ("update_session", auth.update_session(SessionPatch::new("a-secret")).wait().map(drop)),
+        ("delete_session", auth.delete_session("a-secret").wait().map(drop)),
+        ("create_verification_token", auth.create_verification_token(token).wait().map(drop)),
+        ("use_verification_token", auth.use_verification_token(Some("ada"), "a-secret").wait().map(drop)),
+        ("create_authenticator", auth.create_authenticator(authenticator).wait().map(drop)),
+        ("update_authenticator_counter", auth.update_authenticator_counter(&"a".into(), 1).wait().map(drop)),
+        ("delete_user", auth.delete_user(&"ada".into()).wait().map(drop)),
+        ("purge_expired", on.kv.purge_expired().wait().map(drop)),
+        ("synchronize", on.kv.synchronize().wait()),
+        ("close", on.kv.close().wait()),
+    ]
+}
+
+fn what_was_accepted_before_closing_is_answered(on: &Store) {
+    let replies: Vec<_> = (0..500).map(|n| on.auth.create_user(NewUser::email(format!("{n}@example.com")))).collect();
+    let closed = on.kv.close();
+    let late = on.auth.create_user(NewUser::email("late@example.com"));
+    for reply in replies {
+        reply.wait().unwrap();
+    }
+    closed.wait().unwrap();
+    assert!(matches!(late.wait(), Err(Error::Closed)));
+}
+
+#[test]
+fn a_shared_database_has_one_store_at_a_time_and_outlives_it() {
+    const OWN: TableDefinition<'_, u64, u64> = TableDefinition::new("own");
+    let (_folder, path) = new_path();
+    let database = Arc::new(Database::create(path).unwrap());
+    let own = database.begin_write().unwrap();
+    own.open_table(OWN).unwrap().insert(1, 2).unwrap();
+    own.commit().unwrap();
+    let clock = Clock::new();
+    let attach = || options(&clock).on_database(Arc::clone(&database));
+    let subject = |kv: &AuthKv| Subject { auth: Arc::new(kv.clone()), clock: clock.clone() };
+    let kv = attach().unwrap();
+    fill(&subject(&kv));
+    assert!(matches!(attach(), Err(Error::Open { problem: OpenProblem::DatabaseInUse, .. })));
+    kv.close().wait().unwrap();
+    let after_closing = attach().unwrap();
+    assert!(subject(&after_closing).find_session("a-secret").is_some());
+    drop(after_closing);
+    must_be_as_filled(&subject(&attach().unwrap()));
+    let own = database.begin_read().unwrap().open_table(OWN).unwrap();
+    assert_eq!(ReadableTable::get(&own, 1).unwrap().unwrap().value(), 2);
+}
+
+#[test]
+fn a_file_is_open_once_at_a_time() {
+    let (_folder, path) = new_path();
+    let (_kv, _on) = open(&path);
+    assert!(matches!(AuthKv::open(&path), Err(Error::Open { problem: OpenProblem::Locked, .. })));
+}
