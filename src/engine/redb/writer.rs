@@ -300,7 +300,7 @@ impl Writer {
             self.find_tables()
         });
         if let Err(error) = result {
-            self.release(error);
+            self.release(Error::Storage(StorageError::caused("the database cannot be reopened", error)));
             self.retry = Some((Instant::now() + wait, (wait * 2).min(BACKOFF.1)));
         }
     }
