@@ -21,6 +21,9 @@ mod engine;
 mod adapter;
 mod store;
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 mod faults;

@@ -9,7 +9,7 @@ use authkv::redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 use authkv::{AuthKv, Durability, Error, OpenProblem, Result};
 
 use crate::stores::{Store, new_path, options};
-use crate::subject::{Clock, Subject, authenticator, eventually};
+use authkv::conformance::{Clock, Subject, authenticator, eventually};
 
 cases! {
     after_closing_every_call_answers_closed,
@@ -19,7 +19,7 @@ cases! {
 fn open(path: &Path) -> (AuthKv, Subject) {
     let clock = Clock::new();
     let kv = options(&clock).open(path).unwrap();
-    let subject = Subject { auth: Arc::new(kv.clone()), clock };
+    let subject = Subject::new(Arc::new(kv.clone()), clock);
     (kv, subject)
 }
 
@@ -177,7 +177,7 @@ fn a_shared_database_has_one_store_at_a_time_and_outlives_it() {
     own.commit().unwrap();
     let clock = Clock::new();
     let attach = || options(&clock).on_database(Arc::clone(&database));
-    let subject = |kv: &AuthKv| Subject { auth: Arc::new(kv.clone()), clock: clock.clone() };
+    let subject = |kv: &AuthKv| Subject::new(Arc::new(kv.clone()), clock.clone());
     let kv = attach().unwrap();
     fill(&subject(&kv));
     assert!(matches!(attach(), Err(Error::Open { problem: OpenProblem::DatabaseInUse, .. })));

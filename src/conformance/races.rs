@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 use std::sync::Barrier;
 use std::thread;
 
-use authkv::models::NewUser;
-use authkv::models::{AccountKey, AccountType, Change, NewAccount, NewSession, SessionPatch, User, UserId, UserPatch};
-use authkv::{Error, Result, UniqueKey};
 use chrono::TimeDelta;
 
-use crate::subject::{Subject, authenticator};
+use super::subject::{Subject, authenticator};
+use crate::models::{
+    AccountKey, AccountType, Change, NewAccount, NewSession, NewUser, SessionPatch, User, UserId, UserPatch,
+};
+use crate::{Error, Result, UniqueKey};
 
 cases! {
     of_many_users_with_one_email_one_is_created,

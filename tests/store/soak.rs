@@ -14,7 +14,7 @@ use authkv::models::{AccountKey, AccountType, Change, NewAccount, NewSession, Se
 use authkv::{Error, UniqueKey};
 
 use crate::stores::Store;
-use crate::subject::authenticator;
+use authkv::conformance::authenticator;
 
 cases! {
     every_thread_sees_its_own_writes_and_nothing_is_lost_or_left_over,

@@ -1,9 +1,9 @@
 //! Verification tokens: creating and taking them.
 
-use authkv::models::VerificationToken;
 use chrono::TimeDelta;
 
-use crate::subject::Subject;
+use super::subject::Subject;
+use crate::models::VerificationToken;
 
 cases! {
     a_token_comes_back_as_it_was_given,

@@ -1,11 +1,10 @@
 //! Patches of users: an absent field keeps, a null clears, a value replaces.
 
-use authkv::UniqueKey;
-use authkv::models::NewUser;
-use authkv::models::{Change, User, UserPatch};
 use chrono::TimeDelta;
 
-use crate::subject::{Subject, conflict};
+use super::subject::{Subject, conflict};
+use crate::UniqueKey;
+use crate::models::{Change, NewUser, User, UserPatch};
 
 cases! {
     an_empty_patch_changes_nothing,

@@ -9,7 +9,7 @@ use authkv::redb::Database;
 use authkv::{AuthKv, CheckReport, Error, Options};
 use tempfile::TempDir;
 
-use crate::subject::{Clock, Subject};
+use authkv::conformance::{Clock, Subject};
 
 /// A store under test, with what only `AuthKv` can do.
 pub(crate) struct Store {
@@ -22,7 +22,7 @@ pub(crate) struct Store {
 
 impl Store {
     fn new(clock: Clock, kv: AuthKv, soak_for: Duration, folder: Option<TempDir>) -> Self {
-        let subject = Subject { auth: Arc::new(kv.clone()), clock };
+        let subject = Subject::new(Arc::new(kv.clone()), clock);
         Self { subject, kv, soak_for, _folder: folder }
     }
 

@@ -1,11 +1,10 @@
 //! Users: creating, finding, updating and deleting them.
 
-use authkv::models::NewUser;
-use authkv::models::{AccountKey, UserPatch};
-use authkv::{Error, UniqueKey};
 use chrono::{DateTime, Utc};
 
-use crate::subject::{Subject, conflict, must_be_unknown_user};
+use super::subject::{Subject, conflict, must_be_unknown_user};
+use crate::models::{AccountKey, NewUser, UserPatch};
+use crate::{Error, UniqueKey};
 
 cases! {
     a_user_comes_back_as_it_was_given,
@@ -109,7 +108,7 @@ fn a_user_is_found_by_each_account(on: &Subject) {
 }
 
 fn updating_an_unknown_user_is_an_error_and_creates_nothing(on: &Subject) {
-    let patch = UserPatch { email: authkv::models::Change::to("nobody@example.com"), ..UserPatch::new("nobody") };
+    let patch = UserPatch { email: crate::models::Change::to("nobody@example.com"), ..UserPatch::new("nobody") };
     must_be_unknown_user(on.auth.update_user(patch).wait());
     assert_eq!(on.find_user(&"nobody".into()), None);
     assert_eq!(on.find_by_email("nobody@example.com"), None);
@@ -125,7 +124,7 @@ fn a_deleted_user_is_returned_once(on: &Subject) {
 }
 
 /// A user with two of everything, whose keys start with the user's name.
-fn with_two_of_everything(on: &Subject, name: &str) -> authkv::models::User {
+fn with_two_of_everything(on: &Subject, name: &str) -> crate::models::User {
     let user = on.user(name);
     for n in ["1", "2"] {
         on.account("github", format!("{name}-{n}").as_str(), &user.id);

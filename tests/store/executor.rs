@@ -1,24 +1,16 @@
-//! Replies: awaited on an executor, waited for, dropped half-way.
+//! Executors: replies awaited in async code.
 
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Waker};
 
 use authkv::Error;
-use authkv::models::NewUser;
-use authkv::models::{NewSession, UserPatch, VerificationToken};
+use authkv::models::{NewSession, UserPatch};
 use tokio::runtime::{Builder, Runtime};
 
-use crate::subject::{Subject, eventually};
+use crate::stores::Store;
 
 cases! {
-    a_reply_is_a_future_that_can_be_sent,
     a_verification_token_is_taken_by_one_of_many_tasks,
     each_task_sees_what_it_wrote,
-    a_call_works_without_being_polled,
-    dropping_a_reply_cancels_nothing,
-    dropping_a_reply_that_was_polled_cancels_nothing,
     a_refusal_can_be_awaited,
 }
 
@@ -26,17 +18,7 @@ fn executor() -> Runtime {
     Builder::new_multi_thread().worker_threads(4).build().unwrap()
 }
 
-fn a_reply_is_a_future_that_can_be_sent(on: &Subject) {
-    fn sent<F: Future + Send + Unpin + 'static>(future: F) -> F {
-        future
-    }
-    let (write, read) = (sent(on.auth.create_user(NewUser::default())), sent(on.auth.get_user(&"nobody".into())));
-    let user = std::thread::spawn(move || write.wait()).join().unwrap().unwrap();
-    assert_eq!(on.find_user(&user.id), Some(user));
-    assert_eq!(executor().block_on(read).unwrap(), None);
-}
-
-fn a_verification_token_is_taken_by_one_of_many_tasks(on: &Subject) {
+fn a_verification_token_is_taken_by_one_of_many_tasks(on: &Store) {
     let executor = executor();
     for round in 0..20 {
         let token = format!("secret-{round}");
@@ -58,7 +40,7 @@ fn a_verification_token_is_taken_by_one_of_many_tasks(on: &Subject) {
     }
 }
 
-fn each_task_sees_what_it_wrote(on: &Subject) {
+fn each_task_sees_what_it_wrote(on: &Store) {
     let ada = on.user("ada");
     let expires = on.tomorrow();
     executor().block_on(async {
@@ -83,32 +65,7 @@ fn each_task_sees_what_it_wrote(on: &Subject) {
     });
 }
 
-fn a_call_works_without_being_polled(on: &Subject) {
-    let reply = on.auth.create_user(NewUser::email("ada@example.com"));
-    eventually("the user exists", || on.find_by_email("ada@example.com").is_some());
-    assert_eq!(reply.wait().unwrap().email.as_deref(), Some("ada@example.com"));
-}
-
-fn dropping_a_reply_cancels_nothing(on: &Subject) {
-    for n in 0..100 {
-        drop(on.auth.create_verification_token(VerificationToken::new("ada", n.to_string(), on.tomorrow())));
-    }
-    for n in 0..100 {
-        eventually("the token exists", || on.take("ada", &n.to_string()).is_some());
-    }
-}
-
-fn dropping_a_reply_that_was_polled_cancels_nothing(on: &Subject) {
-    for n in 0..100 {
-        let email = format!("{n}@example.com");
-        let mut reply = on.auth.create_user(NewUser::email(email.as_str()));
-        let _ = Pin::new(&mut reply).poll(&mut Context::from_waker(Waker::noop()));
-        drop(reply);
-        eventually("the user exists", || on.find_by_email(&email).is_some());
-    }
-}
-
-fn a_refusal_can_be_awaited(on: &Subject) {
+fn a_refusal_can_be_awaited(on: &Store) {
     let refused = executor().block_on(on.auth.update_user(UserPatch::new("nobody")));
     assert!(matches!(refused, Err(Error::UnknownUser)));
 }

@@ -1,10 +1,10 @@
 //! Sessions: creating, finding, updating and deleting them. Their expiry has a module of its own.
 
-use authkv::UniqueKey;
-use authkv::models::{NewSession, Session, SessionPatch};
 use chrono::TimeDelta;
 
-use crate::subject::{Subject, conflict, must_be_unknown_user};
+use super::subject::{Subject, conflict, must_be_unknown_user};
+use crate::UniqueKey;
+use crate::models::{NewSession, Session, SessionPatch};
 
 cases! {
     a_session_comes_back_with_its_user,
@@ -91,9 +91,9 @@ fn an_unknown_session_is_none(on: &Subject) {
 fn a_session_shows_the_user_as_it_is_now(on: &Subject) {
     let ada = on.user("ada");
     on.session("a-secret", &ada.id);
-    let patch = authkv::models::UserPatch {
-        name: authkv::models::Change::to("Ada King"),
-        ..authkv::models::UserPatch::new(ada.id)
+    let patch = crate::models::UserPatch {
+        name: crate::models::Change::to("Ada King"),
+        ..crate::models::UserPatch::new(ada.id)
     };
     let ada = on.auth.update_user(patch).wait().unwrap();
     assert_eq!(on.find_session("a-secret").unwrap().user, ada);

@@ -1,13 +1,10 @@
 //! Limits: what is too long or empty is refused with its name and the limit, and nothing is written.
 
-use authkv::models::NewUser;
-use authkv::models::{
-    AccountType, Authenticator, Change, NewAccount, NewSession, SessionPatch, UserPatch, VerificationToken,
+use super::subject::{Subject, authenticator, invalid};
+use crate::models::{
+    AccountType, Authenticator, Change, NewAccount, NewSession, NewUser, SessionPatch, UserPatch, VerificationToken,
 };
-use authkv::{Problem, Result};
-
-use crate::stores::Store;
-use crate::subject::{Subject, authenticator, invalid};
+use crate::{Problem, Result};
 
 cases! {
     keys_have_at_most_512_bytes,
@@ -104,16 +101,16 @@ fn link(on: &Subject, id: &str, fill: impl FnOnce(&mut NewAccount)) -> Result<()
 }
 
 /// One byte more than the limit is refused and writes nothing; the limit is accepted.
-fn must_have_limit(on: &Store, field: &str, write: Write, fill: char, limit: usize) {
+fn must_have_limit(on: &Subject, field: &str, write: Write, fill: char, limit: usize) {
     let text = |bytes| fill.to_string().repeat(bytes);
-    let before = on.sound_report();
+    let before = on.contents();
     let problem = Problem::TooLong { bytes: limit + 1, limit };
     assert_eq!(invalid(write(on, text(limit + 1))), (field.to_owned(), problem));
-    assert_eq!(on.sound_report(), before, "{field} was refused and written");
+    assert_eq!(on.contents(), before, "{field} was refused and written");
     write(on, text(limit)).unwrap_or_else(|error| panic!("{field}: {error}"));
 }
 
-fn keys_have_at_most_512_bytes(on: &Store) {
+fn keys_have_at_most_512_bytes(on: &Subject) {
     on.user_with_id("ada");
     for ((field, write), fill) in KEYS.into_iter().zip('a'..) {
         must_have_limit(on, field, write, fill, KEY_BYTES_MAX);
@@ -134,12 +131,12 @@ fn a_session_moves_to_a_user_id_of_at_most_512_bytes(on: &Subject) {
     assert_eq!(move_to(longest.id.as_str()).unwrap().unwrap().user_id, longest.id);
 }
 
-fn keys_are_not_empty(on: &Store) {
+fn keys_are_not_empty(on: &Subject) {
     on.user_with_id("ada");
-    let before = on.sound_report();
+    let before = on.contents();
     for (field, write) in KEYS {
         assert_eq!(invalid(write(on, String::new())), (field.to_owned(), Problem::Empty));
-        assert_eq!(on.sound_report(), before, "{field} was refused and written");
+        assert_eq!(on.contents(), before, "{field} was refused and written");
     }
     let user = on.find_user(&"ada".into()).unwrap();
     assert_eq!(user.email, None);
@@ -164,7 +161,7 @@ fn keys_of_512_bytes_are_found(on: &Subject) {
     assert_eq!(on.find_session(&key), None);
 }
 
-fn fields_have_at_most_64_kib(on: &Store) {
+fn fields_have_at_most_64_kib(on: &Subject) {
     on.user_with_id("ada");
     for ((field, write), fill) in FIELDS.into_iter().zip('a'..) {
         must_have_limit(on, field, write, fill, FIELD_BYTES_MAX);

@@ -5,119 +5,161 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use authkv::models::NewUser;
-use authkv::models::{
-    Account, AccountType, Authenticator, NewAccount, NewSession, ProviderAccountId, Session, SessionAndUser, User,
-    UserId, VerificationToken,
-};
-use authkv::{Adapter, Error, Problem, Result, UniqueKey};
 use chrono::{DateTime, TimeDelta, Utc};
 
-/// An adapter under test.
-pub(crate) struct Subject {
-    pub(crate) auth: Arc<dyn Adapter>,
-    pub(crate) clock: Clock,
+use crate::models::{
+    Account, AccountType, Authenticator, NewAccount, NewSession, NewUser, ProviderAccountId, Session, SessionAndUser,
+    User, UserId, VerificationToken,
+};
+use crate::{Adapter, Error, Problem, Result, UniqueKey};
+
+/// An adapter under test, with the clock that it must read.
+pub struct Subject {
+    /// The adapter.
+    pub auth: Arc<dyn Adapter>,
+    /// The clock that decides what has expired.
+    pub clock: Clock,
+    contents: Contents,
 }
 
+type Contents = Box<dyn Fn() -> String + Send + Sync>;
+
 /// A clock that stands still until it is set.
-#[derive(Clone)]
-pub(crate) struct Clock(Arc<AtomicI64>);
+#[derive(Clone, Debug)]
+pub struct Clock(Arc<AtomicI64>);
 
 impl Clock {
-    pub(crate) fn new() -> Self {
+    /// A clock that shows an instant in the year 2030.
+    #[allow(clippy::new_without_default)] // no default is as good as another
+    pub fn new() -> Self {
         Self(Arc::new(AtomicI64::new(1_900_000_000_000_000_000)))
     }
 
-    pub(crate) fn now(&self) -> DateTime<Utc> {
+    /// What it shows.
+    pub fn now(&self) -> DateTime<Utc> {
         DateTime::from_timestamp_nanos(self.0.load(Ordering::SeqCst))
     }
 
-    pub(crate) fn set(&self, now: DateTime<Utc>) {
-        self.0.store(now.timestamp_nanos_opt().expect("before the year 2262"), Ordering::SeqCst);
+    /// Sets all of its clones.
+    ///
+    /// # Panics
+    /// Outside the years 1678 to 2261.
+    pub fn set(&self, now: DateTime<Utc>) {
+        self.0.store(now.timestamp_nanos_opt().expect("from 1678 to 2261"), Ordering::SeqCst);
     }
 }
 
 impl Subject {
+    /// An adapter that holds nothing yet and takes the time from this clock.
+    pub fn new(auth: Arc<dyn Adapter>, clock: Clock) -> Self {
+        Self { auth, clock, contents: Box::new(String::new) }
+    }
+
+    /// With a way to describe all that is stored, any text that differs when the contents do: it shows that a refused
+    /// call wrote nothing. It is also called at the end of each case and may panic if it finds what is stored wrong.
+    #[must_use]
+    pub fn described_by(self, contents: impl Fn() -> String + Send + Sync + 'static) -> Self {
+        Self { contents: Box::new(contents), ..self }
+    }
+
+    pub(super) fn contents(&self) -> String {
+        (self.contents)()
+    }
+
     /// A new user with the e-mail address `{name}@example.com`.
-    pub(crate) fn user(&self, name: &str) -> User {
+    pub fn user(&self, name: &str) -> User {
         let user = NewUser { name: Some(name.into()), ..NewUser::email(format!("{name}@example.com")) };
         self.auth.create_user(user).wait().expect("the address is free")
     }
 
-    pub(crate) fn user_with_id(&self, id: &str) -> User {
+    /// A new user with this id and no e-mail address.
+    pub fn user_with_id(&self, id: &str) -> User {
         self.auth.create_user(NewUser { id: Some(id.into()), ..NewUser::default() }).wait().expect("the id is free")
     }
 
-    pub(crate) fn session(&self, token: &str, user_id: &UserId) -> Session {
+    /// A new session that expires tomorrow.
+    pub fn session(&self, token: &str, user_id: &UserId) -> Session {
         self.auth
             .create_session(NewSession::new(token, user_id.clone(), self.tomorrow()))
             .wait()
             .expect("the token is free")
     }
 
-    pub(crate) fn account(&self, provider: &str, id: impl Into<ProviderAccountId>, user_id: &UserId) -> Account {
+    /// A new OAuth account.
+    pub fn account(&self, provider: &str, id: impl Into<ProviderAccountId>, user_id: &UserId) -> Account {
         self.auth
             .link_account(NewAccount::new(user_id.clone(), AccountType::Oauth, provider, id))
             .wait()
             .expect("the pair is free")
     }
 
-    pub(crate) fn authenticator(&self, credential_id: &str, user_id: &UserId) -> Authenticator {
+    /// A new authenticator.
+    pub fn authenticator(&self, credential_id: &str, user_id: &UserId) -> Authenticator {
         self.auth
             .create_authenticator(authenticator(credential_id, user_id, "passkey"))
             .wait()
             .expect("the credential id is free")
     }
 
-    pub(crate) fn token(&self, identifier: &str, token: &str) -> VerificationToken {
+    /// A new verification token that expires tomorrow.
+    pub fn token(&self, identifier: &str, token: &str) -> VerificationToken {
         self.auth
             .create_verification_token(VerificationToken::new(identifier, token, self.tomorrow()))
             .wait()
             .expect("a verification token has no conflicts")
     }
 
-    pub(crate) fn tomorrow(&self) -> DateTime<Utc> {
+    /// A day after the clock's time.
+    pub fn tomorrow(&self) -> DateTime<Utc> {
         self.clock.now() + TimeDelta::days(1)
     }
 
-    pub(crate) fn find_user(&self, id: &UserId) -> Option<User> {
+    /// The user with this id.
+    pub fn find_user(&self, id: &UserId) -> Option<User> {
         self.auth.get_user(id).wait().expect("a lookup succeeds")
     }
 
-    pub(crate) fn find_by_email(&self, email: &str) -> Option<User> {
+    /// The user with this e-mail address.
+    pub fn find_by_email(&self, email: &str) -> Option<User> {
         self.auth.get_user_by_email(email).wait().expect("a lookup succeeds")
     }
 
-    pub(crate) fn find_session(&self, token: &str) -> Option<SessionAndUser> {
+    /// The session with this token, with its user.
+    pub fn find_session(&self, token: &str) -> Option<SessionAndUser> {
         self.auth.get_session_and_user(token).wait().expect("a lookup succeeds")
     }
 
-    pub(crate) fn find_account(&self, provider: &str, id: &str) -> Option<Account> {
+    /// The account with this pair.
+    pub fn find_account(&self, provider: &str, id: &str) -> Option<Account> {
         self.auth.get_account(&id.into(), provider).wait().expect("a lookup succeeds")
     }
 
-    pub(crate) fn find_authenticator(&self, credential_id: &str) -> Option<Authenticator> {
+    /// The authenticator with this credential id.
+    pub fn find_authenticator(&self, credential_id: &str) -> Option<Authenticator> {
         self.auth.get_authenticator(&credential_id.into()).wait().expect("a lookup succeeds")
     }
 
-    pub(crate) fn authenticators_of(&self, user_id: &UserId) -> Vec<String> {
+    /// The credential ids of a user's authenticators, sorted.
+    pub fn authenticators_of(&self, user_id: &UserId) -> Vec<String> {
         let list = self.auth.list_authenticators_by_user_id(user_id).wait().expect("a lookup succeeds");
         let mut ids: Vec<_> = list.into_iter().map(|found| found.credential_id.as_str().to_owned()).collect();
         ids.sort();
         ids
     }
 
-    pub(crate) fn take(&self, identifier: &str, token: &str) -> Option<VerificationToken> {
+    /// Uses up a verification token of an identifier.
+    pub fn take(&self, identifier: &str, token: &str) -> Option<VerificationToken> {
         self.auth.use_verification_token(Some(identifier), token).wait().expect("taking a token succeeds")
     }
 
-    pub(crate) fn take_by_token(&self, token: &str) -> Option<VerificationToken> {
+    /// Uses up a verification token without its identifier.
+    pub fn take_by_token(&self, token: &str) -> Option<VerificationToken> {
         self.auth.use_verification_token(None, token).wait().expect("taking a token succeeds")
     }
 }
 
 /// An authenticator to create.
-pub(crate) fn authenticator(credential_id: &str, user_id: &UserId, account_id: &str) -> Authenticator {
+pub fn authenticator(credential_id: &str, user_id: &UserId, account_id: &str) -> Authenticator {
     Authenticator {
         credential_id: credential_id.into(),
         user_id: user_id.clone(),
@@ -132,7 +174,7 @@ pub(crate) fn authenticator(credential_id: &str, user_id: &UserId, account_id: &
 
 /// The key that a refusal names as taken.
 #[track_caller]
-pub(crate) fn conflict<T>(result: Result<T>) -> UniqueKey {
+pub fn conflict<T>(result: Result<T>) -> UniqueKey {
     match refusal(result) {
         Error::Conflict(key) => key,
         error => panic!("not a conflict: {error}"),
@@ -141,7 +183,7 @@ pub(crate) fn conflict<T>(result: Result<T>) -> UniqueKey {
 
 /// The field that a refusal names as invalid, and what is wrong with it.
 #[track_caller]
-pub(crate) fn invalid<T>(result: Result<T>) -> (String, Problem) {
+pub fn invalid<T>(result: Result<T>) -> (String, Problem) {
     match refusal(result) {
         Error::InvalidArgument { field, problem } => (field.into_owned(), problem),
         error => panic!("not an invalid argument: {error}"),
@@ -149,13 +191,13 @@ pub(crate) fn invalid<T>(result: Result<T>) -> (String, Problem) {
 }
 
 #[track_caller]
-pub(crate) fn must_be_unknown_user<T>(result: Result<T>) {
+pub(super) fn must_be_unknown_user<T>(result: Result<T>) {
     let error = refusal(result);
     assert!(matches!(error, Error::UnknownUser), "not an unknown user: {error}");
 }
 
 #[track_caller]
-pub(crate) fn refusal<T>(result: Result<T>) -> Error {
+pub(super) fn refusal<T>(result: Result<T>) -> Error {
     match result {
         Ok(_) => panic!("it was accepted"),
         Err(error) => error,
@@ -164,7 +206,7 @@ pub(crate) fn refusal<T>(result: Result<T>) -> Error {
 
 /// Tries until it is true, for a generous while.
 #[track_caller]
-pub(crate) fn eventually(what: &str, mut is_true: impl FnMut() -> bool) {
+pub fn eventually(what: &str, mut is_true: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(60);
     while !is_true() {
         assert!(Instant::now() < deadline, "not in a minute: {what}");

@@ -1,9 +1,8 @@
 //! Accounts: linking, finding and unlinking them.
 
-use authkv::UniqueKey;
-use authkv::models::{AccountKey, AccountType, NewAccount, ProviderAccountId, UserId};
-
-use crate::subject::{Subject, authenticator, conflict, must_be_unknown_user};
+use super::subject::{Subject, authenticator, conflict, must_be_unknown_user};
+use crate::UniqueKey;
+use crate::models::{AccountKey, AccountType, NewAccount, ProviderAccountId, UserId};
 
 cases! {
     an_account_comes_back_as_it_was_given,

@@ -8,7 +8,7 @@ use authkv::models::NewUser;
 use authkv::models::{AccountKey, NewSession, User};
 
 use crate::stores::Store;
-use crate::subject::{conflict, eventually};
+use authkv::conformance::{conflict, eventually};
 
 cases! {
     a_user_with_10_000_sessions_is_gone_at_once,

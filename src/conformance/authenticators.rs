@@ -1,9 +1,8 @@
 //! Authenticators: creating, finding and counting them.
 
-use authkv::models::Authenticator;
-use authkv::{Error, UniqueKey};
-
-use crate::subject::{Subject, authenticator, conflict, must_be_unknown_user, refusal};
+use super::subject::{Subject, authenticator, conflict, must_be_unknown_user, refusal};
+use crate::models::Authenticator;
+use crate::{Error, UniqueKey};
 
 cases! {
     an_authenticator_comes_back_as_it_was_given,

@@ -1,10 +1,9 @@
 //! Expiry: an expired session is absent to all but deleting it and cleaning up.
 
-use authkv::models::{NewSession, SessionPatch, VerificationToken};
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::stores::Store;
-use crate::subject::{Subject, must_be_unknown_user};
+use super::subject::{Subject, must_be_unknown_user};
+use crate::models::{NewSession, SessionPatch};
 
 cases! {
     a_session_is_valid_up_to_and_at_its_expiry,
@@ -17,8 +16,6 @@ cases! {
     an_expired_session_is_deleted_and_returned,
     a_session_may_be_born_expired,
     expiry_works_before_1970_and_at_the_ends_of_the_calendar,
-    purging_removes_exactly_what_has_expired,
-    purging_goes_on_until_nothing_is_left,
 }
 
 const TICK: TimeDelta = TimeDelta::milliseconds(1);
@@ -135,45 +132,4 @@ fn expiry_works_before_1970_and_at_the_ends_of_the_calendar(on: &Subject) {
     assert!(on.find_session("old").is_some());
     on.clock.set(DateTime::UNIX_EPOCH);
     assert!(on.find_session("old").is_none());
-}
-
-fn purging_removes_exactly_what_has_expired(on: &Store) {
-    let ada = on.user("ada");
-    let deadline = on.tomorrow();
-    let offsets = [("far", -400_000_000), ("before", -1), ("at", 0), ("after", 1)];
-    for (name, offset) in offsets {
-        let expires = deadline + TICK * offset;
-        on.auth.create_session(NewSession::new(name, ada.id.clone(), expires)).wait().unwrap();
-        on.auth.create_verification_token(VerificationToken::new("ada", name, expires)).wait().unwrap();
-    }
-    on.clock.set(deadline);
-    let purged = on.kv.purge_expired().wait().unwrap();
-    assert_eq!((purged.sessions, purged.verification_tokens), (2, 2));
-    let purged = on.kv.purge_expired().wait().unwrap();
-    assert_eq!((purged.sessions, purged.verification_tokens), (0, 0));
-    for (name, offset) in offsets {
-        assert_eq!(on.auth.delete_session(name).wait().unwrap().is_some(), offset >= 0, "{name}");
-        assert_eq!(on.take("ada", name).is_some(), offset >= 0, "{name}");
-    }
-}
-
-fn purging_goes_on_until_nothing_is_left(on: &Store) {
-    let ada = on.user("ada");
-    let new = |n| NewSession::new(format!("session-{n}"), ada.id.clone(), on.clock.now() + TICK * (n % 7));
-    let replies: Vec<_> = (0..600).map(|n| on.auth.create_session(new(n))).collect();
-    for reply in replies {
-        reply.wait().unwrap();
-    }
-    on.session("valid", &ada.id);
-    on.clock.set(on.clock.now() + TICK * 7);
-    let mut purged = 0;
-    loop {
-        match on.kv.purge_expired().wait().unwrap().sessions {
-            0 => break,
-            sessions => purged += sessions,
-        }
-    }
-    assert_eq!(purged, 600);
-    assert_eq!(on.sound_report().sessions, 1);
-    assert!(on.find_session("valid").is_some());
 }

@@ -1,0 +1,141 @@
+//! The contract of [`Adapter`](crate::Adapter) as tests that run on any adapter, for those who write one.
+//!
+//! Behind the feature `conformance`, which is meant for tests: enable it in `[dev-dependencies]`. One call runs
+//! everything, each case on an adapter of its own:
+//!
+//! ```
+//! use authkv::AuthKv;
+//! use authkv::conformance::{self, Subject};
+//! use std::sync::Arc;
+//!
+//! conformance::run(|clock| {
+//!     let now = clock.clone();
+//!     let adapter = AuthKv::options().clock(move || now.now()).in_memory().expect("there is memory");
+//!     Subject::new(Arc::new(adapter), clock)
+//! });
+//! ```
+//!
+//! A test harness of one's own gets the cases one by one from [`cases`].
+//!
+//! # Panics
+//! Everything here panics where an adapter does not keep the contract, as tests do.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+
+use std::fmt;
+use std::num::NonZero;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
+use std::thread;
+
+pub use subject::{Clock, Subject, authenticator, conflict, eventually, invalid};
+
+/// Lists the cases of a module under their names.
+macro_rules! cases {
+    ($($case:ident),+ $(,)?) => {
+        pub(super) const CASES: &[super::Case] =
+            &[$(super::Case { module: module_path!(), statement: stringify!($case), test: $case }),+];
+    };
+}
+
+mod subject;
+
+mod accounts;
+mod authenticators;
+mod sessions;
+mod tokens;
+mod users;
+
+mod emails;
+mod expiry;
+mod limits;
+mod patches;
+mod texts;
+
+mod races;
+mod replies;
+
+const CASES: [&[Case]; 12] = [
+    users::CASES,
+    accounts::CASES,
+    sessions::CASES,
+    tokens::CASES,
+    authenticators::CASES,
+    emails::CASES,
+    expiry::CASES,
+    limits::CASES,
+    patches::CASES,
+    texts::CASES,
+    races::CASES,
+    replies::CASES,
+];
+
+/// One statement of the contract, as a test. It prints as its topic and the statement, for example
+/// `tokens::a_token_is_taken_once`.
+#[derive(Clone, Copy)]
+pub struct Case {
+    module: &'static str,
+    statement: &'static str,
+    test: fn(&Subject),
+}
+
+/// All cases.
+pub fn cases() -> impl Iterator<Item = Case> {
+    CASES.into_iter().flatten().copied()
+}
+
+impl Case {
+    /// Runs the case on an adapter that holds nothing yet.
+    ///
+    /// # Panics
+    /// When the adapter does not keep this part of the contract.
+    pub fn run(&self, subject: &Subject) {
+        (self.test)(subject);
+        subject.contents();
+    }
+}
+
+impl fmt::Display for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let topic = self.module.rsplit("::").next().unwrap_or(self.module);
+        write!(f, "{topic}::{}", self.statement)
+    }
+}
+
+impl fmt::Debug for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Case({self})")
+    }
+}
+
+/// Runs all cases, each on an adapter of its own that holds nothing yet, several at a time.
+///
+/// # Panics
+/// When the adapter does not keep the contract; the message names the cases that failed. What each of them met is
+/// printed before by the thread that has the name of the case.
+pub fn run(make: impl Fn(Clock) -> Subject + Sync) {
+    let waiting = Mutex::new(cases());
+    let failed = Mutex::new(Vec::new());
+    let next = || waiting.lock().unwrap().next();
+    let run_case = |case: Case| {
+        thread::scope(|scope| {
+            let named = thread::Builder::new().name(case.to_string());
+            let test = || catch_unwind(AssertUnwindSafe(|| case.run(&make(Clock::new()))));
+            let passed = named.spawn_scoped(scope, test).expect("a thread can be started").join();
+            if !matches!(passed, Ok(Ok(()))) {
+                failed.lock().unwrap().push(case.to_string());
+            }
+        });
+    };
+    thread::scope(|scope| {
+        for _ in 0..thread::available_parallelism().map_or(1, NonZero::get) {
+            scope.spawn(|| {
+                while let Some(case) = next() {
+                    run_case(case);
+                }
+            });
+        }
+    });
+    let failed = failed.into_inner().unwrap();
+    assert!(failed.is_empty(), "the adapter does not keep the contract:\n  {}", failed.join("\n  "));
+}

@@ -1,0 +1,68 @@
+//! The conformance kit on every kind of store: each case is a test of its own, named by the store and the case.
+
+#![allow(clippy::expect_used)]
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use authkv::conformance::{self, Clock, Subject};
+use authkv::redb::Database;
+use authkv::{AuthKv, Options};
+use libtest_mimic::{Arguments, Trial};
+use tempfile::TempDir;
+
+/// Makes an empty store.
+type Make = fn(Clock) -> Subject;
+
+const STORES: [(&str, Make); 3] =
+    [("in_a_file", in_a_file), ("in_memory", in_memory), ("on_a_shared_database", on_a_shared_database)];
+
+fn main() -> ExitCode {
+    let trials = STORES.into_iter().flat_map(|(store, make)| {
+        conformance::cases().map(move |case| {
+            Trial::test(format!("{store}::{case}"), move || {
+                case.run(&make(Clock::new()));
+                Ok(())
+            })
+        })
+    });
+    libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit_code()
+}
+
+fn in_a_file(clock: Clock) -> Subject {
+    let folder = new_folder();
+    let auth = options(&clock).open(folder.path().join("auth.redb")).expect("the folder is writable");
+    subject(auth, clock, Some(folder))
+}
+
+fn in_memory(clock: Clock) -> Subject {
+    let auth = options(&clock).in_memory().expect("there is memory");
+    subject(auth, clock, None)
+}
+
+fn on_a_shared_database(clock: Clock) -> Subject {
+    let folder = new_folder();
+    let database = Database::create(folder.path().join("auth.redb")).expect("the folder is writable");
+    let auth = options(&clock).on_database(Arc::new(database)).expect("the database is new");
+    subject(auth, clock, Some(folder))
+}
+
+fn options(clock: &Clock) -> Options {
+    let clock = clock.clone();
+    AuthKv::options().clock(move || clock.now())
+}
+
+fn new_folder() -> TempDir {
+    tempfile::tempdir().expect("there is a place for temporary files")
+}
+
+/// The store as the kit wants it, with a check of all indexes that also counts the records.
+fn subject(auth: AuthKv, clock: Clock, folder: Option<TempDir>) -> Subject {
+    Subject::new(Arc::new(auth.clone()), clock).described_by(move || {
+        // The folder lives as long as the store in it.
+        let _ = &folder;
+        let report = auth.check().wait().expect("the store can be read");
+        assert!(report.is_sound(), "{:?}", report.problems);
+        format!("{report:?}")
+    })
+}

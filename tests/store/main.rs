@@ -1,0 +1,19 @@
+//! What only `AuthKv` promises, beyond the contract of `Adapter` that the conformance kit holds: upkeep, deletion in
+//! steps, options, closing, custom models, what `Debug` prints; and a soak.
+//!
+//! A case is a plain function that is given a [`Store`](stores::Store). The `cases!` at the head of a module makes one
+//! test of each case on each store, and each test ends with a check of the whole store.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+
+#[macro_use]
+mod stores;
+
+mod deletion;
+mod emails;
+mod executor;
+mod models;
+mod persistence;
+mod purging;
+mod redaction;
+mod soak;
