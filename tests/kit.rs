@@ -1,0 +1,188 @@
+//! The conformance kit itself: an adapter with one fault is found out, and by the case that is about the fault.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::thread;
+
+use authkv::conformance::{self, Clock, Subject};
+use authkv::models::{
+    Account, AccountKey, Authenticator, CredentialId, NewAccount, NewSession, NewUser, ProviderAccountId, Session,
+    SessionAndUser, SessionPatch, User, UserId, UserPatch, VerificationToken,
+};
+use authkv::{Adapter, AuthKv, Reply};
+use chrono::TimeDelta;
+use parking_lot::Mutex;
+
+/// What is wrong with an adapter: mistakes that are easily made.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Fault {
+    /// A session is valid a millisecond too long.
+    LateExpiry,
+    /// E-mail addresses are compared letter by letter.
+    ExactEmails,
+    /// A token is first looked up and then removed, in two steps.
+    TokensInTwoSteps,
+    /// A session that is saved is created if it is not there.
+    RevivedSessions,
+    /// A counter is answered and not stored.
+    ForgottenCounters,
+}
+
+/// Each fault with the case that is about it.
+const FAULTS: [(Fault, &str); 5] = [
+    (Fault::LateExpiry, "expiry::a_session_is_valid_up_to_and_at_its_expiry"),
+    (Fault::ExactEmails, "emails::the_case_of_ascii_letters_does_not_matter"),
+    (Fault::TokensInTwoSteps, "races::a_verification_token_is_taken_by_one"),
+    (Fault::RevivedSessions, "races::an_update_never_revives_a_session_that_is_deleted"),
+    (Fault::ForgottenCounters, "authenticators::a_counter_is_set_and_nothing_else_changes"),
+];
+
+/// A store with one fault in front.
+struct Faulty {
+    auth: AuthKv,
+    fault: Fault,
+    tokens: Mutex<Vec<VerificationToken>>,
+    owners: Mutex<BTreeMap<String, UserId>>,
+}
+
+impl Faulty {
+    fn subject(fault: Fault, clock: Clock) -> Subject {
+        let (late, now) = (TimeDelta::milliseconds(i64::from(fault == Fault::LateExpiry)), clock.clone());
+        let auth = AuthKv::options().clock(move || now.now() - late).in_memory().unwrap();
+        let faulty = Self { auth, fault, tokens: Mutex::default(), owners: Mutex::default() };
+        Subject::new(Arc::new(faulty), clock)
+    }
+
+    fn take_in_two_steps(&self, identifier: Option<&str>, token: &str) -> Option<VerificationToken> {
+        let is_it = |other: &VerificationToken| {
+            other.token.as_str() == token && identifier.is_none_or(|identifier| identifier == other.identifier)
+        };
+        let found = self.tokens.lock().iter().find(|other| is_it(other)).cloned();
+        thread::yield_now();
+        self.tokens.lock().retain(|other| !is_it(other));
+        found
+    }
+}
+
+impl Adapter for Faulty {
+    fn create_user(&self, user: NewUser) -> Reply<User> {
+        self.auth.create_user(user)
+    }
+
+    fn get_user(&self, id: &UserId) -> Reply<Option<User>> {
+        self.auth.get_user(id)
+    }
+
+    fn get_user_by_email(&self, email: &str) -> Reply<Option<User>> {
+        let found = self.auth.get_user_by_email(email);
+        if self.fault != Fault::ExactEmails {
+            return found;
+        }
+        Reply::ready(found.wait().map(|found| found.filter(|user| user.email.as_deref() == Some(email))))
+    }
+
+    fn get_user_by_account(&self, account: &AccountKey) -> Reply<Option<User>> {
+        self.auth.get_user_by_account(account)
+    }
+
+    fn update_user(&self, patch: UserPatch) -> Reply<User> {
+        self.auth.update_user(patch)
+    }
+
+    fn delete_user(&self, id: &UserId) -> Reply<Option<User>> {
+        self.auth.delete_user(id)
+    }
+
+    fn link_account(&self, account: NewAccount) -> Reply<Account> {
+        self.auth.link_account(account)
+    }
+
+    fn unlink_account(&self, account: &AccountKey) -> Reply<Option<Account>> {
+        self.auth.unlink_account(account)
+    }
+
+    fn get_account(&self, provider_account_id: &ProviderAccountId, provider: &str) -> Reply<Option<Account>> {
+        self.auth.get_account(provider_account_id, provider)
+    }
+
+    fn create_session(&self, session: NewSession) -> Reply<Session> {
+        self.owners.lock().insert(session.session_token.as_str().to_owned(), session.user_id.clone());
+        self.auth.create_session(session)
+    }
+
+    fn get_session_and_user(&self, session_token: &str) -> Reply<Option<SessionAndUser>> {
+        self.auth.get_session_and_user(session_token)
+    }
+
+    fn update_session(&self, patch: SessionPatch) -> Reply<Option<Session>> {
+        let owner = self.owners.lock().get(patch.session_token.as_str()).cloned();
+        let updated = self.auth.update_session(patch.clone()).wait();
+        match (&updated, owner, patch.expires) {
+            (Ok(None), Some(owner), Some(expires)) if self.fault == Fault::RevivedSessions => {
+                let revived = self.auth.create_session(NewSession::new(patch.session_token, owner, expires));
+                Reply::ready(revived.wait().map(Some))
+            }
+            _ => Reply::ready(updated),
+        }
+    }
+
+    fn delete_session(&self, session_token: &str) -> Reply<Option<Session>> {
+        self.auth.delete_session(session_token)
+    }
+
+    fn create_verification_token(&self, token: VerificationToken) -> Reply<VerificationToken> {
+        let created = self.auth.create_verification_token(token).wait();
+        self.tokens.lock().extend(created.clone().ok());
+        Reply::ready(created)
+    }
+
+    fn use_verification_token(&self, identifier: Option<&str>, token: &str) -> Reply<Option<VerificationToken>> {
+        if self.fault == Fault::TokensInTwoSteps {
+            return Reply::ready(Ok(self.take_in_two_steps(identifier, token)));
+        }
+        self.auth.use_verification_token(identifier, token)
+    }
+
+    fn create_authenticator(&self, authenticator: Authenticator) -> Reply<Authenticator> {
+        self.auth.create_authenticator(authenticator)
+    }
+
+    fn get_authenticator(&self, credential_id: &CredentialId) -> Reply<Option<Authenticator>> {
+        self.auth.get_authenticator(credential_id)
+    }
+
+    fn list_authenticators_by_user_id(&self, user_id: &UserId) -> Reply<Vec<Authenticator>> {
+        self.auth.list_authenticators_by_user_id(user_id)
+    }
+
+    fn update_authenticator_counter(&self, credential_id: &CredentialId, counter: u32) -> Reply<Authenticator> {
+        if self.fault != Fault::ForgottenCounters {
+            return self.auth.update_authenticator_counter(credential_id, counter);
+        }
+        let found = self.auth.get_authenticator(credential_id).wait();
+        Reply::ready(found.and_then(|found| {
+            let found = found.ok_or(authkv::Error::UnknownCredential)?;
+            Ok(Authenticator { counter, ..found })
+        }))
+    }
+}
+
+#[test]
+fn each_fault_is_found_by_the_case_that_is_about_it() {
+    for (fault, name) in FAULTS {
+        let case = conformance::cases().find(|case| case.to_string() == name).unwrap();
+        let passed = catch_unwind(AssertUnwindSafe(|| case.run(&Faulty::subject(fault, Clock::new()))));
+        assert!(passed.is_err(), "{name} does not find {fault:?}");
+    }
+}
+
+#[test]
+fn running_everything_names_what_failed() {
+    let run = || conformance::run(|clock| Faulty::subject(Fault::ForgottenCounters, clock));
+    let message = *catch_unwind(AssertUnwindSafe(run)).unwrap_err().downcast::<String>().unwrap();
+    assert!(message.contains("authenticators::a_counter_is_set_and_nothing_else_changes"), "{message}");
+    assert!(!message.contains("tokens::"), "{message}");
+}
