@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 /// Each module with its rank. `use` of the same rank is allowed, of a higher one is not.
-const RANKS: [(&str, usize); 16] = [
+const RANKS: [(&str, usize); 17] = [
     ("error", 0),
     ("model", 0),
     ("reply", 0),
@@ -22,6 +22,7 @@ const RANKS: [(&str, usize); 16] = [
     ("store", 7),
     ("adapter", 7),
     ("faults", 8),
+    ("fuzzing", 8),
     ("models", 8),
 ];
 
