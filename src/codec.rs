@@ -23,14 +23,16 @@ pub(crate) fn encode<V: Serialize>(table: &str, key: &[u8], value: &V) -> Result
     if body.len() > RECORD_BYTES_MAX {
         return Err(Error::invalid("the record", Problem::TooLong { bytes: body.len(), limit: RECORD_BYTES_MAX }));
     }
-    if body.is_empty() {
-        return Ok(body);
-    }
+    Ok(if body.is_empty() { body } else { enveloped(table, key, &body) })
+}
+
+/// A body with its version and checksum in front.
+pub(crate) fn enveloped(table: &str, key: &[u8], body: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(5 + body.len());
     bytes.push(VERSION);
-    bytes.extend_from_slice(&checksum(table, key, &body).to_le_bytes());
-    bytes.extend_from_slice(&body);
-    Ok(bytes)
+    bytes.extend_from_slice(&checksum(table, key, body).to_le_bytes());
+    bytes.extend_from_slice(body);
+    bytes
 }
 
 /// The value in its stored form.
@@ -114,9 +116,7 @@ mod tests {
     #[test]
     fn lengths_in_hostile_bytes_reserve_no_memory() {
         let body = [253, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x7F];
-        let mut bytes = vec![VERSION];
-        bytes.extend_from_slice(&checksum(TABLE, b"key", &body).to_le_bytes());
-        bytes.extend_from_slice(&body);
+        let bytes = enveloped(TABLE, b"key", &body);
         assert!(decode::<String>(TABLE, b"key", &bytes).is_err());
         assert!(decode::<Vec<u64>>(TABLE, b"key", &bytes).is_err());
     }
@@ -125,9 +125,7 @@ mod tests {
     fn trailing_bytes_and_too_long_records_are_refused() {
         let mut body = bincode::serde::encode_to_vec("apple", CONFIG).unwrap();
         body.push(0);
-        let mut bytes = vec![VERSION];
-        bytes.extend_from_slice(&checksum(TABLE, b"key", &body).to_le_bytes());
-        bytes.extend_from_slice(&body);
+        let bytes = enveloped(TABLE, b"key", &body);
         assert!(decode::<String>(TABLE, b"key", &bytes).is_err());
         assert!(matches!(encode(TABLE, b"key", &"x".repeat(RECORD_BYTES_MAX)), Err(Error::InvalidArgument { .. })));
     }

@@ -174,7 +174,7 @@ fn write_id(id: &str, out: &mut Vec<u8>) {
 fn read_id(input: &mut &[u8]) -> Option<String> {
     match take(input)? {
         [1] => Some(Id::Uuid(take(input)?).into_text()),
-        [2] => String::read(input),
+        [2] => String::read(input).filter(|text| matches!(Id::of(text), Id::Text(_))),
         _ => None,
     }
 }
@@ -243,6 +243,14 @@ mod tests {
         for bytes in [&[][..], &[3], &[1, 2, 3], &[2, b'a'], &[2, b'a', 0], &[2, 0xFF, 0, 0], &[2, b'a', 0, 2, 0, 0]] {
             assert!(UserId::from_bytes(bytes).is_none());
         }
+    }
+
+    #[test]
+    fn a_uuid_that_is_written_as_text_is_refused() {
+        let id = "0193e7a4-5d1c-7c3a-9f00-0123456789ab";
+        let bytes = [&[2], id.as_bytes(), &[0, 0]].concat();
+        assert!(UserId::from_bytes(&bytes).is_none());
+        assert!(UserId::from_bytes(&bytes.to_ascii_uppercase()).is_some());
     }
 
     #[test]

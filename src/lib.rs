@@ -28,6 +28,11 @@ pub mod conformance;
 #[allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 mod faults;
 
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+#[allow(clippy::expect_used)]
+pub mod fuzzing;
+
 pub use adapter::Adapter;
 pub use engine::Durability;
 pub use error::{Error, OpenProblem, Problem, Result, StorageError, UniqueKey};

@@ -22,6 +22,7 @@ const RANKS: [(&str, usize); 17] = [
     ("store", 7),
     ("adapter", 7),
     ("faults", 8),
+    ("fuzzing", 8),
     ("models", 8),
     ("conformance", 9),
 ];
