@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 /// Each module with its rank. `use` of the same rank is allowed, of a higher one is not.
-const RANKS: [(&str, usize); 17] = [
+const RANKS: &[(&str, usize)] = &[
     ("error", 0),
     ("model", 0),
     ("reply", 0),
