@@ -5,8 +5,8 @@ use uuid::Uuid;
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::model::{
-    Account, AccountKey, Authenticator, CredentialId, Extra, Models, NewAccount, NewSession, NewUser,
-    ProviderAccountId, Session, SessionAndUser, SessionPatch, User, UserId, UserPatch, VerificationToken,
+    Account, AccountKey, Authenticator, CredentialId, Extra, FieldPatch, Fields, Models, NewAccount, NewSession,
+    NewUser, ProviderAccountId, Session, SessionAndUser, SessionPatch, User, UserId, UserPatch, VerificationToken,
 };
 use crate::ops::{accounts, authenticators, sessions, tokens, users};
 use crate::record::{
@@ -15,6 +15,7 @@ use crate::record::{
 use crate::reply::Reply;
 use crate::secret::Token;
 use crate::store::AuthKv;
+use crate::txn::Txn;
 
 /// The database adapter of Auth.js, in Rust spelling.
 ///
@@ -402,7 +403,12 @@ impl<M: Models> Adapter<M> for AuthKv<M> {
     }
 
     fn update_user(&self, patch: UserPatch) -> Reply<User<M::User>> {
-        match UserUpdate::new(patch, self.email_matching()) {
+        let update = UserUpdate::new(patch, self.email_matching()).and_then(|update| {
+            let id = update.id.clone();
+            self.must_take::<M::User>(&update.extra, move |txn| Ok(users::get(txn, &id)?.map(|user| user.extra)))?;
+            Ok(update)
+        });
+        match update {
             Ok(update) => self.engine().write(move |txn| users::update(txn, &update), UserRecord::into_model),
             Err(error) => Reply::ready(Err(error)),
         }
@@ -458,7 +464,14 @@ impl<M: Models> Adapter<M> for AuthKv<M> {
 
     fn update_session(&self, patch: SessionPatch) -> Reply<Option<Session<M::Session>>> {
         let (token, now) = (patch.session_token.clone(), self.now());
-        match SessionUpdate::new(patch) {
+        let update = SessionUpdate::new(patch).and_then(|update| {
+            let hash = update.token_hash;
+            self.must_take::<M::Session>(&update.extra, move |txn| {
+                Ok(sessions::session_and_user(txn, &hash, now)?.map(|found| found.extra))
+            })?;
+            Ok(update)
+        });
+        match update {
             Ok(update) => self.engine().write(
                 move |txn| sessions::update(txn, &update, now),
                 |session| session.map(|session| session.into_model(token)).transpose(),
@@ -530,6 +543,22 @@ impl<M: Models> Adapter<M> for AuthKv<M> {
         let id = credential_id.clone();
         self.engine()
             .write(move |txn| authenticators::update_counter(txn, &id, counter), |record| Ok(record.into_model()))
+    }
+}
+
+impl<M: Models> AuthKv<M> {
+    /// Refuses a patch of own fields that the application's model would not take. Its code does not run where others
+    /// wait for it, so the patch is tried on the fields that are stored now. It may be applied to newer ones: what fits
+    /// those fits these, unless the model makes one field depend on another.
+    fn must_take<X: Extra>(
+        &self,
+        patch: &FieldPatch,
+        stored: impl Fn(&Txn<'_>) -> Result<Option<Fields>> + Send + 'static,
+    ) -> Result<()> {
+        if patch.is_empty() {
+            return Ok(());
+        }
+        self.engine().read(stored, Ok).wait()?.map_or(Ok(()), |fields| fields.must_take::<X>(patch))
     }
 }
 

@@ -86,6 +86,16 @@ pub enum Problem {
     ReservedName,
     /// Custom fields must serialise to a struct or a map with text keys, or to `()`; the text says what they are.
     NotFields(String),
+    /// Lists and maps are nested more deeply in a custom field than the limit.
+    TooDeep {
+        /// How many levels there may be.
+        limit: usize,
+    },
+    /// The application's model has no such field.
+    UnknownField,
+    /// The application's model could not be read back from the custom fields as they would be stored: a value is of
+    /// another type, or is missing, or is a number that is not finite.
+    Misfit,
 }
 
 /// Why a store could not be opened. The contents of the file are as they were.
@@ -226,6 +236,9 @@ impl fmt::Display for Problem {
             Self::TooLong { bytes, limit } => write!(f, "is {bytes} bytes long; the limit is {limit}"),
             Self::ReservedName => f.write_str("is the name of a field that the record has already"),
             Self::NotFields(why) => write!(f, "cannot be stored as named fields: {why}"),
+            Self::TooDeep { limit } => write!(f, "is nested more than {limit} levels deep"),
+            Self::UnknownField => f.write_str("is not a field of the application's model"),
+            Self::Misfit => f.write_str("would not fit the application's model when it is read back"),
         }
     }
 }

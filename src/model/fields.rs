@@ -1,153 +1,95 @@
-//! An application's own fields, by name: how they are stored, read back into a struct, and patched.
+//! An application's own fields as they are stored: by name, and how they become a struct again.
 
-use std::collections::BTreeMap;
-use std::fmt;
+use std::cell::RefCell;
+use std::io;
 
 use serde::de::value::MapDeserializer;
-use serde::de::{DeserializeOwned, Deserializer, Error as _, Visitor};
+use serde::de::{DeserializeOwned, Deserializer, Error as _, IntoDeserializer, Visitor};
 use serde::{Deserialize, Serialize, Serializer, forward_to_deserialize_any};
+use serde_json::ser::{CompactFormatter, Formatter};
 use serde_json::{Map, Value};
 
+use super::patch::{Change, FieldPatch};
+use super::{FIELD_BYTES_MAX, FIELD_DEPTH_MAX, RECORD_BYTES_MAX};
 use crate::error::{Error, Problem, Result};
-
-/// What a patch does with one field.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Change<T> {
-    /// The field stays as it is.
-    #[default]
-    Keep,
-    /// The field is removed from the record.
-    Clear,
-    /// The field gets this value.
-    Set(T),
-}
-
-impl<T> Change<T> {
-    /// Sets the field: `Change::to("Ada")`.
-    pub fn to(value: impl Into<T>) -> Self {
-        Self::Set(value.into())
-    }
-
-    pub(crate) fn map<U>(self, f: impl FnOnce(T) -> U) -> Change<U> {
-        match self {
-            Self::Keep => Change::Keep,
-            Self::Clear => Change::Clear,
-            Self::Set(value) => Change::Set(f(value)),
-        }
-    }
-
-    pub(crate) fn value(&self) -> Option<&T> {
-        match self {
-            Self::Set(value) => Some(value),
-            Self::Keep | Self::Clear => None,
-        }
-    }
-
-    pub(crate) fn apply(&self, field: &mut Option<T>)
-    where
-        T: Clone,
-    {
-        match self {
-            Self::Keep => {}
-            Self::Clear => *field = None,
-            Self::Set(value) => *field = Some(value.clone()),
-        }
-    }
-}
-
-/// Changes to an application's own fields, by their serde names. Fields that it does not name stay as they are.
-///
-/// ```
-/// use authkv::models::FieldPatch;
-///
-/// let patch = FieldPatch::new().set("phone_number", "+44 20 7946 0018").clear("nickname");
-/// ```
-#[derive(Clone, Default)]
-pub struct FieldPatch(BTreeMap<String, Result<Change<Value>, String>>);
-
-impl FieldPatch {
-    /// A patch that changes nothing.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Sets a field. A value that serde cannot express is refused by the method that is given the patch.
-    #[must_use]
-    pub fn set(mut self, name: impl Into<String>, value: impl Serialize) -> Self {
-        let value = serde_json::to_value(value).map(Change::Set).map_err(|error| error.to_string());
-        self.0.insert(name.into(), value);
-        self
-    }
-
-    /// Removes a field from the record.
-    #[must_use]
-    pub fn clear(mut self, name: impl Into<String>) -> Self {
-        self.0.insert(name.into(), Ok(Change::Clear));
-        self
-    }
-
-    /// Refuses values that cannot be stored and names that the record uses itself.
-    pub(crate) fn check(&self, reserved: &[&str]) -> Result<()> {
-        for (name, change) in &self.0 {
-            check_name(name, reserved)?;
-            match change {
-                Err(why) => return Err(Error::invalid(name.clone(), Problem::NotFields(why.clone()))),
-                Ok(Change::Set(value)) => check_value(name, value)?,
-                Ok(_) => {}
-            }
-        }
-        Ok(())
-    }
-}
-
-impl fmt::Debug for FieldPatch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.0.keys()).finish()
-    }
-}
 
 /// An application's own fields as they are stored: a JSON object, or nothing at all where there are none.
 #[derive(Clone, Default, PartialEq)]
 pub(crate) struct Fields(Map<String, Value>);
 
 impl Fields {
-    /// The fields of an application's struct. `reserved` are the names that the record uses itself.
-    pub(crate) fn of(extra: &impl Serialize, reserved: &[&str]) -> Result<Self> {
-        let not_fields = |why: String| Error::invalid("extra", Problem::NotFields(why));
-        match serde_json::to_value(extra).map_err(|error| not_fields(error.to_string()))? {
+    /// The fields of an application's struct, which can be read back into one. `reserved` are the names that the record
+    /// uses itself.
+    pub(crate) fn of<X: Serialize + DeserializeOwned>(extra: &X, reserved: &[&str]) -> Result<Self> {
+        let invalid = |problem| Error::invalid("extra", problem);
+        match to_json(extra, RECORD_BYTES_MAX).map_err(invalid)? {
             Value::Null => Ok(Self::default()),
             Value::Object(fields) => {
                 for (name, value) in &fields {
                     check_name(name, reserved)?;
                     check_value(name, value)?;
                 }
-                Ok(Self(fields))
+                let fields = Self(fields);
+                match fields.clone().read::<X>() {
+                    Ok(_) => Ok(fields),
+                    Err(_) => Err(invalid(Problem::Misfit)),
+                }
             }
-            _ => Err(not_fields("it serialises to a single value".to_owned())),
+            _ => Err(invalid(Problem::NotFields("it serialises to a single value".to_owned()))),
         }
     }
 
     pub(crate) fn into_extra<X: DeserializeOwned>(self) -> Result<X> {
         // What serde says may show the value of a field.
-        X::deserialize(self).map_err(|_| Error::corrupt("a record's own fields do not fit the application's model"))
+        let misfit = |_| Error::corrupt("a record's own fields do not fit the application's model");
+        self.read().map(|(extra, _)| extra).map_err(misfit)
     }
 
     pub(crate) fn apply(&mut self, patch: &FieldPatch) {
-        for (name, change) in &patch.0 {
+        for (name, change) in patch.changes() {
             match change {
-                Ok(Change::Set(value)) => drop(self.0.insert(name.clone(), value.clone())),
-                Ok(Change::Clear) => drop(self.0.remove(name)),
-                Ok(Change::Keep) | Err(_) => {}
+                Change::Set(value) => drop(self.0.insert(name.clone(), value.clone())),
+                Change::Clear => drop(self.0.remove(name)),
+                Change::Keep => {}
             }
+        }
+    }
+
+    /// Refuses a patch after which an application's struct could not be read, or would not have what the patch sets.
+    pub(crate) fn must_take<X: DeserializeOwned>(mut self, patch: &FieldPatch) -> Result<()> {
+        self.apply(patch);
+        let (_, unknown) = self.read::<X>().map_err(|_| Error::invalid("extra", Problem::Misfit))?;
+        match unknown.into_iter().find(|name| patch.sets(name)) {
+            Some(name) => Err(Error::invalid(name, Problem::UnknownField)),
+            None => Ok(()),
         }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+
+    /// The struct, and the names of the fields that it does not have.
+    fn read<X: DeserializeOwned>(self) -> Result<(X, Vec<String>), serde_json::Error> {
+        let unknown = RefCell::default();
+        let extra = X::deserialize(Reader { fields: self.0, unknown: &unknown })?;
+        Ok((extra, unknown.into_inner()))
+    }
 }
 
-fn check_name(name: &str, reserved: &[&str]) -> Result<()> {
+/// A value in JSON. It is nested and as long as it may be at most, however it serialises.
+pub(super) fn to_json(value: &impl Serialize, bytes_max: usize) -> Result<Value, Problem> {
+    let mut out = Bounded { bytes: Vec::new(), bytes_max };
+    let mut serializer = serde_json::Serializer::with_formatter(&mut out, Nesting(0));
+    let written = value.serialize(&mut serializer).and_then(|()| serde_json::from_slice(&out.bytes));
+    written.map_err(|error| match error.io_error_kind() {
+        Some(io::ErrorKind::FileTooLarge) => Problem::TooLong { bytes: bytes_max + 1, limit: bytes_max },
+        Some(_) => Problem::TooDeep { limit: FIELD_DEPTH_MAX },
+        None => Problem::NotFields(error.to_string()),
+    })
+}
+
+pub(super) fn check_name(name: &str, reserved: &[&str]) -> Result<()> {
     if name.is_empty() {
         return Err(Error::invalid("the name of a custom field", Problem::Empty));
     }
@@ -157,13 +99,65 @@ fn check_name(name: &str, reserved: &[&str]) -> Result<()> {
     Ok(())
 }
 
-fn check_value(name: &str, value: &Value) -> Result<()> {
+pub(super) fn check_value(name: &str, value: &Value) -> Result<()> {
     let bytes = value.to_string().len();
-    if bytes > super::FIELD_BYTES_MAX {
-        let problem = Problem::TooLong { bytes, limit: super::FIELD_BYTES_MAX };
-        return Err(Error::invalid(name.to_owned(), problem));
+    if bytes > FIELD_BYTES_MAX {
+        return Err(Error::invalid(name.to_owned(), Problem::TooLong { bytes, limit: FIELD_BYTES_MAX }));
     }
     Ok(())
+}
+
+/// Collects bytes up to a limit.
+struct Bounded {
+    bytes: Vec<u8>,
+    bytes_max: usize,
+}
+
+impl io::Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.bytes.len() + bytes.len() > self.bytes_max {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        self.bytes.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// How deep in lists and maps the serializer is. It stops before a value that is nested without end overflows the
+/// stack.
+struct Nesting(usize);
+
+impl Nesting {
+    fn enter(&mut self) -> io::Result<()> {
+        self.0 += 1;
+        if self.0 > FIELD_DEPTH_MAX { Err(io::ErrorKind::InvalidInput.into()) } else { Ok(()) }
+    }
+}
+
+impl Formatter for Nesting {
+    fn begin_array<W: io::Write + ?Sized>(&mut self, out: &mut W) -> io::Result<()> {
+        self.enter()?;
+        CompactFormatter.begin_array(out)
+    }
+
+    fn end_array<W: io::Write + ?Sized>(&mut self, out: &mut W) -> io::Result<()> {
+        self.0 -= 1;
+        CompactFormatter.end_array(out)
+    }
+
+    fn begin_object<W: io::Write + ?Sized>(&mut self, out: &mut W) -> io::Result<()> {
+        self.enter()?;
+        CompactFormatter.begin_object(out)
+    }
+
+    fn end_object<W: io::Write + ?Sized>(&mut self, out: &mut W) -> io::Result<()> {
+        self.0 -= 1;
+        CompactFormatter.end_object(out)
+    }
 }
 
 impl Serialize for Fields {
@@ -185,20 +179,31 @@ impl<'de> Deserialize<'de> for Fields {
     }
 }
 
-/// Reads the fields into a struct, a map, or `()`.
-impl<'de> Deserializer<'de> for Fields {
+/// Reads the fields into a struct, a map, or `()`, and notes those that it does not have.
+struct Reader<'u> {
+    fields: Map<String, Value>,
+    unknown: &'u RefCell<Vec<String>>,
+}
+
+impl<'de> Deserializer<'de> for Reader<'_> {
     type Error = serde_json::Error;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
-        visitor.visit_map(MapDeserializer::new(self.0.into_iter()))
+        let unknown = self.unknown;
+        let values = self.fields.into_iter().map(|(name, value)| {
+            let value = FieldValue { name: name.clone(), value, unknown };
+            (name, value)
+        });
+        visitor.visit_map(MapDeserializer::new(values))
     }
 
     fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
+        self.unknown.borrow_mut().extend(self.fields.into_iter().map(|(name, _)| name));
         visitor.visit_unit()
     }
 
     fn deserialize_unit_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Self::Error> {
-        visitor.visit_unit()
+        self.deserialize_unit(visitor)
     }
 
     forward_to_deserialize_any! {
@@ -207,9 +212,56 @@ impl<'de> Deserializer<'de> for Fields {
     }
 }
 
+/// The value of one field, which notes if nobody wants it.
+struct FieldValue<'u> {
+    name: String,
+    value: Value,
+    unknown: &'u RefCell<Vec<String>>,
+}
+
+impl<'de> IntoDeserializer<'de, serde_json::Error> for FieldValue<'_> {
+    type Deserializer = Self;
+
+    fn into_deserializer(self) -> Self {
+        self
+    }
+}
+
+/// Hands the wanted value on as it is.
+macro_rules! handed_on {
+    ($($method:ident($($argument:ident: $type:ty),*))*) => {$(
+        fn $method<V: Visitor<'de>>(self, $($argument: $type,)* visitor: V) -> Result<V::Value, Self::Error> {
+            self.value.$method($($argument,)* visitor)
+        }
+    )*};
+}
+
+impl<'de> Deserializer<'de> for FieldValue<'_> {
+    type Error = serde_json::Error;
+
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
+        self.unknown.borrow_mut().push(self.name);
+        visitor.visit_unit()
+    }
+
+    handed_on! {
+        deserialize_any() deserialize_bool() deserialize_i8() deserialize_i16() deserialize_i32() deserialize_i64()
+        deserialize_i128() deserialize_u8() deserialize_u16() deserialize_u32() deserialize_u64() deserialize_u128()
+        deserialize_f32() deserialize_f64() deserialize_char() deserialize_str() deserialize_string()
+        deserialize_bytes() deserialize_byte_buf() deserialize_option() deserialize_unit() deserialize_seq()
+        deserialize_map() deserialize_identifier()
+        deserialize_unit_struct(name: &'static str) deserialize_newtype_struct(name: &'static str)
+        deserialize_tuple(len: usize) deserialize_tuple_struct(name: &'static str, len: usize)
+        deserialize_struct(name: &'static str, fields: &'static [&'static str])
+        deserialize_enum(name: &'static str, variants: &'static [&'static str])
+    }
+}
+
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
+#[allow(clippy::unwrap_used, clippy::panic)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -221,6 +273,20 @@ mod tests {
 
     fn ada() -> Profile {
         Profile { phone: "1".to_owned(), age: Some(36) }
+    }
+
+    #[derive(Clone, Serialize, Deserialize)]
+    struct Nested(Vec<Nested>);
+
+    fn nested(levels: usize) -> Nested {
+        (1..levels).fold(Nested(Vec::new()), |inner, _| Nested(vec![inner]))
+    }
+
+    fn problem<T>(result: Result<T>) -> (String, Problem) {
+        match result {
+            Err(Error::InvalidArgument { field, problem }) => (field.into_owned(), problem),
+            _ => panic!("it was accepted"),
+        }
     }
 
     #[test]
@@ -248,7 +314,53 @@ mod tests {
         for result in [Fields::of(&7, &[]), Fields::of(&ada(), &["phone"]), Fields::of(&[1, 2], &[])] {
             assert!(matches!(result, Err(Error::InvalidArgument { .. })));
         }
+    }
+
+    #[test]
+    fn what_cannot_be_read_back_is_refused() {
+        let not_a_number: BTreeMap<String, f64> = [("a".to_owned(), f64::NAN)].into();
+        assert_eq!(problem(Fields::of(&not_a_number, &[])), ("extra".to_owned(), Problem::Misfit));
+    }
+
+    #[test]
+    fn fields_are_bounded_in_length_and_depth_while_they_are_serialised() {
         let long = FieldPatch::new().set("phone", "x".repeat(70_000));
-        assert!(matches!(long.check(&[]), Err(Error::InvalidArgument { field, .. }) if field == "phone"));
+        assert!(matches!(problem(long.check(&[])), (field, Problem::TooLong { .. }) if field == "phone"));
+        let endless = FieldPatch::new().set("phone", Endless);
+        assert!(matches!(problem(endless.check(&[])).1, Problem::TooLong { .. }));
+        let deepest = FieldPatch::new().set("phone", nested(FIELD_DEPTH_MAX));
+        deepest.check(&[]).unwrap();
+        for levels in [FIELD_DEPTH_MAX + 1, 10_000] {
+            let deep = FieldPatch::new().set("phone", nested(levels));
+            assert_eq!(problem(deep.check(&[])).1, Problem::TooDeep { limit: FIELD_DEPTH_MAX });
+        }
+    }
+
+    /// A list without end.
+    struct Endless;
+
+    impl Serialize for Endless {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            serializer.collect_seq(std::iter::repeat(1))
+        }
+    }
+
+    #[test]
+    fn a_patch_that_the_struct_does_not_take_is_refused() {
+        let patched = |patch| Fields::of(&ada(), &[]).unwrap().must_take::<Profile>(&patch);
+        assert_eq!(problem(patched(FieldPatch::new().set("phnoe", "2"))), ("phnoe".to_owned(), Problem::UnknownField));
+        assert_eq!(problem(patched(FieldPatch::new().set("phone", 2))), ("extra".to_owned(), Problem::Misfit));
+        assert_eq!(problem(patched(FieldPatch::new().clear("phone"))), ("extra".to_owned(), Problem::Misfit));
+        patched(FieldPatch::new().set("phone", "2").clear("age").clear("unknown")).unwrap();
+        let unit = Fields::default().must_take::<()>(&FieldPatch::new().set("phone", "2"));
+        assert_eq!(problem(unit), ("phone".to_owned(), Problem::UnknownField));
+    }
+
+    #[test]
+    fn fields_of_an_older_struct_that_nobody_knows_are_no_obstacle() {
+        let older: BTreeMap<String, String> = [("phone", "1"), ("fax", "2")].map(|(k, v)| (k.into(), v.into())).into();
+        let fields = Fields::of(&older, &[]).unwrap();
+        fields.clone().must_take::<Profile>(&FieldPatch::new().set("age", 7)).unwrap();
+        assert_eq!(fields.into_extra::<Profile>().unwrap().phone, "1");
     }
 }

@@ -13,6 +13,7 @@ mod authenticators;
 mod fields;
 mod id;
 mod instant;
+mod patch;
 mod sessions;
 mod tokens;
 mod users;
@@ -25,10 +26,10 @@ use serde::de::DeserializeOwned;
 pub use accounts::{Account, AccountKey, AccountType, NewAccount};
 pub use authenticators::Authenticator;
 pub(crate) use fields::Fields;
-pub use fields::{Change, FieldPatch};
 pub(crate) use id::Id;
 pub use id::{AccountId, CredentialId, ProviderAccountId, SessionId, UserId};
 pub(crate) use instant::Millis;
+pub use patch::{Change, FieldPatch};
 pub use sessions::{NewSession, Session, SessionAndUser, SessionPatch};
 pub use tokens::VerificationToken;
 pub use users::{NewUser, User, UserPatch};
@@ -37,6 +38,8 @@ pub use users::{NewUser, User, UserPatch};
 pub(crate) const KEY_BYTES_MAX: usize = 512;
 /// Longest other field, in bytes.
 pub(crate) const FIELD_BYTES_MAX: usize = 64 << 10;
+/// How deeply lists and maps may be nested in an application's own fields.
+pub(crate) const FIELD_DEPTH_MAX: usize = 32;
 /// Longest record as it is stored, in bytes.
 pub(crate) const RECORD_BYTES_MAX: usize = 512 << 10;
 

@@ -23,7 +23,11 @@ pub(crate) struct SessionRecord {
 impl SessionRecord {
     /// # Errors
     /// Invalid argument, which names the field.
-    pub(crate) fn new<X: Serialize>(session: NewSession<X>, id: SessionId, created: Millis) -> Result<Self> {
+    pub(crate) fn new<X: Serialize + DeserializeOwned>(
+        session: NewSession<X>,
+        id: SessionId,
+        created: Millis,
+    ) -> Result<Self> {
         check_key("session_token", session.session_token.as_str())?;
         check_key("user_id", session.user_id.as_str())?;
         Ok(Self {
@@ -53,7 +57,7 @@ pub(crate) struct SessionUpdate {
     pub(crate) token_hash: TokenHash,
     pub(crate) user_id: Option<UserId>,
     expires: Option<Millis>,
-    extra: FieldPatch,
+    pub(crate) extra: FieldPatch,
 }
 
 impl SessionUpdate {

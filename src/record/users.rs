@@ -68,7 +68,7 @@ pub(crate) struct UserRecord {
 impl UserRecord {
     /// # Errors
     /// Invalid argument, which names the field.
-    pub(crate) fn new<X: Serialize>(
+    pub(crate) fn new<X: Serialize + DeserializeOwned>(
         user: NewUser<X>,
         fresh_id: impl FnOnce() -> UserId,
         matching: EmailMatching,
@@ -107,7 +107,7 @@ pub(crate) struct UserUpdate {
     name: Change<String>,
     email_verified: Change<Millis>,
     image: Change<String>,
-    extra: FieldPatch,
+    pub(crate) extra: FieldPatch,
 }
 
 impl UserUpdate {
