@@ -10,6 +10,7 @@
 
 mod accounts;
 mod authenticators;
+mod dynamic;
 mod fields;
 mod id;
 mod instant;
@@ -25,6 +26,7 @@ use serde::de::DeserializeOwned;
 
 pub use accounts::{Account, AccountKey, AccountType, NewAccount};
 pub use authenticators::Authenticator;
+pub use dynamic::{Dynamic, DynamicFields, Instant, Value};
 pub(crate) use fields::Fields;
 pub(crate) use id::Id;
 pub use id::{AccountId, CredentialId, ProviderAccountId, SessionId, UserId};
