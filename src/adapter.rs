@@ -2,7 +2,6 @@
 
 use uuid::Uuid;
 
-use crate::engine::Engine;
 use crate::error::Result;
 use crate::model::{
     Account, AccountKey, Authenticator, CredentialId, Extra, FieldPatch, Fields, Models, NewAccount, NewSession,
@@ -380,26 +379,24 @@ pub trait Adapter<M: Models = ()>: Send + Sync {
 impl<M: Models> Adapter<M> for AuthKv<M> {
     fn create_user(&self, user: NewUser<M::User>) -> Reply<User<M::User>> {
         match UserRecord::new(user, fresh_id, self.email_matching(), self.now()) {
-            Ok(user) => {
-                self.engine().write(move |txn| users::create(txn, &user).map(|()| user.clone()), UserRecord::into_model)
-            }
+            Ok(user) => self.write(move |txn| users::create(txn, &user).map(|()| user.clone()), UserRecord::into_model),
             Err(error) => Reply::ready(Err(error)),
         }
     }
 
     fn get_user(&self, id: &UserId) -> Reply<Option<User<M::User>>> {
         let id = id.clone();
-        self.engine().read(move |txn| users::get(txn, &id), user_model)
+        self.read(move |txn| users::get(txn, &id), user_model)
     }
 
     fn get_user_by_email(&self, email: &str) -> Reply<Option<User<M::User>>> {
         let email = Email::new(email.to_owned(), self.email_matching());
-        self.engine().read(move |txn| users::by_email(txn, email.normal_form()), user_model)
+        self.read(move |txn| users::by_email(txn, email.normal_form()), user_model)
     }
 
     fn get_user_by_account(&self, account: &AccountKey) -> Reply<Option<User<M::User>>> {
         let account = account.clone();
-        self.engine().read(move |txn| users::by_account(txn, &account), user_model)
+        self.read(move |txn| users::by_account(txn, &account), user_model)
     }
 
     fn update_user(&self, patch: UserPatch) -> Reply<User<M::User>> {
@@ -409,20 +406,19 @@ impl<M: Models> Adapter<M> for AuthKv<M> {
             Ok(update)
         });
         match update {
-            Ok(update) => self.engine().write(move |txn| users::update(txn, &update), UserRecord::into_model),
+            Ok(update) => self.write(move |txn| users::update(txn, &update), UserRecord::into_model),
             Err(error) => Reply::ready(Err(error)),
         }
     }
 
     fn delete_user(&self, id: &UserId) -> Reply<Option<User<M::User>>> {
         let id = id.clone();
-        self.engine().write(move |txn| users::delete(txn, &id), user_model)
+        self.write(move |txn| users::delete(txn, &id), user_model)
     }
 
     fn link_account(&self, account: NewAccount<M::Account>) -> Reply<Account<M::Account>> {
         match AccountRecord::new(account, fresh_id, self.now()) {
             Ok(account) => self
-                .engine()
                 .write(move |txn| accounts::link(txn, &account).map(|()| account.clone()), AccountRecord::into_model),
             Err(error) => Reply::ready(Err(error)),
         }
@@ -430,7 +426,7 @@ impl<M: Models> Adapter<M> for AuthKv<M> {
 
     fn unlink_account(&self, account: &AccountKey) -> Reply<Option<Account<M::Account>>> {
         let account = account.clone();
-        self.engine().write(move |txn| accounts::unlink(txn, &account), account_model)
+        self.write(move |txn| accounts::unlink(txn, &account), account_model)
     }
 
     fn get_account(
@@ -439,13 +435,13 @@ impl<M: Models> Adapter<M> for AuthKv<M> {
         provider: &str,
     ) -> Reply<Option<Account<M::Account>>> {
         let account = AccountKey::new(provider, provider_account_id.clone());
-        self.engine().read(move |txn| accounts::get(txn, &account), account_model)
+        self.read(move |txn| accounts::get(txn, &account), account_model)
     }
 
     fn create_session(&self, session: NewSession<M::Session>) -> Reply<Session<M::Session>> {
         let (token, now) = (session.session_token.clone(), self.now());
         match SessionRecord::new(session, fresh_id(), now) {
-            Ok(session) => self.engine().write(
+            Ok(session) => self.write(
                 move |txn| sessions::create(txn, &session, now).map(|()| session.clone()),
                 |session| session.into_model(token),
             ),
@@ -456,7 +452,7 @@ impl<M: Models> Adapter<M> for AuthKv<M> {
     fn get_session_and_user(&self, session_token: &str) -> Reply<Option<SessionAndUser<M::Session, M::User>>> {
         let (token, now) = (Token::from(session_token), self.now());
         let hash = token.hash();
-        self.engine().read(
+        self.read(
             move |txn| sessions::session_and_user(txn, &hash, now),
             |found| found.map(|found| found.into_model(token)).transpose(),
         )
@@ -472,7 +468,7 @@ impl<M: Models> Adapter<M> for AuthKv<M> {
             Ok(update)
         });
         match update {
-            Ok(update) => self.engine().write(
+            Ok(update) => self.write(
                 move |txn| sessions::update(txn, &update, now),
                 |session| session.map(|session| session.into_model(token)).transpose(),
             ),
@@ -483,7 +479,7 @@ impl<M: Models> Adapter<M> for AuthKv<M> {
     fn delete_session(&self, session_token: &str) -> Reply<Option<Session<M::Session>>> {
         let token = Token::from(session_token);
         let hash = token.hash();
-        self.engine().write(
+        self.write(
             move |txn| sessions::delete(txn, &hash),
             |session| session.map(|session| session.into_model(token)).transpose(),
         )
@@ -494,7 +490,7 @@ impl<M: Models> Adapter<M> for AuthKv<M> {
         token: VerificationToken<M::VerificationToken>,
     ) -> Reply<VerificationToken<M::VerificationToken>> {
         match TokenRecord::new(&token, self.now()) {
-            Ok(record) => self.engine().write(
+            Ok(record) => self.write(
                 move |txn| tokens::create(txn, &record).map(|()| record.clone()),
                 |record| record.into_model(token.token),
             ),
@@ -509,7 +505,7 @@ impl<M: Models> Adapter<M> for AuthKv<M> {
     ) -> Reply<Option<VerificationToken<M::VerificationToken>>> {
         let (identifier, token) = (identifier.map(str::to_owned), Token::from(token));
         let hash = token.hash();
-        self.engine().write(
+        self.write(
             move |txn| tokens::take(txn, identifier.as_ref(), hash),
             |record| record.map(|record| record.into_model(token)).transpose(),
         )
@@ -517,7 +513,7 @@ impl<M: Models> Adapter<M> for AuthKv<M> {
 
     fn create_authenticator(&self, authenticator: Authenticator) -> Reply<Authenticator> {
         match AuthenticatorRecord::new(authenticator, self.now()) {
-            Ok(record) => self.engine().write(
+            Ok(record) => self.write(
                 move |txn| authenticators::create(txn, &record).map(|()| record.clone()),
                 |record| Ok(record.into_model()),
             ),
@@ -527,13 +523,12 @@ impl<M: Models> Adapter<M> for AuthKv<M> {
 
     fn get_authenticator(&self, credential_id: &CredentialId) -> Reply<Option<Authenticator>> {
         let id = credential_id.clone();
-        self.engine()
-            .read(move |txn| authenticators::get(txn, &id), |record| Ok(record.map(AuthenticatorRecord::into_model)))
+        self.read(move |txn| authenticators::get(txn, &id), |record| Ok(record.map(AuthenticatorRecord::into_model)))
     }
 
     fn list_authenticators_by_user_id(&self, user_id: &UserId) -> Reply<Vec<Authenticator>> {
         let id = user_id.clone();
-        self.engine().read(
+        self.read(
             move |txn| authenticators::list(txn, &id),
             |records| Ok(records.into_iter().map(AuthenticatorRecord::into_model).collect()),
         )
@@ -541,8 +536,7 @@ impl<M: Models> Adapter<M> for AuthKv<M> {
 
     fn update_authenticator_counter(&self, credential_id: &CredentialId, counter: u32) -> Reply<Authenticator> {
         let id = credential_id.clone();
-        self.engine()
-            .write(move |txn| authenticators::update_counter(txn, &id, counter), |record| Ok(record.into_model()))
+        self.write(move |txn| authenticators::update_counter(txn, &id, counter), |record| Ok(record.into_model()))
     }
 }
 
@@ -558,7 +552,7 @@ impl<M: Models> AuthKv<M> {
         if patch.is_empty() {
             return Ok(());
         }
-        self.engine().read(stored, Ok).wait()?.map_or(Ok(()), |fields| fields.must_take::<X>(patch))
+        self.read(stored, Ok).wait()?.map_or(Ok(()), |fields| fields.must_take::<X>(patch))
     }
 }
 

@@ -50,7 +50,7 @@ pub enum Error {
 }
 
 /// A key that belongs to one record at a time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum UniqueKey {
     /// A user's id, also while a deleted user's last records are still being removed.
@@ -67,6 +67,8 @@ pub enum UniqueKey {
     SessionToken,
     /// An authenticator's credential id.
     CredentialId,
+    /// An own field with a unique index, by its name.
+    Field(Cow<'static, str>),
 }
 
 /// What is wrong with a value. Lengths are in bytes of UTF-8.
@@ -96,6 +98,14 @@ pub enum Problem {
     /// The application's model could not be read back from the custom fields as they would be stored: a value is of
     /// another type, or is missing, or is a number that is not finite.
     Misfit,
+    /// The value of a field that has an index is neither a truth value, an integer, an instant nor a text.
+    NotIndexable,
+    /// The field has no index.
+    NotIndexed,
+    /// The field's index is not unique.
+    NotUnique,
+    /// A text is no [`Cursor`](crate::models::Cursor).
+    NotACursor,
 }
 
 /// Why a store could not be opened. The contents of the file are as they were.
@@ -123,6 +133,26 @@ pub enum OpenProblem {
         found: (String, u32),
         /// Name and version that it was opened with.
         expected: (String, u32),
+    },
+    /// A change to these models, name and version, was begun and not finished. Open the store with them to finish it.
+    ChangeUnfinished {
+        /// Name and version of the models.
+        to: (String, u32),
+    },
+    /// The store has older models or other indexes than it was opened with, and `synchronize` is off, so that they are
+    /// not changed.
+    ModelsNotSynchronized {
+        /// Name and version in the store.
+        found: (String, u32),
+        /// Name and version that it was opened with.
+        expected: (String, u32),
+    },
+    /// A record cannot be changed to the models that the store was opened with.
+    MigrationRefused {
+        /// Which record: of what kind and with which id.
+        record: String,
+        /// Why not.
+        why: String,
     },
     /// The store compares e-mail addresses in another way than it was opened with.
     OtherEmailMatching {
@@ -225,6 +255,7 @@ impl fmt::Display for UniqueKey {
             Self::SessionId => "this session id",
             Self::SessionToken => "this session token",
             Self::CredentialId => "this credential id",
+            Self::Field(name) => return write!(f, "this {name}"),
         })
     }
 }
@@ -238,6 +269,10 @@ impl fmt::Display for Problem {
             Self::NotFields(why) => write!(f, "cannot be stored as named fields: {why}"),
             Self::TooDeep { limit } => write!(f, "is nested more than {limit} levels deep"),
             Self::UnknownField => f.write_str("is not a field of the application's model"),
+            Self::NotIndexable => f.write_str("has an index, and its value is of a kind that cannot be in one"),
+            Self::NotIndexed => f.write_str("has no index"),
+            Self::NotUnique => f.write_str("has an index that is not unique"),
+            Self::NotACursor => f.write_str("is no cursor of a list"),
             Self::Misfit => f.write_str("would not fit the application's model when it is read back"),
         }
     }
@@ -261,6 +296,18 @@ impl fmt::Display for OpenProblem {
                 "it holds the models {name:?} version {version}, and was opened with {:?} version {}",
                 expected.0, expected.1
             ),
+            Self::ChangeUnfinished { to: (name, version) } => {
+                write!(
+                    f,
+                    "a change to the models {name:?} version {version} was begun: open it with these to finish it"
+                )
+            }
+            Self::ModelsNotSynchronized { found: (name, version), expected } => write!(
+                f,
+                "it holds the models {name:?} version {version} or other indexes than {:?} version {}, and synchronize is off",
+                expected.0, expected.1
+            ),
+            Self::MigrationRefused { record, why } => write!(f, "{record} cannot be changed to the new models: {why}"),
             Self::OtherEmailMatching { found, expected } => {
                 write!(f, "it was made with {found} e-mail matching, and was opened with {expected} matching")
             }

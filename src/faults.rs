@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use redb::{BackendError, StorageBackend};
 
-use crate::engine::Engine;
 use crate::engine::redb::Source;
 use crate::models::NewUser;
 use crate::models::{NewSession, User};
@@ -256,7 +255,7 @@ fn a_panic_in_an_operation_harms_only_its_caller() {
     for store in [AuthKv::in_memory().unwrap(), AuthKv::open(folder.path().join("a.redb")).unwrap()] {
         for round in 0..20 {
             let before = store.create_user(user(3 * round));
-            let panicking = store.engine().write(
+            let panicking = store.write(
                 |txn| -> crate::Result<()> {
                     txn.put(&crate::schema::SWEEP, &"left".into(), &())?;
                     panic!("on purpose")
@@ -268,6 +267,6 @@ fn a_panic_in_an_operation_harms_only_its_caller() {
             assert!(before.wait().is_ok() && after.wait().is_ok());
         }
         assert!(store.check().wait().unwrap().is_sound());
-        assert!(!store.engine().read(crate::ops::upkeep::must_sweep, Ok).wait().unwrap());
+        assert!(!store.read(crate::ops::upkeep::must_sweep, Ok).wait().unwrap());
     }
 }

@@ -15,7 +15,7 @@ use uuid::Uuid;
 use crate::codec;
 use crate::error::Result;
 use crate::key::{Expiring, Key, prefix_end};
-use crate::model::{AccountId, Millis, UserId};
+use crate::model::{AccountId, Indexes, Millis, UserId};
 use crate::record::{AccountRecord, AuthenticatorRecord, SessionRecord, TokenRecord, UserRecord};
 use crate::schema::{
     ACCOUNT_BY_PROVIDER, ACCOUNTS_BY_USER, META, Record, SESSION_BY_TOKEN, SessionEntry, USER_BY_EMAIL,
@@ -48,7 +48,7 @@ fn record<R: Record, M>(bytes: &[u8], into_model: impl FnOnce(R) -> Result<M>) {
     if let Some(record) = value::<R>(R::TABLE.id.name, bytes) {
         let key = record.key().to_bytes();
         assert!(R::Key::from_bytes(&key).is_some(), "the key of a record cannot be read");
-        drop(record.entries());
+        drop(record.entries(&Indexes::default()));
         drop(into_model(record));
     }
 }

@@ -9,8 +9,11 @@
 //! | token hash | 32 bytes |
 //! | instant | milliseconds since 1970 as 8 bytes, big-endian, sign bit flipped |
 //! | what expires | `01`, session id; or `02`, token hash, text |
+//! | own field | `01`, `00` or `01` for a truth value; `02`, integer as 16 bytes, big-endian, sign bit flipped; `03`, instant; `04`, text |
 
-use crate::model::{AccountId, CredentialId, Id, Millis, ProviderAccountId, SessionId, UserId};
+use crate::model::{
+    AccountId, CredentialId, FieldKey, Id, Millis, ProviderAccountId, RangeOf, SessionId, UserId, Value,
+};
 use crate::secret::TokenHash;
 
 /// A value that can be (part of) a table's key.
@@ -78,13 +81,18 @@ impl Key for String {
 }
 
 fn write_text(text: &str, out: &mut Vec<u8>) {
+    write_text_start(text, out);
+    out.extend([0, 0]);
+}
+
+/// What all texts that start with this one begin with.
+fn write_text_start(text: &str, out: &mut Vec<u8>) {
     for byte in text.bytes() {
         out.push(byte);
         if byte == 0 {
             out.push(1);
         }
     }
-    out.extend([0, 0]);
 }
 
 impl Key for TokenHash {
@@ -129,6 +137,66 @@ impl Key for Expiring {
             _ => None,
         }
     }
+}
+
+impl FieldKey {
+    fn tag(&self) -> u8 {
+        match self {
+            Self::Bool(_) => 1,
+            Self::Integer(_) => 2,
+            Self::Instant(_) => 3,
+            Self::Text(_) => TEXT_TAG,
+        }
+    }
+}
+
+const TEXT_TAG: u8 = 4;
+
+impl Key for FieldKey {
+    fn write(&self, out: &mut Vec<u8>) {
+        out.push(self.tag());
+        match self {
+            Self::Bool(value) => out.push(u8::from(*value)),
+            Self::Integer(value) => out.extend_from_slice(&(value ^ i128::MIN).to_be_bytes()),
+            Self::Instant(value) => value.write(out),
+            Self::Text(value) => value.write(out),
+        }
+    }
+
+    fn read(input: &mut &[u8]) -> Option<Self> {
+        match take(input)? {
+            [1] => match take(input)? {
+                [0] => Some(Self::Bool(false)),
+                [1] => Some(Self::Bool(true)),
+                _ => None,
+            },
+            [2] => take(input).map(|bytes| Self::Integer(i128::from_be_bytes(bytes) ^ i128::MIN)),
+            [3] => Key::read(input).map(Self::Instant),
+            [TEXT_TAG] => Key::read(input).map(Self::Text),
+            _ => None,
+        }
+    }
+}
+
+/// The first key of an own field's values in a range, and the end of them; none if no value is in it.
+pub(crate) fn field_range(field: &str, range: &RangeOf) -> Option<(Vec<u8>, Vec<u8>)> {
+    let mut field_bytes = Vec::new();
+    write_text(field, &mut field_bytes);
+    let key = |value: &Value| FieldKey::of(value.clone()).ok().flatten();
+    let at = |bytes: &[u8]| [field_bytes.as_slice(), bytes].concat();
+    let (start, last) = match range {
+        RangeOf::All => (at(&[]), at(&[])),
+        RangeOf::Prefix(prefix) => {
+            let mut bytes = vec![TEXT_TAG];
+            write_text_start(prefix, &mut bytes);
+            (at(&bytes), at(&bytes))
+        }
+        RangeOf::AtLeast(value) => key(value).map(|key| (at(&key.to_bytes()), at(&[key.tag()])))?,
+        RangeOf::AtMost(value) => key(value).map(|key| (at(&[key.tag()]), at(&key.to_bytes())))?,
+        RangeOf::Between(least, greatest) => (at(&key(least)?.to_bytes()), at(&key(greatest)?.to_bytes())),
+    };
+    let end = prefix_end(last)?;
+    (start < end).then_some((start, end))
 }
 
 impl<A: Key, B: Key> Key for (A, B) {

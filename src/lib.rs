@@ -19,6 +19,8 @@ mod ops;
 mod engine;
 
 mod adapter;
+mod listing;
+mod migration;
 mod store;
 
 #[cfg(feature = "conformance")]

@@ -16,6 +16,8 @@
 //!   sessions_by_user                   user id, session id           -
 //!   authenticators_by_user             user id, credential id        -
 //!   by_expiry                          expires, session or token     -
+//!   user_by_field                      field, its value, user id     -
+//!   account_by_field                   field, its value, account id  -
 //!
 //! others
 //!   sweep                              id of a deleted user whose    -
@@ -26,12 +28,16 @@
 //! In redb each name is prefixed with `authkv_`. A record is the truth; an index entry may repeat the few fields that
 //! a hot read needs. Nothing but [`replace`] writes the record tables and indexes.
 
+use std::borrow::Cow;
+
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
 use crate::key::{Expiring, Key};
-use crate::model::{AccountId, CredentialId, Millis, ProviderAccountId, SessionId, UserId};
+use crate::model::{
+    AccountId, CredentialId, FieldKey, Fields, Index, Indexes, Millis, ProviderAccountId, SessionId, UserId,
+};
 use crate::record::{AccountRecord, AuthenticatorRecord, SessionRecord, TokenRecord, UserRecord};
 use crate::secret::TokenHash;
 use crate::txn::{Entry, Table, TableId, Txn};
@@ -60,6 +66,8 @@ tables! {
     11 AUTHENTICATORS_BY_USER "authenticators_by_user" (UserId, CredentialId) => ();
     12 BY_EXPIRY "by_expiry" (Millis, Expiring) => ();
     13 SWEEP "sweep" UserId => ();
+    14 USER_BY_FIELD "user_by_field" ((String, FieldKey), UserId) => ();
+    15 ACCOUNT_BY_FIELD "account_by_field" ((String, FieldKey), AccountId) => ();
 }
 
 /// What the read on every request needs of a session, so that it need not read the session itself.
@@ -78,13 +86,43 @@ pub(crate) trait Record: Serialize + DeserializeOwned + 'static {
     const TABLE: Table<Self::Key, Self>;
 
     fn key(&self) -> Self::Key;
-    fn entries(&self) -> Result<Vec<Entry>>;
+    /// Its entries in the indexes that every store has and in those that its application declares.
+    fn entries(&self, declared: &Indexes) -> Result<Vec<Entry>>;
+}
+
+/// A record whose own fields an application may have indexes on.
+pub(crate) trait FieldIndexed: Record {
+    const BY_FIELD: Table<((String, FieldKey), Self::Key), ()>;
+
+    fn indexes(declared: &Indexes) -> &[Index];
+    fn fields(&self) -> &Fields;
+
+    fn field_entries(&self, declared: &Indexes) -> Result<Vec<Entry>> {
+        let mut entries = Vec::new();
+        for index in Self::indexes(declared) {
+            if let Some(value) = self.fields().key(&index.field)? {
+                entries.push(Self::BY_FIELD.entry(&((index.field.clone().into_owned(), value), self.key()), &())?);
+            }
+        }
+        Ok(entries)
+    }
+
+    /// Its values in unique indexes.
+    fn unique_values(&self, declared: &Indexes) -> Result<Vec<(Cow<'static, str>, FieldKey)>> {
+        let mut values = Vec::new();
+        for index in Self::indexes(declared).iter().filter(|index| index.unique) {
+            if let Some(value) = self.fields().key(&index.field)? {
+                values.push((index.field.clone(), value));
+            }
+        }
+        Ok(values)
+    }
 }
 
 /// Writes, changes or removes a record with its index entries. Keys that must be unique were checked before.
 pub(crate) fn replace<R: Record>(txn: &mut Txn<'_>, old: Option<&R>, new: Option<&R>) -> Result<()> {
-    let old_entries = old.map_or(Ok(Vec::new()), Record::entries)?;
-    let new_entries = new.map_or(Ok(Vec::new()), Record::entries)?;
+    let entries = |record: Option<&R>| record.map_or(Ok(Vec::new()), |record| record.entries(txn.declared()));
+    let (old_entries, new_entries) = (entries(old)?, entries(new)?);
     match (old, new) {
         (_, Some(new)) => txn.put(&R::TABLE, &new.key(), new)?,
         (Some(old), None) => txn.remove(&R::TABLE, &old.key()),
@@ -103,6 +141,20 @@ pub(crate) fn replace<R: Record>(txn: &mut Txn<'_>, old: Option<&R>, new: Option
     Ok(())
 }
 
+/// Removes entries of the indexes on own fields, and answers whether any are left.
+pub(crate) fn clear_field_indexes(txn: &mut Txn<'_>, limit: usize) -> Result<bool> {
+    let users_left = clear(txn, &USER_BY_FIELD, limit)?;
+    Ok(clear(txn, &ACCOUNT_BY_FIELD, limit)? || users_left)
+}
+
+fn clear<K: Key>(txn: &mut Txn<'_>, index: &Table<K, ()>, limit: usize) -> Result<bool> {
+    let rows = txn.first(index, limit)?;
+    for (key, ()) in &rows {
+        txn.remove_bytes(index.id, key.to_bytes());
+    }
+    Ok(rows.len() == limit)
+}
+
 impl Record for UserRecord {
     type Key = UserId;
     const TABLE: Table<UserId, Self> = USERS;
@@ -111,9 +163,24 @@ impl Record for UserRecord {
         self.id.clone()
     }
 
-    fn entries(&self) -> Result<Vec<Entry>> {
-        let by_email = self.email.as_ref().map(|email| USER_BY_EMAIL.entry(email.normal_form(), &self.id));
-        by_email.into_iter().collect()
+    fn entries(&self, declared: &Indexes) -> Result<Vec<Entry>> {
+        let mut entries = self.field_entries(declared)?;
+        if let Some(email) = &self.email {
+            entries.push(USER_BY_EMAIL.entry(email.normal_form(), &self.id)?);
+        }
+        Ok(entries)
+    }
+}
+
+impl FieldIndexed for UserRecord {
+    const BY_FIELD: Table<((String, FieldKey), UserId), ()> = USER_BY_FIELD;
+
+    fn indexes(declared: &Indexes) -> &[Index] {
+        &declared.users
+    }
+
+    fn fields(&self) -> &Fields {
+        &self.extra
     }
 }
 
@@ -125,12 +192,24 @@ impl Record for AccountRecord {
         self.id.clone()
     }
 
-    fn entries(&self) -> Result<Vec<Entry>> {
+    fn entries(&self, declared: &Indexes) -> Result<Vec<Entry>> {
         let provider_account = (self.provider.clone(), self.provider_account_id.clone());
-        Ok(vec![
-            ACCOUNT_BY_PROVIDER.entry(&provider_account, &(self.id.clone(), self.user_id.clone()))?,
-            ACCOUNTS_BY_USER.entry(&(self.user_id.clone(), self.id.clone()), &())?,
-        ])
+        let mut entries = self.field_entries(declared)?;
+        entries.push(ACCOUNT_BY_PROVIDER.entry(&provider_account, &(self.id.clone(), self.user_id.clone()))?);
+        entries.push(ACCOUNTS_BY_USER.entry(&(self.user_id.clone(), self.id.clone()), &())?);
+        Ok(entries)
+    }
+}
+
+impl FieldIndexed for AccountRecord {
+    const BY_FIELD: Table<((String, FieldKey), AccountId), ()> = ACCOUNT_BY_FIELD;
+
+    fn indexes(declared: &Indexes) -> &[Index] {
+        &declared.accounts
+    }
+
+    fn fields(&self) -> &Fields {
+        &self.extra
     }
 }
 
@@ -142,7 +221,7 @@ impl Record for SessionRecord {
         self.id.clone()
     }
 
-    fn entries(&self) -> Result<Vec<Entry>> {
+    fn entries(&self, _: &Indexes) -> Result<Vec<Entry>> {
         let by_token = SessionEntry {
             id: self.id.clone(),
             user_id: self.user_id.clone(),
@@ -165,7 +244,7 @@ impl Record for TokenRecord {
         (self.token_hash, self.identifier.clone())
     }
 
-    fn entries(&self) -> Result<Vec<Entry>> {
+    fn entries(&self, _: &Indexes) -> Result<Vec<Entry>> {
         let expiring = Expiring::Token(self.token_hash, self.identifier.clone());
         Ok(vec![BY_EXPIRY.entry(&(self.expires, expiring), &())?])
     }
@@ -179,7 +258,7 @@ impl Record for AuthenticatorRecord {
         self.model.credential_id.clone()
     }
 
-    fn entries(&self) -> Result<Vec<Entry>> {
+    fn entries(&self, _: &Indexes) -> Result<Vec<Entry>> {
         let by_user = (self.model.user_id.clone(), self.model.credential_id.clone());
         Ok(vec![AUTHENTICATORS_BY_USER.entry(&by_user, &())?])
     }

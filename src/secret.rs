@@ -57,6 +57,11 @@ impl TokenHash {
     }
 }
 
+/// Bytes that differ where others do, and are fewer.
+pub(crate) fn fingerprint(bytes: &[u8]) -> [u8; 32] {
+    Sha256::digest(bytes).into()
+}
+
 /// How `Debug` prints a field that may identify a person: whether it is there, and no more.
 pub(crate) struct Redacted<'a, T>(pub(crate) &'a Option<T>);
 

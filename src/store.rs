@@ -11,12 +11,14 @@ use redb::Database;
 use crate::engine::redb::{Config, RedbEngine, Setup, Source};
 use crate::engine::{Durability, Engine};
 use crate::error::Result;
-use crate::model::{Millis, Models};
+use crate::migration::{self, OnProgress};
+use crate::model::{Indexes, MigrationProgress, Millis, Models};
 use crate::ops::check::{self, CheckReport};
 use crate::ops::meta::{self, Settings};
 use crate::ops::upkeep::{self, Purged};
 use crate::record::EmailMatching;
 use crate::reply::Reply;
+use crate::txn::{Declared, Txn, declaring};
 
 const CACHE_BYTES: usize = 32 << 20;
 
@@ -37,6 +39,7 @@ struct Inner {
     engine: RedbEngine,
     clock: Clock,
     email_matching: EmailMatching,
+    declared: Declared,
 }
 
 type Clock = Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>;
@@ -80,6 +83,7 @@ impl AuthKv {
             email_matching: EmailMatching::AsciiCaseInsensitive,
             cache_bytes: CACHE_BYTES,
             clock: Arc::new(Utc::now),
+            on_migration: None,
             models: PhantomData,
         }
     }
@@ -112,7 +116,7 @@ impl<M: Models> AuthKv<M> {
     /// ```
     pub fn purge_expired(&self) -> Reply<Purged> {
         let now = self.now();
-        self.engine().write(move |txn| upkeep::purge_expired(txn, now), Ok)
+        self.write(move |txn| upkeep::purge_expired(txn, now), Ok)
     }
 
     /// Reads the whole store and compares every index with the records: microseconds for each record, on the calling
@@ -128,7 +132,8 @@ impl<M: Models> AuthKv<M> {
     /// # Ok::<(), authkv::Error>(())
     /// ```
     pub fn check(&self) -> Reply<CheckReport> {
-        self.engine().read(check::check, Ok)
+        let declared = self.declared();
+        self.read(move |txn| check::check(txn, &declared), Ok)
     }
 
     /// Carries out the writes that were accepted and closes the file. Later calls, on any clone, answer
@@ -141,8 +146,22 @@ impl<M: Models> AuthKv<M> {
         self.inner.engine.close()
     }
 
-    pub(crate) fn engine(&self) -> &RedbEngine {
-        &self.inner.engine
+    /// Runs a reading operation; see [`Engine::read`].
+    pub(crate) fn read<R: Send + 'static, T: Send + 'static>(
+        &self,
+        op: impl Fn(&Txn<'_>) -> Result<R> + Send + 'static,
+        finish: impl FnOnce(R) -> Result<T> + Send + 'static,
+    ) -> Reply<T> {
+        self.inner.engine.read(op, finish)
+    }
+
+    /// Runs a writing operation, which keeps the declared indexes in step; see [`Engine::write`].
+    pub(crate) fn write<R: Send + 'static, T: Send + 'static>(
+        &self,
+        op: impl Fn(&mut Txn<'_>) -> Result<R> + Send + 'static,
+        finish: impl FnOnce(R) -> Result<T> + Send + 'static,
+    ) -> Reply<T> {
+        self.inner.engine.write(declaring(self.inner.declared.clone(), op), finish)
     }
 
     pub(crate) fn now(&self) -> Millis {
@@ -151,6 +170,11 @@ impl<M: Models> AuthKv<M> {
 
     pub(crate) fn email_matching(&self) -> EmailMatching {
         self.inner.email_matching
+    }
+
+    /// The indexes on own fields that the store has.
+    pub(crate) fn declared(&self) -> Indexes {
+        self.inner.declared.as_deref().cloned().unwrap_or_default()
     }
 }
 
@@ -182,6 +206,7 @@ pub struct Options<M: Models = ()> {
     email_matching: EmailMatching,
     cache_bytes: usize,
     clock: Clock,
+    on_migration: Option<OnProgress>,
     models: PhantomData<fn() -> M>,
 }
 
@@ -232,11 +257,20 @@ impl<M: Models> Options<M> {
         self
     }
 
-    /// The application's own fields.
+    /// The application's own fields. A store that has older ones, or other indexes, is changed when it is opened; see
+    /// [`Models`].
     #[must_use]
     pub fn models<N: Models>(self) -> Options<N> {
-        let Self { synchronize, durability, email_matching, cache_bytes, clock, models: _ } = self;
-        Options { synchronize, durability, email_matching, cache_bytes, clock, models: PhantomData }
+        let Self { synchronize, durability, email_matching, cache_bytes, clock, on_migration, models: _ } = self;
+        Options { synchronize, durability, email_matching, cache_bytes, clock, on_migration, models: PhantomData }
+    }
+
+    /// What is told how far a store has come that is changed to newer models or other indexes. It is called on the
+    /// opening thread, after each few hundred records.
+    #[must_use]
+    pub fn on_migration(mut self, progress: impl FnMut(MigrationProgress) + Send + 'static) -> Self {
+        self.on_migration = Some(Box::new(progress));
+        self
     }
 
     /// Opens the store in this file, and makes it if there is none. A new file can be read and written by its owner
@@ -287,7 +321,11 @@ impl<M: Models> Options<M> {
     }
 
     pub(crate) fn open_source(self, source: Source) -> Result<AuthKv<M>> {
-        let settings = Settings { models: (M::NAME, M::VERSION), email_matching: self.email_matching };
+        let settings = Settings {
+            models: (M::NAME, M::VERSION),
+            indexes: Indexes::declared::<M>(),
+            email_matching: self.email_matching,
+        };
         let config =
             Config { durability: self.durability, cache_bytes: self.cache_bytes, synchronize: self.synchronize };
         let setup = Setup {
@@ -295,13 +333,14 @@ impl<M: Models> Options<M> {
                 let settings = settings.clone();
                 move |txn| meta::verify(txn, &settings)
             }),
-            synchronize: Box::new(move |txn| meta::synchronize(txn, &settings)),
+            synchronize: Box::new({
+                let settings = settings.clone();
+                move |txn| meta::synchronize(txn, &settings)
+            }),
         };
-        let inner = Inner {
-            engine: RedbEngine::open(source, config, setup)?,
-            clock: self.clock,
-            email_matching: self.email_matching,
-        };
+        let engine = RedbEngine::open(source, config, setup)?;
+        let declared = migration::settle::<M>(&engine, &settings, self.synchronize, self.on_migration)?;
+        let inner = Inner { engine, clock: self.clock, email_matching: self.email_matching, declared };
         inner.resume_sweep();
         Ok(AuthKv { inner: Arc::new(inner), models: PhantomData })
     }
@@ -312,7 +351,7 @@ impl Inner {
     /// what waits to be swept, so a failure is of no concern here.
     fn resume_sweep(&self) {
         if let Ok(true) = self.engine.read(upkeep::must_sweep, Ok).wait() {
-            drop(self.engine.write(upkeep::sweep, Ok));
+            drop(self.engine.write(declaring(self.declared.clone(), upkeep::sweep), Ok));
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::ops::{Bound, ControlFlow};
+use std::sync::Arc;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -10,6 +11,7 @@ use serde::de::DeserializeOwned;
 use crate::codec;
 use crate::error::{Error, Result};
 use crate::key::{Key, prefix_end};
+use crate::model::Indexes;
 
 /// Which table, to an engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -63,23 +65,54 @@ pub(crate) type RowVisitor<'a> = dyn FnMut(&[u8], &[u8]) -> Result<ControlFlow<(
 pub(crate) struct Txn<'v> {
     view: &'v dyn View,
     changes: Changes,
+    declared: Declared,
+}
+
+/// The indexes that the application declares, if it does.
+pub(crate) type Declared = Option<Arc<Indexes>>;
+
+/// The operation, with the indexes that the application declares.
+pub(crate) fn declaring<R>(
+    declared: Declared,
+    op: impl Fn(&mut Txn<'_>) -> Result<R>,
+) -> impl Fn(&mut Txn<'_>) -> Result<R> {
+    move |txn| {
+        txn.declared = declared.clone();
+        op(txn)
+    }
 }
 
 /// What an operation wants changed.
 #[derive(Default)]
 pub(crate) struct Changes {
-    /// The new value of each row, or none where it is to be removed.
-    pub(crate) rows: BTreeMap<(TableId, Vec<u8>), Option<Vec<u8>>>,
+    pub(crate) rows: Rows,
     /// What the engine shall run in a later transaction, when this one is committed.
     pub(crate) follow_up: Option<FollowUp>,
 }
 
+/// The new value of each changed row, or none where it is to be removed.
+pub(crate) type Rows = BTreeMap<(TableId, Vec<u8>), Option<Vec<u8>>>;
+
 /// The rest of work that is too much for one transaction.
-pub(crate) type FollowUp = fn(&mut Txn<'_>) -> Result<()>;
+pub(crate) struct FollowUp {
+    work: fn(&mut Txn<'_>) -> Result<()>,
+    declared: Declared,
+}
+
+impl FollowUp {
+    pub(crate) fn run(&self, txn: &mut Txn<'_>) -> Result<()> {
+        declaring(self.declared.clone(), self.work)(txn)
+    }
+}
 
 impl<'v> Txn<'v> {
     pub(crate) fn new(view: &'v dyn View) -> Self {
-        Self { view, changes: Changes::default() }
+        Self { view, changes: Changes::default(), declared: None }
+    }
+
+    pub(crate) fn declared(&self) -> &Indexes {
+        static NONE: Indexes = Indexes { users: Vec::new(), accounts: Vec::new() };
+        self.declared.as_deref().unwrap_or(&NONE)
     }
 
     pub(crate) fn into_changes(self) -> Changes {
@@ -133,7 +166,8 @@ impl<'v> Txn<'v> {
         self.rows(table, (Bound::Unbounded, Bound::Excluded(&end.to_bytes())), limit)
     }
 
-    fn rows<K: Key, V: DeserializeOwned>(
+    /// The rows of a range of keys, at most `limit`.
+    pub(crate) fn rows<K: Key, V: DeserializeOwned>(
         &self,
         table: &Table<K, V>,
         range: ByteRange<'_>,
@@ -170,8 +204,8 @@ impl<'v> Txn<'v> {
     }
 
     /// Has the engine run `work` in a transaction of its own after this one.
-    pub(crate) fn follow_up(&mut self, work: FollowUp) {
-        self.changes.follow_up = Some(work);
+    pub(crate) fn follow_up(&mut self, work: fn(&mut Txn<'_>) -> Result<()>) {
+        self.changes.follow_up = Some(FollowUp { work, declared: self.declared.clone() });
     }
 
     pub(crate) fn get_bytes(

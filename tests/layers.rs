@@ -21,6 +21,8 @@ const RANKS: &[(&str, usize)] = &[
     ("engine/redb", 6),
     ("store", 7),
     ("adapter", 7),
+    ("listing", 7),
+    ("migration", 7),
     ("faults", 8),
     ("fuzzing", 8),
     ("models", 8),

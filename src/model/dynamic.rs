@@ -29,7 +29,7 @@ pub struct Dynamic;
 pub type DynamicFields = BTreeMap<String, Value>;
 
 impl Models for Dynamic {
-    const NAME: &'static str = "dynamic";
+    const NAME: &'static str = "(dynamic)";
     const VERSION: u32 = 0;
     type User = DynamicFields;
     type Account = DynamicFields;
@@ -66,9 +66,13 @@ pub enum Value {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Instant(DateTime<Utc>);
 
-/// The name under which the milliseconds of an instant stand alone in a map. Names in maps that start with `$` are
-/// written with one more.
+/// The name under which the milliseconds of an instant stand alone in a map. A name in a map that is the same, or has
+/// more `$` in front, is written with one more.
 const INSTANT: &str = "$instant";
+
+fn is_escaped(name: &str) -> bool {
+    name.starts_with('$') && name.trim_start_matches('$') == "instant"
+}
 
 impl From<DateTime<Utc>> for Instant {
     fn from(instant: DateTime<Utc>) -> Self {
@@ -80,6 +84,12 @@ impl From<DateTime<Utc>> for Instant {
 impl From<Instant> for DateTime<Utc> {
     fn from(instant: Instant) -> Self {
         instant.0
+    }
+}
+
+impl From<Instant> for Millis {
+    fn from(instant: Instant) -> Self {
+        instant.0.into()
     }
 }
 
@@ -150,7 +160,7 @@ impl Serialize for Value {
             Self::Instant(value) => value.serialize(serializer),
             Self::List(values) => serializer.collect_seq(values),
             Self::Map(values) => serializer.collect_map(values.iter().map(|(name, value)| {
-                let name = if name.starts_with('$') { format!("${name}") } else { name.clone() };
+                let name = if is_escaped(name) { format!("${name}") } else { name.clone() };
                 (name, value)
             })),
         }
@@ -209,7 +219,7 @@ impl<'de> Deserialize<'de> for Value {
                 while let Some((name, value)) = values.next_entry::<String, Value>()? {
                     map.insert(name, value);
                 }
-                unescaped(map).ok_or_else(|| A::Error::custom("an instant cannot be read"))
+                Ok(unescaped(map))
             }
         }
 
@@ -218,21 +228,17 @@ impl<'de> Deserialize<'de> for Value {
 }
 
 /// The instant or the map that a map as it is stored stands for.
-fn unescaped(map: BTreeMap<String, Value>) -> Option<Value> {
-    if let Some(value) = map.get(INSTANT) {
-        return match value {
-            Value::Integer(millis) if map.len() == 1 => {
-                let instant = Millis::new(i64::try_from(*millis).ok()?).to_instant()?;
-                Some(Value::Instant(Instant(instant)))
-            }
-            _ => None,
-        };
+fn unescaped(map: BTreeMap<String, Value>) -> Value {
+    if let (Some(Value::Integer(millis)), 1) = (map.get(INSTANT), map.len())
+        && let Some(instant) = i64::try_from(*millis).ok().and_then(|millis| Millis::new(millis).to_instant())
+    {
+        return Value::Instant(Instant(instant));
     }
     let names = map.into_iter().map(|(name, value)| match name.strip_prefix('$') {
-        Some(rest) if rest.starts_with('$') => (rest.to_owned(), value),
+        Some(rest) if is_escaped(rest) => (rest.to_owned(), value),
         _ => (name, value),
     });
-    Some(Value::Map(names.collect()))
+    Value::Map(names.collect())
 }
 
 #[cfg(test)]
@@ -243,7 +249,7 @@ mod tests {
 
     fn every_kind() -> DynamicFields {
         let now = Value::from(DateTime::<Utc>::from_timestamp_millis(-1).unwrap());
-        let tricky = ["$instant", "$$instant", "$", "instant", "__proto__", ""];
+        let tricky = ["$instant", "$$instant", "$", "$$", "$other", "instant", "__proto__", ""];
         let tricky: BTreeMap<_, _> = tricky.map(|name| (name.to_owned(), 1_i64.into())).into();
         let values = [
             Value::Null,

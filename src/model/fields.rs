@@ -10,7 +10,7 @@ use serde_json::ser::{CompactFormatter, Formatter};
 use serde_json::{Map, Value};
 
 use super::patch::{Change, FieldPatch};
-use super::{FIELD_BYTES_MAX, FIELD_DEPTH_MAX, RECORD_BYTES_MAX};
+use super::{FIELD_BYTES_MAX, FIELD_DEPTH_MAX, FieldKey, RECORD_BYTES_MAX, Value as DynamicValue};
 use crate::error::{Error, Problem, Result};
 
 /// An application's own fields as they are stored: a JSON object, or nothing at all where there are none.
@@ -63,6 +63,20 @@ impl Fields {
             Some(name) => Err(Error::invalid(name, Problem::UnknownField)),
             None => Ok(()),
         }
+    }
+
+    /// Whether an application's struct can be read from these fields.
+    pub(crate) fn fit<X: DeserializeOwned>(&self) -> bool {
+        self.clone().read::<X>().is_ok()
+    }
+
+    /// The value of a field as an index has it; none where the record is not in the index.
+    pub(crate) fn key(&self, field: &str) -> Result<Option<FieldKey>> {
+        let Some(value) = self.0.get(field) else {
+            return Ok(None);
+        };
+        let value = DynamicValue::deserialize(value).map_err(|_| Error::corrupt("an own field cannot be read"))?;
+        FieldKey::of(value).map_err(|problem| Error::invalid(field.to_owned(), problem))
     }
 
     pub(crate) fn is_empty(&self) -> bool {

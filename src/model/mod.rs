@@ -13,6 +13,7 @@ mod authenticators;
 mod dynamic;
 mod fields;
 mod id;
+mod index;
 mod instant;
 mod patch;
 mod sessions;
@@ -30,6 +31,8 @@ pub use dynamic::{Dynamic, DynamicFields, Instant, Value};
 pub(crate) use fields::Fields;
 pub(crate) use id::Id;
 pub use id::{AccountId, CredentialId, ProviderAccountId, SessionId, UserId};
+pub use index::{Cursor, FieldRange, Index, Page};
+pub(crate) use index::{FieldKey, Indexes, RangeOf};
 pub(crate) use instant::Millis;
 pub use patch::{Change, FieldPatch};
 pub use sessions::{NewSession, Session, SessionAndUser, SessionPatch};
@@ -48,11 +51,13 @@ pub(crate) const RECORD_BYTES_MAX: usize = 512 << 10;
 /// An application's own fields on the records, as serde structs; `()` for none.
 ///
 /// A field is stored under its serde name, so that adding one with `#[serde(default)]`, dropping one or reordering
-/// them needs no migration.
+/// them needs no migration. For other changes, raise [`VERSION`](Self::VERSION) and say with
+/// [`migrate_user`](Self::migrate_user) and its like what becomes of the old fields.
 pub trait Models: Send + Sync + 'static {
-    /// The name of these models; it is in the file, and a file with other models is refused.
+    /// The name of these models; it is in the file, and a file with other models is refused. One that has no own fields
+    /// yet (`()`), or those of [`Dynamic`], is changed to these models.
     const NAME: &'static str;
-    /// The version of these models; a file with a newer one is refused.
+    /// The version of these models, from 1; a file with a newer one is refused, and one with an older one is migrated.
     const VERSION: u32;
     /// The own fields of a [`User`].
     type User: Extra;
@@ -62,7 +67,79 @@ pub trait Models: Send + Sync + 'static {
     type Session: Extra;
     /// The own fields of a [`VerificationToken`].
     type VerificationToken: Extra;
+    /// Own fields of users by which they are found. An index that is added is built when a store is opened; one that is
+    /// dropped is removed.
+    const USER_INDEXES: &'static [Index] = &[];
+    /// Own fields of accounts by which they are found, likewise.
+    const ACCOUNT_INDEXES: &'static [Index] = &[];
+
+    /// The own fields of a user as they are in this version, made from those of version `from` (0 if the store had no
+    /// own fields or the [`Dynamic`] ones before). It must always answer the same, as it may be called twice.
+    ///
+    /// Without it the fields stay as they are. What it answers must fit [`User`](Self::User), or the store is not
+    /// changed at all.
+    ///
+    /// # Errors
+    /// Any; it is in the error of opening the store, which is not changed.
+    fn migrate_user(from: u32, user: User<DynamicFields>) -> Result<DynamicFields, MigrationError> {
+        let _ = from;
+        Ok(user.extra)
+    }
+
+    /// As [`migrate_user`](Self::migrate_user), for accounts.
+    ///
+    /// # Errors
+    /// As there.
+    fn migrate_account(from: u32, account: Account<DynamicFields>) -> Result<DynamicFields, MigrationError> {
+        let _ = from;
+        Ok(account.extra)
+    }
+
+    /// As [`migrate_user`](Self::migrate_user), for sessions; the store does not know their tokens.
+    ///
+    /// # Errors
+    /// As there.
+    fn migrate_session(from: u32, fields: DynamicFields) -> Result<DynamicFields, MigrationError> {
+        let _ = from;
+        Ok(fields)
+    }
+
+    /// As [`migrate_user`](Self::migrate_user), for verification tokens, which the store does not know either.
+    ///
+    /// # Errors
+    /// As there.
+    fn migrate_verification_token(from: u32, fields: DynamicFields) -> Result<DynamicFields, MigrationError> {
+        let _ = from;
+        Ok(fields)
+    }
 }
+
+/// How far a store has come that is changed, when it is opened, to newer models or other indexes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MigrationProgress {
+    /// What is being done: first all records are tried, and nothing is changed before all of them can be.
+    pub step: MigrationStep,
+    /// How many records this step has done.
+    pub records_done: u64,
+    /// How many records there are; not known while they are tried, nor when a change is taken up again.
+    pub records: Option<u64>,
+}
+
+/// What is being done to a store that is changed to newer models or other indexes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum MigrationStep {
+    /// Each record is tried, without changing anything.
+    Trying,
+    /// Indexes that are no longer declared, or that are to be built anew, are removed.
+    ClearingIndexes,
+    /// The records are changed and the indexes built.
+    Changing,
+}
+
+/// Why an application cannot migrate a record: any error, or a text.
+pub type MigrationError = Box<dyn std::error::Error + Send + Sync>;
 
 impl Models for () {
     const NAME: &'static str = "()";

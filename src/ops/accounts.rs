@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result, UniqueKey};
 use crate::model::{AccountKey, AccountType};
-use crate::ops::{authenticators, pointed_to, users};
+use crate::ops::{authenticators, fields, pointed_to, users};
 use crate::record::AccountRecord;
 use crate::schema::{ACCOUNT_BY_PROVIDER, ACCOUNTS, replace};
 use crate::txn::Txn;
@@ -16,14 +16,22 @@ pub(crate) fn link(txn: &mut Txn<'_>, account: &AccountRecord) -> Result<()> {
     if let Some(holder) = txn.get(&ACCOUNTS, &account.id)? {
         make_room(txn, &holder, UniqueKey::AccountId)?;
     }
+    for (key, holder) in fields::holders(txn, account)? {
+        make_room(txn, &holder, key)?;
+    }
     replace(txn, None, Some(account))
 }
 
 pub(crate) fn get(txn: &Txn<'_>, key: &AccountKey) -> Result<Option<AccountRecord>> {
     match of_any_user(txn, key)? {
-        Some(account) => Ok(users::owner(txn, &account.user_id)?.map(|_| account)),
+        Some(account) => unless_swept(txn, account),
         None => Ok(None),
     }
+}
+
+/// The account, unless its user was deleted and it waits to be swept.
+pub(super) fn unless_swept(txn: &Txn<'_>, account: AccountRecord) -> Result<Option<AccountRecord>> {
+    Ok(users::owner(txn, &account.user_id)?.map(|_| account))
 }
 
 pub(crate) fn unlink(txn: &mut Txn<'_>, key: &AccountKey) -> Result<Option<AccountRecord>> {

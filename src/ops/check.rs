@@ -5,18 +5,18 @@ use std::ops::{Bound, ControlFlow};
 use crate::codec;
 use crate::error::Result;
 use crate::key::Key;
-use crate::model::UserId;
+use crate::model::{Indexes, UserId};
 use crate::record::{AccountRecord, AuthenticatorRecord, SessionRecord, TokenRecord, UserRecord};
 use crate::schema::{
-    ACCOUNT_BY_PROVIDER, ACCOUNTS_BY_USER, AUTHENTICATORS_BY_USER, BY_EXPIRY, Record, SESSION_BY_TOKEN,
-    SESSIONS_BY_USER, SWEEP, TABLES, USER_BY_EMAIL, USERS,
+    ACCOUNT_BY_FIELD, ACCOUNT_BY_PROVIDER, ACCOUNTS_BY_USER, AUTHENTICATORS_BY_USER, BY_EXPIRY, Record,
+    SESSION_BY_TOKEN, SESSIONS_BY_USER, SWEEP, TABLES, USER_BY_EMAIL, USER_BY_FIELD, USERS,
 };
 use crate::txn::{TableId, Txn};
 
 /// How many problems a report describes; the rest is only counted.
 const DESCRIBED_MAX: usize = 100;
 
-const INDEXES: [TableId; 7] = [
+const INDEXES: [TableId; 9] = [
     USER_BY_EMAIL.id,
     ACCOUNT_BY_PROVIDER.id,
     SESSION_BY_TOKEN.id,
@@ -24,6 +24,8 @@ const INDEXES: [TableId; 7] = [
     SESSIONS_BY_USER.id,
     AUTHENTICATORS_BY_USER.id,
     BY_EXPIRY.id,
+    USER_BY_FIELD.id,
+    ACCOUNT_BY_FIELD.id,
 ];
 
 /// What a check found.
@@ -64,8 +66,8 @@ impl CheckReport {
 }
 
 /// Reads everything. Each record must have the entries that it computes; as many entries as that must be all there are.
-pub(crate) fn check(txn: &Txn<'_>) -> Result<CheckReport> {
-    let mut check = Check { txn, report: CheckReport::default(), expected: [0; TABLES.len()] };
+pub(crate) fn check(txn: &Txn<'_>, declared: &Indexes) -> Result<CheckReport> {
+    let mut check = Check { txn, declared, report: CheckReport::default(), expected: [0; TABLES.len()] };
     check.report.users = check.records(|_: &UserRecord| None)?;
     check.report.accounts = check.records(|account: &AccountRecord| Some(account.user_id.clone()))?;
     check.report.sessions = check.records(|session: &SessionRecord| Some(session.user_id.clone()))?;
@@ -77,6 +79,7 @@ pub(crate) fn check(txn: &Txn<'_>) -> Result<CheckReport> {
 
 struct Check<'c, 'v> {
     txn: &'c Txn<'v>,
+    declared: &'c Indexes,
     report: CheckReport,
     /// How many entries the records have, by the index's place among the tables.
     expected: [u64; TABLES.len()],
@@ -102,7 +105,7 @@ impl Check<'_, '_> {
         if record.key().to_bytes() != key {
             self.report.problem(R::TABLE.id, "a record is stored at another key than its own");
         }
-        for entry in record.entries()? {
+        for entry in record.entries(self.declared)? {
             if let Some(expected) = self.expected.get_mut(entry.table.index) {
                 *expected += 1;
             }

@@ -1,9 +1,13 @@
-//! What a store says about itself: its format, its models and how it compares e-mail addresses.
+//! What a store says about itself: its format, its models and their indexes, and how it compares e-mail addresses.
 //!
 //! The rows of `meta` are texts. `format` keeps record version 1 for ever, so that every version of this crate can read
 //! it and refuse a newer format.
 
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
 use crate::error::{Error, OpenProblem, Result};
+use crate::model::{Dynamic, Indexes, Models};
 use crate::record::EmailMatching;
 use crate::schema::META;
 use crate::txn::Txn;
@@ -15,25 +19,70 @@ pub(crate) const FORMAT: u32 = 1;
 #[derive(Clone)]
 pub(crate) struct Settings {
     pub(crate) models: (&'static str, u32),
+    pub(crate) indexes: Indexes,
     pub(crate) email_matching: EmailMatching,
 }
 
-/// Refuses a store that these settings do not fit. One without any settings yet fits.
+/// The models that a store has.
+pub(crate) struct StoredModels {
+    pub(crate) name: String,
+    pub(crate) version: u32,
+    /// The indexes that are complete.
+    pub(crate) indexes: Indexes,
+    /// A change of models or indexes that was begun.
+    pub(crate) change: Option<Change>,
+}
+
+/// A change to other models or other indexes, and how far it has come.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Change {
+    /// The version of the models that the records had.
+    pub(crate) from: u32,
+    /// Name and version of the models that they get.
+    pub(crate) to: (String, u32),
+    /// The indexes that the store gets.
+    pub(crate) indexes: Indexes,
+    pub(crate) stage: Stage,
+    /// The key of the last record of this stage that is done.
+    pub(crate) after: Option<Vec<u8>>,
+}
+
+/// The parts of a change, in their order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) enum Stage {
+    Indexes,
+    Users,
+    Accounts,
+    Sessions,
+    VerificationTokens,
+}
+
+/// Refuses a store that these settings do not fit. One without any settings yet fits, and so does one that can be
+/// changed to fit.
 pub(crate) fn verify(txn: &Txn<'_>, settings: &Settings) -> Result<()> {
-    let found = match number(txn, "format") {
-        Err(Error::MissingTable(_)) | Ok(None) => return Ok(()),
-        Ok(Some(found)) => found,
-        Err(error) => return Err(error),
+    let Some(found) = number(txn, "format")? else {
+        return Ok(());
     };
     if found > FORMAT {
         return Err(OpenProblem::NewerFormat { found, known: FORMAT }.into());
     }
-    let models = (text(txn, "models")?, number(txn, "models_version")?.unwrap_or(0));
     let (name, version) = settings.models;
-    if models.0 != name || models.1 > version {
-        return Err(OpenProblem::OtherModels { found: models, expected: (name.to_owned(), version) }.into());
+    let models = models(txn)?;
+    if let Some(Change { to, .. }) = models.change
+        && (to.0 != name || to.1 != version)
+    {
+        return Err(OpenProblem::ChangeUnfinished { to }.into());
     }
-    let matching = text(txn, "email_matching")?;
+    let fits = if models.name == name {
+        models.version <= version
+    } else {
+        name == Dynamic::NAME || is_open(&models.name, name)
+    };
+    if !fits {
+        let (found, expected) = ((models.name, models.version), (name.to_owned(), version));
+        return Err(OpenProblem::OtherModels { found, expected }.into());
+    }
+    let matching = required(txn, "email_matching")?;
     let expected = settings.email_matching;
     match EmailMatching::ALL.into_iter().find(|matching_of| matching_of.name() == matching) {
         Some(found) if found == expected => Ok(()),
@@ -42,35 +91,84 @@ pub(crate) fn verify(txn: &Txn<'_>, settings: &Settings) -> Result<()> {
     }
 }
 
-/// Writes what a new store says about itself, and a newer version of its models.
-pub(crate) fn synchronize(txn: &mut Txn<'_>, settings: &Settings) -> Result<()> {
-    let (name, version) = settings.models;
-    let rows = [
-        ("format", FORMAT.to_string()),
-        ("models", name.to_owned()),
-        ("models_version", version.to_string()),
-        ("email_matching", settings.email_matching.name().to_owned()),
-    ];
-    for (row, value) in rows {
-        let row = row.to_owned();
-        if txn.get(&META, &row)?.as_ref() != Some(&value) {
-            txn.put(&META, &row, &value)?;
-        }
-    }
-    let created_by = "created_by".to_owned();
-    if !txn.contains(&META, &created_by)? {
-        txn.put(&META, &created_by, &concat!("authkv ", env!("CARGO_PKG_VERSION")).to_owned())?;
-    }
-    Ok(())
+/// Whether a store with the first models may be changed to the second ones: those of a store that has no own fields
+/// yet, or none that are declared.
+fn is_open(found: &str, expected: &str) -> bool {
+    found == <()>::NAME || (found == Dynamic::NAME && expected != <()>::NAME)
 }
 
-fn text(txn: &Txn<'_>, row: &str) -> Result<String> {
-    txn.get(&META, &row.to_owned())?.ok_or_else(|| Error::corrupt("a row of the meta table is missing"))
+/// The models of a store; none if it says nothing about itself yet.
+pub(crate) fn stored_models(txn: &Txn<'_>) -> Result<Option<StoredModels>> {
+    number(txn, "format")?.map(|_| models(txn)).transpose()
+}
+
+fn models(txn: &Txn<'_>) -> Result<StoredModels> {
+    Ok(StoredModels {
+        name: required(txn, "models")?,
+        version: number(txn, "models_version")?.unwrap_or(0),
+        indexes: json(txn, "indexes")?.unwrap_or_default(),
+        change: json(txn, "change")?,
+    })
+}
+
+/// Writes what a new store says about itself.
+pub(crate) fn synchronize(txn: &mut Txn<'_>, settings: &Settings) -> Result<()> {
+    if text(txn, "format")?.is_some() {
+        return Ok(());
+    }
+    put(txn, "format", FORMAT.to_string())?;
+    put(txn, "email_matching", settings.email_matching.name().to_owned())?;
+    put(txn, "created_by", concat!("authkv ", env!("CARGO_PKG_VERSION")).to_owned())?;
+    let (name, version) = settings.models;
+    put_models(txn, name, version, &settings.indexes)
+}
+
+pub(crate) fn put_models(txn: &mut Txn<'_>, name: &str, version: u32, indexes: &Indexes) -> Result<()> {
+    put(txn, "models", name.to_owned())?;
+    put(txn, "models_version", version.to_string())?;
+    put_indexes(txn, indexes)
+}
+
+pub(crate) fn put_indexes(txn: &mut Txn<'_>, indexes: &Indexes) -> Result<()> {
+    put_json(txn, "indexes", indexes)
+}
+
+pub(crate) fn put_change(txn: &mut Txn<'_>, change: Option<&Change>) -> Result<()> {
+    match change {
+        Some(change) => put_json(txn, "change", change),
+        None => {
+            txn.remove(&META, &"change".to_owned());
+            Ok(())
+        }
+    }
+}
+
+fn put(txn: &mut Txn<'_>, row: &str, text: String) -> Result<()> {
+    txn.put(&META, &row.to_owned(), &text)
+}
+
+fn put_json(txn: &mut Txn<'_>, row: &str, value: &impl Serialize) -> Result<()> {
+    let text = serde_json::to_string(value).map_err(|_| Error::corrupt("a row of the meta table cannot be written"))?;
+    put(txn, row, text)
+}
+
+/// A row; none where the table is missing as well.
+fn text(txn: &Txn<'_>, row: &str) -> Result<Option<String>> {
+    match txn.get(&META, &row.to_owned()) {
+        Err(Error::MissingTable(_)) => Ok(None),
+        found => found,
+    }
+}
+
+fn required(txn: &Txn<'_>, row: &str) -> Result<String> {
+    text(txn, row)?.ok_or_else(|| Error::corrupt("a row of the meta table is missing"))
 }
 
 fn number(txn: &Txn<'_>, row: &str) -> Result<Option<u32>> {
-    match txn.get(&META, &row.to_owned())? {
-        Some(text) => text.parse().map(Some).map_err(|_| Error::corrupt("a number in the meta table cannot be read")),
-        None => Ok(None),
-    }
+    json(txn, row)
+}
+
+fn json<T: DeserializeOwned>(txn: &Txn<'_>, row: &str) -> Result<Option<T>> {
+    let parsed = text(txn, row)?.map(|text| serde_json::from_str(&text)).transpose();
+    parsed.map_err(|_| Error::corrupt("a row of the meta table cannot be read"))
 }

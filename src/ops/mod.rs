@@ -6,7 +6,9 @@
 pub(crate) mod accounts;
 pub(crate) mod authenticators;
 pub(crate) mod check;
+pub(crate) mod fields;
 pub(crate) mod meta;
+pub(crate) mod migration;
 pub(crate) mod sessions;
 pub(crate) mod tokens;
 pub(crate) mod upkeep;

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result, UniqueKey};
 use crate::model::{AccountKey, Change, UserId};
-use crate::ops::{pointed_to, upkeep};
+use crate::ops::{fields, pointed_to, upkeep};
 use crate::record::{UserRecord, UserUpdate};
 use crate::schema::{ACCOUNT_BY_PROVIDER, SWEEP, USER_BY_EMAIL, USERS, replace};
 use crate::txn::Txn;
@@ -16,6 +16,7 @@ pub(crate) fn create(txn: &mut Txn<'_>, user: &UserRecord) -> Result<()> {
     {
         return Err(Error::Conflict(UniqueKey::Email));
     }
+    require_free_fields(txn, user)?;
     replace(txn, None, Some(user))
 }
 
@@ -44,6 +45,7 @@ pub(crate) fn update(txn: &mut Txn<'_>, update: &UserUpdate) -> Result<UserRecor
         return Err(Error::Conflict(UniqueKey::Email));
     }
     let new = update.apply(&old);
+    require_free_fields(txn, &new)?;
     replace(txn, Some(&old), Some(&new))?;
     Ok(new)
 }
@@ -56,6 +58,14 @@ pub(crate) fn delete(txn: &mut Txn<'_>, id: &UserId) -> Result<Option<UserRecord
     replace(txn, Some(&user), None)?;
     upkeep::remove_records_of(txn, id)?;
     Ok(Some(user))
+}
+
+/// Refuses a user with the value of another one in a unique index on own fields.
+fn require_free_fields(txn: &Txn<'_>, user: &UserRecord) -> Result<()> {
+    match fields::holders(txn, user)?.into_iter().next() {
+        Some((key, _)) => Err(Error::Conflict(key)),
+        None => Ok(()),
+    }
 }
 
 /// The user that an account, session or authenticator belongs to; none if it only waits to be swept.

@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{check_key, check_text};
 use crate::error::Result;
-use crate::model::{Account, AccountId, AccountType, Fields, Millis, NewAccount, ProviderAccountId, UserId};
+use crate::model::{
+    Account, AccountId, AccountType, DynamicFields, Fields, Millis, NewAccount, ProviderAccountId, UserId,
+};
 use crate::secret::Token;
 
 const RESERVED: &[&str] = &[
@@ -41,7 +43,7 @@ pub(crate) struct AccountRecord {
     scope: Option<String>,
     session_state: Option<String>,
     created: Millis,
-    extra: Fields,
+    pub(crate) extra: Fields,
 }
 
 impl AccountRecord {
@@ -79,6 +81,11 @@ impl AccountRecord {
             created,
             extra: Fields::of(&account.extra, RESERVED)?,
         })
+    }
+
+    /// The record with other own fields.
+    pub(crate) fn with_fields(self, fields: &DynamicFields) -> Result<Self> {
+        Ok(Self { extra: Fields::of(fields, RESERVED)?, ..self })
     }
 
     pub(crate) fn into_model<X: DeserializeOwned>(self) -> Result<Account<X>> {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{check_key, instant};
 use crate::error::Result;
-use crate::model::{FieldPatch, Fields, Millis, NewSession, Session, SessionId, SessionPatch, UserId};
+use crate::model::{DynamicFields, FieldPatch, Fields, Millis, NewSession, Session, SessionId, SessionPatch, UserId};
 use crate::secret::{Token, TokenHash};
 
 const RESERVED: &[&str] = &["id", "sessionToken", "session_token", "userId", "user_id", "expires"];
@@ -38,6 +38,11 @@ impl SessionRecord {
             created,
             extra: Fields::of(&session.extra, RESERVED)?,
         })
+    }
+
+    /// The record with other own fields.
+    pub(crate) fn with_fields(self, fields: &DynamicFields) -> Result<Self> {
+        Ok(Self { extra: Fields::of(fields, RESERVED)?, ..self })
     }
 
     /// The session with the token that its caller knows.

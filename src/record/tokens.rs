@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{check_key, instant};
 use crate::error::Result;
-use crate::model::{Fields, Millis, VerificationToken};
+use crate::model::{DynamicFields, Fields, Millis, VerificationToken};
 use crate::secret::{Token, TokenHash};
 
 const RESERVED: &[&str] = &["identifier", "token", "expires"];
@@ -16,7 +16,7 @@ pub(crate) struct TokenRecord {
     pub(crate) identifier: String,
     pub(crate) expires: Millis,
     created: Millis,
-    extra: Fields,
+    pub(crate) extra: Fields,
 }
 
 impl TokenRecord {
@@ -32,6 +32,11 @@ impl TokenRecord {
             created,
             extra: Fields::of(&token.extra, RESERVED)?,
         })
+    }
+
+    /// The record with other own fields.
+    pub(crate) fn with_fields(self, fields: &DynamicFields) -> Result<Self> {
+        Ok(Self { extra: Fields::of(fields, RESERVED)?, ..self })
     }
 
     /// The verification token with the secret that its caller knows.

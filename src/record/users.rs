@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{check_key, check_text, instant};
 use crate::error::Result;
-use crate::model::{Change, FieldPatch, Fields, Millis, NewUser, User, UserId, UserPatch};
+use crate::model::{Change, DynamicFields, FieldPatch, Fields, Millis, NewUser, User, UserId, UserPatch};
 
 /// The names that a user's own fields must not have: those of Auth.js and of this crate.
 const RESERVED: &[&str] = &["id", "name", "email", "emailVerified", "email_verified", "image"];
@@ -86,6 +86,11 @@ impl UserRecord {
             created,
             extra: Fields::of(&user.extra, RESERVED)?,
         })
+    }
+
+    /// The record with other own fields.
+    pub(crate) fn with_fields(self, fields: &DynamicFields) -> Result<Self> {
+        Ok(Self { extra: Fields::of(fields, RESERVED)?, ..self })
     }
 
     pub(crate) fn into_model<X: DeserializeOwned>(self) -> Result<User<X>> {

@@ -10,7 +10,7 @@ use redb::{
 
 use crate::error::{Error, Result, StorageError};
 use crate::schema::TABLES;
-use crate::txn::{ByteRange, Changes, RowVisitor, TableId, View};
+use crate::txn::{ByteRange, RowVisitor, Rows, TableId, View};
 
 type Bytes = &'static [u8];
 
@@ -99,8 +99,8 @@ impl<'txn> WriteView<'txn> {
         self.table(table).map(drop)
     }
 
-    pub(super) fn apply(&mut self, changes: Changes) -> Result<()> {
-        for ((id, key), value) in changes.rows {
+    pub(super) fn apply(&mut self, changed: Rows) -> Result<()> {
+        for ((id, key), value) in changed {
             self.table(id)?;
             let table =
                 self.tables.get_mut(id.index).and_then(OnceCell::get_mut).ok_or(Error::MissingTable(id.name))?;

@@ -12,7 +12,7 @@ use super::{Config, Published, Readable, Setup};
 use crate::engine::{Durability, Job, job, unpanicked};
 use crate::error::{Error, Result, StorageError};
 use crate::schema::TABLES;
-use crate::txn::{FollowUp, Txn};
+use crate::txn::{Changes, FollowUp, Txn};
 
 /// How many operations share a commit at most.
 const BATCH_MAX: usize = 512;
@@ -149,10 +149,10 @@ impl Writer {
             if view.is_broken() {
                 return Err(Error::Storage(StorageError::new("the transaction failed")));
             }
-            if let Some(changes) = changes {
-                rows += changes.rows.len();
-                next_follow_up = changes.follow_up.or(next_follow_up);
-                view.apply(changes)?;
+            if let Some(Changes { rows: changed, follow_up }) = changes {
+                rows += changed.len();
+                next_follow_up = follow_up.or(next_follow_up);
+                view.apply(changed)?;
             }
             if jobs.len() >= BATCH_MAX || rows >= BATCH_ROWS_MAX {
                 break;
@@ -229,8 +229,8 @@ impl Writer {
                 }
                 let mut txn = Txn::new(&view);
                 (writer.setup.synchronize)(&mut txn)?;
-                let changes = txn.into_changes();
-                view.apply(changes)?;
+                let changed = txn.into_changes().rows;
+                view.apply(changed)?;
                 drop(view);
                 writer.commit(transaction, Durability::Full)?;
             }
@@ -338,7 +338,7 @@ impl Writer {
 
 /// A follow-up as a job that nobody waits for.
 fn background(work: FollowUp) -> Box<dyn Job> {
-    job(work, Ok).0
+    job(move |txn| work.run(txn), Ok).0
 }
 
 fn outcome_unknown(error: Error) -> Error {

@@ -1,0 +1,165 @@
+//! Indexes on an application's own fields: how they are declared, and what is asked of them.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use super::{KEY_BYTES_MAX, Millis, Models, Value};
+use crate::error::{Error, Problem};
+
+/// An index on an own field, declared in [`Models`]. It covers the records whose field is a truth value, an integer, an
+/// [`Instant`](super::Instant) or a text of at most 512 bytes; a record without the field, or with null, is not in it,
+/// and one with any other value is refused.
+///
+/// ```
+/// use authkv::models::Index;
+///
+/// const USER_INDEXES: &[Index] = &[Index::unique("phone_number"), Index::new("plan")];
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Index {
+    pub(crate) field: Cow<'static, str>,
+    pub(crate) unique: bool,
+}
+
+impl Index {
+    /// An index on the field with this serde name.
+    pub const fn new(field: &'static str) -> Self {
+        Self { field: Cow::Borrowed(field), unique: false }
+    }
+
+    /// An index on a field whose value at most one record has at a time, as at most one user has an e-mail address.
+    pub const fn unique(field: &'static str) -> Self {
+        Self { field: Cow::Borrowed(field), unique: true }
+    }
+}
+
+/// The indexes of a store.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Indexes {
+    pub(crate) users: Vec<Index>,
+    pub(crate) accounts: Vec<Index>,
+}
+
+impl Indexes {
+    pub(crate) fn declared<M: Models>() -> Self {
+        Self { users: M::USER_INDEXES.to_vec(), accounts: M::ACCOUNT_INDEXES.to_vec() }
+    }
+}
+
+/// The value of an indexed field, as it is ordered: truth values, integers, instants, texts.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum FieldKey {
+    Bool(bool),
+    Integer(i128),
+    Instant(Millis),
+    Text(String),
+}
+
+impl FieldKey {
+    /// None for null.
+    pub(crate) fn of(value: Value) -> Result<Option<Self>, Problem> {
+        match value {
+            Value::Null => Ok(None),
+            Value::Bool(value) => Ok(Some(Self::Bool(value))),
+            Value::Integer(value) => Ok(Some(Self::Integer(value))),
+            Value::Instant(value) => Ok(Some(Self::Instant(value.into()))),
+            Value::Text(value) if value.len() > KEY_BYTES_MAX => {
+                Err(Problem::TooLong { bytes: value.len(), limit: KEY_BYTES_MAX })
+            }
+            Value::Text(value) => Ok(Some(Self::Text(value))),
+            Value::Float(_) | Value::List(_) | Value::Map(_) => Err(Problem::NotIndexable),
+        }
+    }
+}
+
+/// Which values of an indexed field to list. They are of one kind and in order: integers and instants by size, texts
+/// by their bytes.
+#[derive(Clone, Debug)]
+pub struct FieldRange(pub(crate) RangeOf);
+
+#[derive(Clone, Debug)]
+pub(crate) enum RangeOf {
+    All,
+    Prefix(String),
+    AtLeast(Value),
+    AtMost(Value),
+    Between(Value, Value),
+}
+
+impl FieldRange {
+    /// All values, of every kind: truth values first, then integers, instants and texts.
+    pub fn all() -> Self {
+        Self(RangeOf::All)
+    }
+
+    /// This value.
+    pub fn only(value: impl Into<Value>) -> Self {
+        let value = value.into();
+        Self(RangeOf::Between(value.clone(), value))
+    }
+
+    /// Texts that start with this one.
+    pub fn prefix(text: impl Into<String>) -> Self {
+        Self(RangeOf::Prefix(text.into()))
+    }
+
+    /// This value and greater ones of its kind.
+    pub fn at_least(value: impl Into<Value>) -> Self {
+        Self(RangeOf::AtLeast(value.into()))
+    }
+
+    /// This value and smaller ones of its kind.
+    pub fn at_most(value: impl Into<Value>) -> Self {
+        Self(RangeOf::AtMost(value.into()))
+    }
+
+    /// These two values and all between them.
+    pub fn between(least: impl Into<Value>, greatest: impl Into<Value>) -> Self {
+        Self(RangeOf::Between(least.into(), greatest.into()))
+    }
+}
+
+/// A part of a list.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Page<T> {
+    /// The records, in the order of the field's values and then of their ids.
+    pub items: Vec<T>,
+    /// Where the next page begins; none after the last one.
+    pub next: Option<Cursor>,
+}
+
+/// A place in a list. As text, for a link to the next page, it is hexadecimal; it contains the value of the field there.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Cursor(pub(crate) Vec<u8>);
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl FromStr for Cursor {
+    type Err = Error;
+
+    /// # Errors
+    /// [`InvalidArgument`](Error::InvalidArgument) if it is no cursor.
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let digits: Option<Vec<u8>> = text.chars().map(|digit| Some(digit.to_digit(16)? as u8)).collect();
+        match digits {
+            Some(digits) if digits.len().is_multiple_of(2) => Ok(Self(
+                digits.chunks_exact(2).map(|pair| pair.iter().fold(0, |byte, digit| byte << 4 | digit)).collect(),
+            )),
+            _ => Err(Error::invalid("cursor", Problem::NotACursor)),
+        }
+    }
+}
+
+/// It contains the value of a field, which may identify a person.
+impl fmt::Debug for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Cursor(<redacted>)")
+    }
+}

@@ -1,0 +1,88 @@
+//! Records by the application's own fields.
+
+use std::ops::Bound;
+
+use crate::error::{Result, UniqueKey};
+use crate::key::{Key, field_range};
+use crate::model::{Cursor, FieldKey, Page, RangeOf};
+use crate::ops::{accounts, pointed_to};
+use crate::record::{AccountRecord, UserRecord};
+use crate::schema::FieldIndexed;
+use crate::txn::Txn;
+
+/// The other records that have a value of this one in a unique index.
+pub(super) fn holders<R: FieldIndexed>(txn: &Txn<'_>, record: &R) -> Result<Vec<(UniqueKey, R)>> {
+    let mut holders = Vec::new();
+    for (field, value) in record.unique_values(txn.declared())? {
+        if let Some(holder) = first::<R>(txn, &field, value)?
+            && holder.key().to_bytes() != record.key().to_bytes()
+        {
+            holders.push((UniqueKey::Field(field), holder));
+        }
+    }
+    Ok(holders)
+}
+
+pub(crate) fn user(txn: &Txn<'_>, field: &str, value: &FieldKey) -> Result<Option<UserRecord>> {
+    first(txn, field, value.clone())
+}
+
+pub(crate) fn account(txn: &Txn<'_>, field: &str, value: &FieldKey) -> Result<Option<AccountRecord>> {
+    first(txn, field, value.clone())?.map_or(Ok(None), |account| accounts::unless_swept(txn, account))
+}
+
+/// A part of a list of users, after a place in it.
+pub(crate) fn users(
+    txn: &Txn<'_>,
+    field: &str,
+    range: &RangeOf,
+    after: Option<&Cursor>,
+    limit: usize,
+) -> Result<Page<UserRecord>> {
+    page(txn, field, range, after, limit)
+}
+
+/// A part of a list of accounts, after a place in it. Those that wait to be swept are left out, so that there may be
+/// fewer than `limit` and yet more to come.
+pub(crate) fn accounts(
+    txn: &Txn<'_>,
+    field: &str,
+    range: &RangeOf,
+    after: Option<&Cursor>,
+    limit: usize,
+) -> Result<Page<AccountRecord>> {
+    let page = page::<AccountRecord>(txn, field, range, after, limit)?;
+    let items = page.items.into_iter().filter_map(|account| accounts::unless_swept(txn, account).transpose());
+    Ok(Page { items: items.collect::<Result<_>>()?, next: page.next })
+}
+
+fn page<R: FieldIndexed>(
+    txn: &Txn<'_>,
+    field: &str,
+    range: &RangeOf,
+    after: Option<&Cursor>,
+    limit: usize,
+) -> Result<Page<R>> {
+    let mut page = Page { items: Vec::new(), next: None };
+    let Some((start, end)) = field_range(field, range) else {
+        return Ok(page);
+    };
+    let start = match after {
+        Some(Cursor(after)) if *after >= end => return Ok(page),
+        Some(Cursor(after)) if *after >= start => Bound::Excluded(after.as_slice()),
+        _ => Bound::Included(start.as_slice()),
+    };
+    let rows = txn.rows(&R::BY_FIELD, (start, Bound::Excluded(&end)), limit)?;
+    if rows.len() == limit {
+        page.next = rows.last().map(|(key, ())| Cursor(key.to_bytes()));
+    }
+    for ((_, key), ()) in rows {
+        page.items.push(pointed_to(txn, &key)?);
+    }
+    Ok(page)
+}
+
+fn first<R: FieldIndexed>(txn: &Txn<'_>, field: &str, value: FieldKey) -> Result<Option<R>> {
+    let mut rows = txn.with_prefix(&R::BY_FIELD, &(field.to_owned(), value), 1)?;
+    rows.pop().map(|((_, key), ())| pointed_to(txn, &key)).transpose()
+}
