@@ -229,6 +229,15 @@ mod tests {
     }
 
     #[test]
+    fn every_fraction_comes_back_as_it_was() {
+        for fraction in (0..5_000).map(|n| f64::from(n) / 7.0).chain([f64::MAX, f64::MIN_POSITIVE, 5e-324, -0.0]) {
+            let fields = Fields::of(&Map::from_iter([("fraction".to_owned(), Value::from(fraction))]), &[]).unwrap();
+            let bytes = serde_json::to_vec(&fields.0).unwrap();
+            assert!(serde_json::from_slice::<Map<String, Value>>(&bytes).unwrap() == fields.0, "{fraction}");
+        }
+    }
+
+    #[test]
     fn no_fields_are_the_unit_and_the_unit_is_no_fields() {
         let fields = Fields::of(&(), &[]).unwrap();
         assert!(fields.is_empty());
