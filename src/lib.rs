@@ -25,6 +25,9 @@ mod store;
 #[allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 mod faults;
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
+
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 #[allow(clippy::expect_used)]

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 /// Each module with its rank. `use` of the same rank is allowed, of a higher one is not.
-const RANKS: [(&str, usize); 17] = [
+const RANKS: [(&str, usize); 18] = [
     ("error", 0),
     ("model", 0),
     ("reply", 0),
@@ -23,6 +23,7 @@ const RANKS: [(&str, usize); 17] = [
     ("adapter", 7),
     ("faults", 8),
     ("fuzzing", 8),
+    ("conformance", 9),
     ("models", 8),
 ];
 
