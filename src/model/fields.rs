@@ -185,7 +185,8 @@ impl<'de> Deserialize<'de> for Fields {
     }
 }
 
-/// Reads the fields into a struct, a map, or `()`.
+/// Reads the fields into whatever serialises to them: a struct, a map, `()`, or one of these in an enum, an option or a
+/// newtype.
 impl<'de> Deserializer<'de> for Fields {
     type Error = serde_json::Error;
 
@@ -201,9 +202,26 @@ impl<'de> Deserializer<'de> for Fields {
         visitor.visit_unit()
     }
 
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
+        if self.is_empty() { visitor.visit_none() } else { visitor.visit_some(self) }
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Self::Error> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Self::Error> {
+        Value::Object(self.0).deserialize_enum(name, variants, visitor)
+    }
+
     forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option newtype_struct seq
-        tuple tuple_struct map struct enum identifier ignored_any
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf seq tuple tuple_struct map
+        struct identifier ignored_any
     }
 }
 
@@ -226,6 +244,24 @@ mod tests {
     #[test]
     fn a_struct_comes_back_from_its_fields() {
         assert_eq!(Fields::of(&ada(), &[]).unwrap().into_extra::<Profile>().unwrap(), ada());
+    }
+
+    #[test]
+    fn an_enum_an_option_and_a_newtype_come_back() {
+        #[derive(Debug, PartialEq, Serialize, Deserialize)]
+        enum Device {
+            Phone { model: String },
+            Desktop(Profile),
+        }
+        #[derive(Debug, PartialEq, Serialize, Deserialize)]
+        struct Own(Option<BTreeMap<String, u8>>);
+
+        for device in [Device::Phone { model: "1".to_owned() }, Device::Desktop(ada())] {
+            assert_eq!(Fields::of(&device, &[]).unwrap().into_extra::<Device>().unwrap(), device);
+        }
+        for own in [Own(None), Own(Some([("one".to_owned(), 1)].into()))] {
+            assert_eq!(Fields::of(&own, &[]).unwrap().into_extra::<Own>().unwrap(), own);
+        }
     }
 
     #[test]
