@@ -402,7 +402,7 @@ impl<M: Models> Adapter<M> for AuthKv<M> {
     }
 
     fn update_user(&self, patch: UserPatch) -> Reply<User<M::User>> {
-        match UserUpdate::new(patch, self.email_matching()) {
+        match UserUpdate::new::<M::User>(patch, self.email_matching()) {
             Ok(update) => self.engine().write(move |txn| users::update(txn, &update), UserRecord::into_model),
             Err(error) => Reply::ready(Err(error)),
         }
@@ -458,7 +458,7 @@ impl<M: Models> Adapter<M> for AuthKv<M> {
 
     fn update_session(&self, patch: SessionPatch) -> Reply<Option<Session<M::Session>>> {
         let (token, now) = (patch.session_token.clone(), self.now());
-        match SessionUpdate::new(patch) {
+        match SessionUpdate::new::<M::Session>(patch) {
             Ok(update) => self.engine().write(
                 move |txn| sessions::update(txn, &update, now),
                 |session| session.map(|session| session.into_model(token)).transpose(),

@@ -55,7 +55,8 @@ impl<T> Change<T> {
     }
 }
 
-/// Changes to an application's own fields, by their serde names. Fields that it does not name stay as they are.
+/// Changes to an application's own fields, by their serde names. Fields that it does not name stay as they are. A patch
+/// after which the fields would not fit the application's model is refused.
 ///
 /// ```
 /// use authkv::models::FieldPatch;
@@ -87,16 +88,19 @@ impl FieldPatch {
     }
 
     /// Refuses values that cannot be stored and names that the record uses itself.
-    pub(crate) fn check(&self, reserved: &[&str]) -> Result<()> {
-        for (name, change) in &self.0 {
-            check_name(name, reserved)?;
+    pub(crate) fn checked<X: DeserializeOwned>(self, reserved: &[&str]) -> Result<FieldUpdate> {
+        let mut changes = Vec::new();
+        for (name, change) in self.0 {
+            check_name(&name, reserved)?;
             match change {
-                Err(why) => return Err(Error::invalid(name.clone(), Problem::NotFields(why.clone()))),
-                Ok(Change::Set(value)) => check_value(name, value)?,
-                Ok(_) => {}
+                Err(why) => return Err(Error::invalid(name, Problem::NotFields(why))),
+                Ok(change) => {
+                    change.value().map_or(Ok(()), |value| check_value(&name, value))?;
+                    changes.push((name, change));
+                }
             }
         }
-        Ok(())
+        Ok(FieldUpdate { changes, check: Fields::check::<X> })
     }
 }
 
@@ -106,13 +110,20 @@ impl fmt::Debug for FieldPatch {
     }
 }
 
+/// A checked patch.
+pub(crate) struct FieldUpdate {
+    changes: Vec<(String, Change<Value>)>,
+    /// Refuses fields that the application could not read.
+    check: fn(&Fields) -> Result<()>,
+}
+
 /// An application's own fields as they are stored: a JSON object, or nothing at all where there are none.
 #[derive(Clone, Default, PartialEq)]
 pub(crate) struct Fields(Map<String, Value>);
 
 impl Fields {
     /// The fields of an application's struct. `reserved` are the names that the record uses itself.
-    pub(crate) fn of(extra: &impl Serialize, reserved: &[&str]) -> Result<Self> {
+    pub(crate) fn of<X: Serialize + DeserializeOwned>(extra: &X, reserved: &[&str]) -> Result<Self> {
         let not_fields = |why: String| Error::invalid("extra", Problem::NotFields(why));
         match serde_json::to_value(extra).map_err(|error| not_fields(error.to_string()))? {
             Value::Null => Ok(Self::default()),
@@ -121,10 +132,19 @@ impl Fields {
                     check_name(name, reserved)?;
                     check_value(name, value)?;
                 }
-                Ok(Self(fields))
+                let fields = Self(fields);
+                fields.check::<X>()?;
+                Ok(fields)
             }
             _ => Err(not_fields("it serialises to a single value".to_owned())),
         }
+    }
+
+    /// Refuses what would be stored and then fail to be read, as a fraction that is not a number.
+    fn check<X: DeserializeOwned>(&self) -> Result<()> {
+        let unreadable =
+            || Problem::NotFields("they would not fit the application's model when they are read".to_owned());
+        X::deserialize(self.clone()).map(drop).map_err(|_| Error::invalid("extra", unreadable()))
     }
 
     pub(crate) fn into_extra<X: DeserializeOwned>(self) -> Result<X> {
@@ -132,14 +152,17 @@ impl Fields {
         X::deserialize(self).map_err(|_| Error::corrupt("a record's own fields do not fit the application's model"))
     }
 
-    pub(crate) fn apply(&mut self, patch: &FieldPatch) {
-        for (name, change) in &patch.0 {
+    /// # Errors
+    /// Invalid argument if they would no longer fit the application's model.
+    pub(crate) fn apply(&mut self, update: &FieldUpdate) -> Result<()> {
+        for (name, change) in &update.changes {
             match change {
-                Ok(Change::Set(value)) => drop(self.0.insert(name.clone(), value.clone())),
-                Ok(Change::Clear) => drop(self.0.remove(name)),
-                Ok(Change::Keep) | Err(_) => {}
+                Change::Set(value) => drop(self.0.insert(name.clone(), value.clone())),
+                Change::Clear => drop(self.0.remove(name)),
+                Change::Keep => {}
             }
         }
+        if update.changes.is_empty() { Ok(()) } else { (update.check)(self) }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -283,8 +306,8 @@ mod tests {
     #[test]
     fn a_patch_changes_only_what_it_names() {
         let mut fields = Fields::of(&ada(), &[]).unwrap();
-        fields.apply(&FieldPatch::new().set("phone", "2"));
-        fields.apply(&FieldPatch::new().clear("age"));
+        fields.apply(&FieldPatch::new().set("phone", "2").checked::<Profile>(&[]).unwrap()).unwrap();
+        fields.apply(&FieldPatch::new().clear("age").checked::<Profile>(&[]).unwrap()).unwrap();
         assert_eq!(fields.into_extra::<Profile>().unwrap(), Profile { phone: "2".to_owned(), age: None });
     }
 
@@ -293,7 +316,22 @@ mod tests {
         for result in [Fields::of(&7, &[]), Fields::of(&ada(), &["phone"]), Fields::of(&[1, 2], &[])] {
             assert!(matches!(result, Err(Error::InvalidArgument { .. })));
         }
-        let long = FieldPatch::new().set("phone", "x".repeat(70_000));
-        assert!(matches!(long.check(&[]), Err(Error::InvalidArgument { field, .. }) if field == "phone"));
+        let long = FieldPatch::new().set("phone", "x".repeat(70_000)).checked::<Profile>(&[]);
+        assert!(matches!(long, Err(Error::InvalidArgument { field, .. }) if field == "phone"));
+    }
+
+    #[test]
+    fn what_could_not_be_read_back_is_refused() {
+        #[derive(Serialize, Deserialize)]
+        struct Height {
+            metres: f64,
+        }
+        let refused = Fields::of(&Height { metres: f64::NAN }, &[]);
+        assert!(matches!(refused, Err(Error::InvalidArgument { field, .. }) if field == "extra"));
+        for patch in [FieldPatch::new().clear("phone"), FieldPatch::new().set("age", "old")] {
+            let mut fields = Fields::of(&ada(), &[]).unwrap();
+            let refused = fields.apply(&patch.checked::<Profile>(&[]).unwrap());
+            assert!(matches!(refused, Err(Error::InvalidArgument { field, .. }) if field == "extra"));
+        }
     }
 }

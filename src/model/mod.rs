@@ -24,8 +24,8 @@ use serde::de::DeserializeOwned;
 
 pub use accounts::{Account, AccountKey, AccountType, NewAccount};
 pub use authenticators::Authenticator;
-pub(crate) use fields::Fields;
 pub use fields::{Change, FieldPatch};
+pub(crate) use fields::{FieldUpdate, Fields};
 pub(crate) use id::Id;
 pub use id::{AccountId, CredentialId, ProviderAccountId, SessionId, UserId};
 pub(crate) use instant::Millis;

@@ -55,7 +55,7 @@ pub(crate) fn update(txn: &mut Txn<'_>, update: &SessionUpdate, now: Millis) -> 
         users::require(txn, user_id)?;
     }
     let old = pointed_to(txn, &entry.id)?;
-    let new = update.apply(&old);
+    let new = update.apply(&old)?;
     replace(txn, Some(&old), Some(&new))?;
     Ok(Some(new))
 }

@@ -43,7 +43,7 @@ pub(crate) fn update(txn: &mut Txn<'_>, update: &UserUpdate) -> Result<UserRecor
     {
         return Err(Error::Conflict(UniqueKey::Email));
     }
-    let new = update.apply(&old);
+    let new = update.apply(&old)?;
     replace(txn, Some(&old), Some(&new))?;
     Ok(new)
 }

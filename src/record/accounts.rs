@@ -47,7 +47,7 @@ pub(crate) struct AccountRecord {
 impl AccountRecord {
     /// # Errors
     /// Invalid argument, which names the field.
-    pub(crate) fn new<X: Serialize>(
+    pub(crate) fn new<X: Serialize + DeserializeOwned>(
         account: NewAccount<X>,
         fresh_id: impl FnOnce() -> AccountId,
         created: Millis,

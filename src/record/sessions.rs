@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{check_key, instant};
 use crate::error::Result;
-use crate::model::{FieldPatch, Fields, Millis, NewSession, Session, SessionId, SessionPatch, UserId};
+use crate::model::{FieldUpdate, Fields, Millis, NewSession, Session, SessionId, SessionPatch, UserId};
 use crate::secret::{Token, TokenHash};
 
 const RESERVED: &[&str] = &["id", "sessionToken", "session_token", "userId", "user_id", "expires"];
@@ -23,7 +23,11 @@ pub(crate) struct SessionRecord {
 impl SessionRecord {
     /// # Errors
     /// Invalid argument, which names the field.
-    pub(crate) fn new<X: Serialize>(session: NewSession<X>, id: SessionId, created: Millis) -> Result<Self> {
+    pub(crate) fn new<X: Serialize + DeserializeOwned>(
+        session: NewSession<X>,
+        id: SessionId,
+        created: Millis,
+    ) -> Result<Self> {
         check_key("session_token", session.session_token.as_str())?;
         check_key("user_id", session.user_id.as_str())?;
         Ok(Self {
@@ -53,24 +57,25 @@ pub(crate) struct SessionUpdate {
     pub(crate) token_hash: TokenHash,
     pub(crate) user_id: Option<UserId>,
     expires: Option<Millis>,
-    extra: FieldPatch,
+    extra: FieldUpdate,
 }
 
 impl SessionUpdate {
     /// # Errors
     /// Invalid argument, which names the field.
-    pub(crate) fn new(patch: SessionPatch) -> Result<Self> {
+    pub(crate) fn new<X: DeserializeOwned>(patch: SessionPatch) -> Result<Self> {
         patch.user_id.as_ref().map_or(Ok(()), |user_id| check_key("user_id", user_id.as_str()))?;
-        patch.extra.check(RESERVED)?;
         Ok(Self {
             token_hash: patch.session_token.hash(),
             user_id: patch.user_id,
             expires: patch.expires.map(Millis::from),
-            extra: patch.extra,
+            extra: patch.extra.checked::<X>(RESERVED)?,
         })
     }
 
-    pub(crate) fn apply(&self, session: &SessionRecord) -> SessionRecord {
+    /// # Errors
+    /// Invalid argument if the session's own fields would no longer fit the application's model.
+    pub(crate) fn apply(&self, session: &SessionRecord) -> Result<SessionRecord> {
         let mut session = session.clone();
         if let Some(user_id) = &self.user_id {
             session.user_id = user_id.clone();
@@ -78,7 +83,7 @@ impl SessionUpdate {
         if let Some(expires) = self.expires {
             session.expires = expires;
         }
-        session.extra.apply(&self.extra);
-        session
+        session.extra.apply(&self.extra)?;
+        Ok(session)
     }
 }

@@ -22,7 +22,7 @@ pub(crate) struct TokenRecord {
 impl TokenRecord {
     /// # Errors
     /// Invalid argument, which names the field.
-    pub(crate) fn new<X: Serialize>(token: &VerificationToken<X>, created: Millis) -> Result<Self> {
+    pub(crate) fn new<X: Serialize + DeserializeOwned>(token: &VerificationToken<X>, created: Millis) -> Result<Self> {
         check_key("identifier", &token.identifier)?;
         check_key("token", token.token.as_str())?;
         Ok(Self {

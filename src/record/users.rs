@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{check_key, check_text, instant};
 use crate::error::Result;
-use crate::model::{Change, FieldPatch, Fields, Millis, NewUser, User, UserId, UserPatch};
+use crate::model::{Change, FieldUpdate, Fields, Millis, NewUser, User, UserId, UserPatch};
 
 /// The names that a user's own fields must not have: those of Auth.js and of this crate.
 const RESERVED: &[&str] = &["id", "name", "email", "emailVerified", "email_verified", "image"];
@@ -68,7 +68,7 @@ pub(crate) struct UserRecord {
 impl UserRecord {
     /// # Errors
     /// Invalid argument, which names the field.
-    pub(crate) fn new<X: Serialize>(
+    pub(crate) fn new<X: Serialize + DeserializeOwned>(
         user: NewUser<X>,
         fresh_id: impl FnOnce() -> UserId,
         matching: EmailMatching,
@@ -107,34 +107,35 @@ pub(crate) struct UserUpdate {
     name: Change<String>,
     email_verified: Change<Millis>,
     image: Change<String>,
-    extra: FieldPatch,
+    extra: FieldUpdate,
 }
 
 impl UserUpdate {
     /// # Errors
     /// Invalid argument, which names the field.
-    pub(crate) fn new(patch: UserPatch, matching: EmailMatching) -> Result<Self> {
+    pub(crate) fn new<X: DeserializeOwned>(patch: UserPatch, matching: EmailMatching) -> Result<Self> {
         let text = |change: &Change<String>| change.value().cloned();
         check(text(&patch.name).as_deref(), text(&patch.email).as_deref(), text(&patch.image).as_deref())?;
-        patch.extra.check(RESERVED)?;
         Ok(Self {
             id: patch.id,
             email: patch.email.map(|spelling| Email::new(spelling, matching)),
             name: patch.name,
             email_verified: patch.email_verified.map(Millis::from),
             image: patch.image,
-            extra: patch.extra,
+            extra: patch.extra.checked::<X>(RESERVED)?,
         })
     }
 
-    pub(crate) fn apply(&self, user: &UserRecord) -> UserRecord {
+    /// # Errors
+    /// Invalid argument if the user's own fields would no longer fit the application's model.
+    pub(crate) fn apply(&self, user: &UserRecord) -> Result<UserRecord> {
         let mut user = user.clone();
         self.name.apply(&mut user.name);
         self.email.apply(&mut user.email);
         self.email_verified.apply(&mut user.email_verified);
         self.image.apply(&mut user.image);
-        user.extra.apply(&self.extra);
-        user
+        user.extra.apply(&self.extra)?;
+        Ok(user)
     }
 }
 
