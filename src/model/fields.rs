@@ -10,6 +10,9 @@ use serde_json::{Map, Value};
 
 use crate::error::{Error, Problem, Result};
 
+/// How deep lists and maps may nest in an own field. serde_json writes any depth and reads 128 levels.
+const LEVELS_MAX: usize = 100;
+
 /// What a patch does with one field.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Change<T> {
@@ -186,7 +189,20 @@ fn check_value(name: &str, value: &Value) -> Result<()> {
         let problem = Problem::TooLong { bytes, limit: super::FIELD_BYTES_MAX };
         return Err(Error::invalid(name.to_owned(), problem));
     }
+    if !nests_at_most(LEVELS_MAX, value) {
+        let problem = Problem::NotFields(format!("it nests deeper than {LEVELS_MAX} levels"));
+        return Err(Error::invalid(name.to_owned(), problem));
+    }
     Ok(())
+}
+
+fn nests_at_most(levels: usize, value: &Value) -> bool {
+    let deeper = |value| levels.checked_sub(1).is_some_and(|levels| nests_at_most(levels, value));
+    match value {
+        Value::Array(values) => values.iter().all(deeper),
+        Value::Object(fields) => fields.values().all(deeper),
+        _ => true,
+    }
 }
 
 impl Serialize for Fields {
@@ -318,6 +334,19 @@ mod tests {
         }
         let long = FieldPatch::new().set("phone", "x".repeat(70_000)).checked::<Profile>(&[]);
         assert!(matches!(long, Err(Error::InvalidArgument { field, .. }) if field == "phone"));
+    }
+
+    #[test]
+    fn what_nests_too_deep_to_be_read_is_refused() {
+        let nested = |levels| (0..levels).fold(Value::from(1), |value, _| Value::Array(vec![value]));
+        for (levels, accepted) in [(LEVELS_MAX, true), (LEVELS_MAX + 1, false), (200, false)] {
+            let fields = Fields::of(&BTreeMap::from([("nested".to_owned(), nested(levels))]), &[]);
+            assert_eq!(fields.is_ok(), accepted, "{levels} levels");
+            if let Ok(fields) = fields {
+                let bytes = serde_json::to_vec(&fields.0).unwrap();
+                assert!(serde_json::from_slice::<Map<String, Value>>(&bytes).unwrap() == fields.0);
+            }
+        }
     }
 
     #[test]
