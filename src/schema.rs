@@ -265,8 +265,21 @@ impl Record for AuthenticatorRecord {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use chrono::{DateTime, Utc};
+
     use super::*;
+    use crate::codec;
+    use crate::model::{AccountType, Authenticator, NewAccount, NewSession, NewUser, VerificationToken};
+    use crate::record::EmailMatching::AsciiCaseInsensitive;
+
+    const UUID: &str = "0193e7a4-5d1c-7c3a-9f00-0123456789ab";
+    const CREATED: Millis = Millis::new(1_735_732_800_123);
+
+    type Own = BTreeMap<String, u8>;
 
     #[test]
     fn each_table_is_where_its_index_says_and_has_a_name_of_its_own() {
@@ -275,5 +288,162 @@ mod tests {
             assert_eq!(table.index, place);
             assert!(names.insert(table.name));
         }
+    }
+
+    #[test]
+    fn a_user_and_its_entries_have_these_bytes() {
+        let user = NewUser {
+            id: None,
+            name: Some("Ada".into()),
+            email: Some("Ada@x".into()),
+            email_verified: Some(instant(-1)),
+            image: Some("i".into()),
+            extra: own(),
+        };
+        let user = UserRecord::new(user, || UUID.into(), AsciiCaseInsensitive, CREATED).unwrap();
+        must_have_the_rows(
+            &user,
+            [
+                (
+                    "authkv_users",
+                    "010193e7a45d1c7c3a9f000123456789ab",
+                    "01 402c113c 000193e7a45d1c7c3a9f000123456789ab 0103416461 01054164614078 01056164614078 0101
+                  010169 fdf654794328030000 077b226e223a317d",
+                ),
+                ("authkv_user_by_email", "61646140780000", "01 9d0621b1 000193e7a45d1c7c3a9f000123456789ab"),
+            ],
+        );
+        let nobody = UserRecord::new(NewUser::<()>::default(), || "ada".into(), AsciiCaseInsensitive, CREATED).unwrap();
+        must_have_the_rows(
+            &nobody,
+            [("authkv_users", "026164610000", "01 e530d173 0103616461 00 00 00 00 fdf654794328030000 00")],
+        );
+    }
+
+    #[test]
+    fn an_account_and_its_entries_have_these_bytes() {
+        let account = NewAccount::<()> {
+            access_token: Some("t1".into()),
+            refresh_token: Some("t2".into()),
+            id_token: Some("t3".into()),
+            expires_at: Some(300),
+            token_type: Some("b".into()),
+            scope: Some("s".into()),
+            session_state: Some("st".into()),
+            ..NewAccount::new("ada", AccountType::Webauthn, "p", 7_u64)
+        };
+        must_have_the_rows(
+            &AccountRecord::new(account, || "a\0".into(), CREATED).unwrap(),
+            [
+                (
+                    "authkv_accounts",
+                    "026100010000",
+                    "01 d6a5f2c7 01026100 0103616461 03 0170 010137 01027431 01027432 01027433 01fb5802 010162
+                  010173 01027374 fdf654794328030000 00",
+                ),
+                ("authkv_account_by_provider", "70000002370000", "01 bd6568e5 01026100 0103616461"),
+                ("authkv_accounts_by_user", "026164610000026100010000", ""),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_session_and_its_entries_have_these_bytes() {
+        let session = NewSession { extra: own(), ..NewSession::new("s", "ada", instant(253_402_300_799_999)) };
+        must_have_the_rows(
+            &SessionRecord::new(session, UUID.into(), CREATED).unwrap(),
+            [
+                (
+                    "authkv_sessions",
+                    "010193e7a45d1c7c3a9f000123456789ab",
+                    "01 c93f4ff5 000193e7a45d1c7c3a9f000123456789ab
+                  043a718774c572bd8a25adbeb1bfcd5c0256ae11cecf9f9c3f925d0e52beaf89 0103616461 fdfeb73fa4efcc0100
+                  fdf654794328030000 077b226e223a317d",
+                ),
+                (
+                    "authkv_session_by_token",
+                    "043a718774c572bd8a25adbeb1bfcd5c0256ae11cecf9f9c3f925d0e52beaf89",
+                    "01 51cfdc83 000193e7a45d1c7c3a9f000123456789ab 0103616461 fdfeb73fa4efcc0100 01",
+                ),
+                ("authkv_sessions_by_user", "026164610000010193e7a45d1c7c3a9f000123456789ab", ""),
+                ("authkv_by_expiry", "8000e677d21fdbff01010193e7a45d1c7c3a9f000123456789ab", ""),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_verification_token_and_its_entry_have_these_bytes() {
+        let token = VerificationToken::<()>::new("i", "s", instant(-1));
+        must_have_the_rows(
+            &TokenRecord::new(&token, CREATED).unwrap(),
+            [
+                (
+                    "authkv_verification_tokens",
+                    "043a718774c572bd8a25adbeb1bfcd5c0256ae11cecf9f9c3f925d0e52beaf89690000",
+                    "01 607e79e3 043a718774c572bd8a25adbeb1bfcd5c0256ae11cecf9f9c3f925d0e52beaf89 0169 01
+                  fdf654794328030000 00",
+                ),
+                (
+                    "authkv_by_expiry",
+                    "7fffffffffffffff02043a718774c572bd8a25adbeb1bfcd5c0256ae11cecf9f9c3f925d0e52beaf89690000",
+                    "",
+                ),
+            ],
+        );
+    }
+
+    #[test]
+    fn an_authenticator_and_its_entry_have_these_bytes() {
+        let authenticator = Authenticator {
+            credential_id: "c".into(),
+            user_id: "ada".into(),
+            provider_account_id: "7".into(),
+            credential_public_key: "k".into(),
+            counter: 70_000,
+            credential_device_type: "d".into(),
+            credential_backed_up: true,
+            transports: Some("usb".into()),
+        };
+        must_have_the_rows(
+            &AuthenticatorRecord::new(authenticator, CREATED).unwrap(),
+            [
+                (
+                    "authkv_authenticators",
+                    "02630000",
+                    "01 76f59e03 010163 0103616461 010137 016b fc70110100 0164 01 0103757362 fdf654794328030000",
+                ),
+                ("authkv_authenticators_by_user", "02616461000002630000", ""),
+            ],
+        );
+    }
+
+    /// The record and then its entries are stored as these rows, in hexadecimal, and the record is read from its row.
+    #[track_caller]
+    fn must_have_the_rows<R: Record, const N: usize>(record: &R, rows: [(&str, &str, &str); N]) {
+        let row = R::TABLE.entry(&record.key(), record).unwrap();
+        let entries = record.entries(&declared()).unwrap();
+        let found = [&row].into_iter().chain(&entries).map(|row| (row.table.name, hex(&row.key), hex(&row.value)));
+        let expected = rows.map(|(table, key, value)| (table, key.to_owned(), value.split_whitespace().collect()));
+        assert_eq!(found.collect::<Vec<_>>(), expected);
+        let read: R = codec::decode(row.table.name, &row.key, &row.value).unwrap();
+        assert!(R::TABLE.entry(&read.key(), &read).unwrap() == row && read.entries(&declared()).unwrap() == entries);
+        assert!(R::Key::from_bytes(&row.key).is_some_and(|key| key.to_bytes() == row.key));
+    }
+
+    /// An index on the field of [`own`].
+    fn declared() -> Indexes {
+        Indexes { users: vec![Index::new("n")], accounts: vec![Index::unique("n")] }
+    }
+
+    fn hex(bytes: &[u8]) -> String {
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    fn own() -> Own {
+        [("n".to_owned(), 1)].into()
+    }
+
+    fn instant(millis: i64) -> DateTime<Utc> {
+        Millis::new(millis).to_instant().unwrap()
     }
 }

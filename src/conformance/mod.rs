@@ -15,7 +15,8 @@
 //! });
 //! ```
 //!
-//! A test harness of one's own gets the cases one by one from [`cases`].
+//! A test harness of one's own gets the cases one by one from [`cases`]. [`model`] compares an adapter with a naive one
+//! in random operations.
 //!
 //! # Panics
 //! Everything here panics where an adapter does not keep the contract, as tests do.
@@ -37,6 +38,8 @@ macro_rules! cases {
             &[$(super::Case { module: module_path!(), statement: stringify!($case), test: $case }),+];
     };
 }
+
+pub mod model;
 
 mod subject;
 

@@ -193,7 +193,8 @@ impl<'de> Deserialize<'de> for Fields {
     }
 }
 
-/// Reads the fields into a struct, a map, or `()`, and notes those that it does not have.
+/// Reads the fields into whatever serialises to them: a struct, a map, `()`, or one of these in an enum, an option or a
+/// newtype. It notes fields that a struct does not have.
 struct Reader<'u> {
     fields: Map<String, Value>,
     unknown: &'u RefCell<Vec<String>>,
@@ -220,9 +221,26 @@ impl<'de> Deserializer<'de> for Reader<'_> {
         self.deserialize_unit(visitor)
     }
 
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
+        if self.fields.is_empty() { visitor.visit_none() } else { visitor.visit_some(self) }
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Self::Error> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Self::Error> {
+        Value::Object(self.fields).deserialize_enum(name, variants, visitor)
+    }
+
     forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option newtype_struct seq
-        tuple tuple_struct map struct enum identifier ignored_any
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf seq tuple tuple_struct map
+        struct identifier ignored_any
     }
 }
 
@@ -314,6 +332,24 @@ mod tests {
             let fields = Fields::of(&Map::from_iter([("fraction".to_owned(), Value::from(fraction))]), &[]).unwrap();
             let bytes = serde_json::to_vec(&fields.0).unwrap();
             assert!(serde_json::from_slice::<Map<String, Value>>(&bytes).unwrap() == fields.0, "{fraction}");
+        }
+    }
+
+    #[test]
+    fn an_enum_an_option_and_a_newtype_come_back() {
+        #[derive(Debug, PartialEq, Serialize, Deserialize)]
+        enum Device {
+            Phone { model: String },
+            Desktop(Profile),
+        }
+        #[derive(Debug, PartialEq, Serialize, Deserialize)]
+        struct Own(Option<BTreeMap<String, u8>>);
+
+        for device in [Device::Phone { model: "1".to_owned() }, Device::Desktop(ada())] {
+            assert_eq!(Fields::of(&device, &[]).unwrap().into_extra::<Device>().unwrap(), device);
+        }
+        for own in [Own(None), Own(Some([("one".to_owned(), 1)].into()))] {
+            assert_eq!(Fields::of(&own, &[]).unwrap().into_extra::<Own>().unwrap(), own);
         }
     }
 

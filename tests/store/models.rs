@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use authkv::models::NewUser;
-use authkv::models::{FieldPatch, Models, NewSession, SessionPatch, User, UserPatch};
+use authkv::models::{FieldPatch, Models, NewSession, SessionPatch, User, UserPatch, Value};
 use authkv::{Adapter, AuthKv, Error, OpenProblem, Problem};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -194,4 +194,24 @@ fn an_error_about_fields_that_do_not_fit_does_not_show_them() {
     for printed in [error.to_string(), format!("{error:?}")] {
         assert!(!printed.contains("7946"), "{printed}");
     }
+}
+
+#[test]
+fn own_fields_that_could_not_be_read_back_are_refused_and_change_nothing() {
+    let auth = AuthKv::options().models::<App>().in_memory().unwrap();
+    let user = auth.create_user(ada()).wait().unwrap();
+    let misfits =
+        [("extra", "phone", Value::from(7)), ("extra", "logins", "many".into()), ("phnoe", "phnoe", "7".into())];
+    for (named, field, value) in misfits {
+        let extra = FieldPatch::new().set(field, value);
+        let email = authkv::models::Change::to("new@example.com");
+        let refused = auth.update_user(UserPatch { email, extra, ..UserPatch::new(user.id.clone()) }).wait();
+        assert_eq!(invalid(refused).0, named);
+    }
+    assert_eq!(auth.get_user_by_email("ada@example.com").wait().unwrap(), Some(user.clone()));
+    auth.create_session(NewSession::new("a-secret", user.id, DateTime::<Utc>::MAX_UTC)).wait().unwrap();
+    let extra = FieldPatch::new().set("device", 7);
+    let refused = auth.update_session(SessionPatch { extra, ..SessionPatch::new("a-secret") }).wait();
+    assert_eq!(invalid(refused).0, "extra");
+    assert!(auth.get_session_and_user("a-secret").wait().unwrap().unwrap().session.extra.is_empty());
 }

@@ -1,0 +1,166 @@
+//! Files that an earlier version wrote. Goal: every version reads them in full and goes on writing. Method: each file in
+//! `tests/golden` is copied, opened, and compared record by record with what `examples/make_golden.rs` put into it.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::fmt::Debug;
+use std::fs;
+use std::path::Path;
+
+use authkv::models::{
+    Account, AccountKey, Models, NewAccount, NewSession, NewUser, Session, SessionPatch, User, UserPatch,
+};
+use authkv::{Adapter, AuthKv, Options};
+use chrono::{DateTime, TimeDelta, Utc};
+use content::{EMOJI, FILES, Numbered, Shop, UUID};
+use tempfile::TempDir;
+
+#[path = "golden/content.rs"]
+mod content;
+
+/// A copy of a golden file, opened at an instant.
+struct Opened<M: Models> {
+    auth: AuthKv<M>,
+    _folder: TempDir,
+}
+
+fn open<M: Models>(file: &str, options: Options<M>, now: DateTime<Utc>) -> Opened<M> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(file);
+    fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(file), &path).unwrap();
+    Opened { auth: options.clock(move || now).open(&path).unwrap(), _folder: folder }
+}
+
+/// Before every instant in the files, so that nothing has expired.
+fn early() -> DateTime<Utc> {
+    DateTime::UNIX_EPOCH - TimeDelta::days(2)
+}
+
+#[test]
+fn every_record_of_a_file_is_what_was_written() {
+    must_have_the_content(&open(FILES[0], AuthKv::options(), early()).auth);
+}
+
+#[test]
+fn every_record_with_own_fields_is_what_was_written() {
+    must_have_the_content(&open(FILES[1], AuthKv::options().models::<Shop>(), early()).auth);
+}
+
+#[test]
+fn a_file_can_be_written_on() {
+    must_be_writable(&open(FILES[0], AuthKv::options(), content::now()).auth);
+}
+
+#[test]
+fn a_file_with_own_fields_can_be_written_on() {
+    must_be_writable(&open(FILES[1], AuthKv::options().models::<Shop>(), content::now()).auth);
+}
+
+fn must_have_the_content<M: Models>(auth: &AuthKv<M>)
+where
+    M::User: Numbered + PartialEq,
+    M::Account: Numbered + PartialEq,
+    M::Session: Numbered + PartialEq,
+    M::VerificationToken: Numbered + PartialEq,
+{
+    must_be_sound(auth, [5, 4, 3, 3, 2]);
+    for expected in content::users().into_iter().map(user) {
+        assert_same(auth.get_user(&expected.id).wait().unwrap(), &expected);
+        if let Some(email) = &expected.email {
+            assert_same(auth.get_user_by_email(&email.to_ascii_uppercase()).wait().unwrap(), &expected);
+        }
+    }
+    for expected in content::accounts().into_iter().map(account) {
+        let key = AccountKey::new(expected.provider.clone(), expected.provider_account_id.clone());
+        assert_same(auth.get_account(&key.provider_account_id, &key.provider).wait().unwrap(), &expected);
+        let owner = auth.get_user_by_account(&key).wait().unwrap();
+        assert_eq!(owner.map(|owner| owner.id), Some(expected.user_id));
+    }
+    for new in content::sessions() {
+        let found = auth.get_session_and_user(new.session_token.as_str()).wait().unwrap().unwrap();
+        let owner = content::users().into_iter().map(user).find(|user| user.id == found.user.id);
+        assert_same(owner, &found.user);
+        let expected = session(new, &found.session);
+        assert_same(Some(found.session), &expected);
+        assert_same(auth.delete_session(expected.session_token.as_str()).wait().unwrap(), &expected);
+    }
+    for expected in content::verification_tokens() {
+        let taken = auth.use_verification_token(Some(&expected.identifier), expected.token.as_str()).wait();
+        assert_same(taken.unwrap(), &expected);
+    }
+    for expected in content::authenticators() {
+        assert_same(auth.get_authenticator(&expected.credential_id).wait().unwrap(), &expected);
+    }
+    let listed = auth.list_authenticators_by_user_id(&EMOJI.into()).wait().unwrap();
+    assert_eq!(listed.len(), content::authenticators().len());
+    must_be_sound(auth, [5, 4, 0, 0, 2]);
+}
+
+fn must_be_writable<M: Models>(auth: &AuthKv<M>)
+where
+    M::User: Numbered,
+    M::Account: Numbered,
+    M::Session: Numbered,
+{
+    let purged = auth.purge_expired().wait().unwrap();
+    assert_eq!((purged.sessions, purged.verification_tokens), (2, 1));
+    let ada = auth.get_user_by_email("ada@example.com").wait().unwrap().unwrap();
+    auth.create_user(content::users().swap_remove(0)).wait().expect_err("her id and address are taken");
+    auth.link_account(content::accounts().swap_remove(0)).wait().expect_err("her account is linked");
+    auth.create_session(content::sessions().swap_remove(0)).wait().expect_err("her token is in use");
+    auth.create_session(content::sessions().swap_remove(1)).wait().unwrap();
+    let patch = UserPatch { email: authkv::models::Change::to("new@example.com"), ..UserPatch::new(ada.id.clone()) };
+    assert_eq!(auth.update_user(patch).wait().unwrap().name, ada.name);
+    let patch = SessionPatch { user_id: Some(EMOJI.into()), ..SessionPatch::new("session-token") };
+    auth.update_session(patch).wait().unwrap().unwrap();
+    assert_eq!(auth.update_authenticator_counter(&UUID.into(), 8).wait().unwrap().counter, 8);
+    auth.unlink_account(&AccountKey::new("passkey", "credential")).wait().unwrap().unwrap();
+    must_be_sound(auth, [5, 3, 2, 2, 0]);
+    for user in content::users::<M::User>() {
+        auth.delete_user(&user.id.unwrap()).wait().unwrap().unwrap();
+    }
+    must_be_sound(auth, [0, 0, 0, 2, 0]);
+}
+
+/// `counts` are of users, accounts, sessions, verification tokens and authenticators.
+#[track_caller]
+fn must_be_sound<M: Models>(auth: &AuthKv<M>, counts: [u64; 5]) {
+    let report = auth.check().wait().unwrap();
+    assert!(report.is_sound(), "{:?}", report.problems);
+    let found = [report.users, report.accounts, report.sessions, report.verification_tokens, report.authenticators];
+    assert_eq!(found, counts);
+}
+
+#[track_caller]
+fn assert_same<T: PartialEq + Debug>(found: Option<T>, expected: &T) {
+    assert!(found.as_ref() == Some(expected), "{found:?} is not {expected:?}");
+}
+
+fn user<X>(new: NewUser<X>) -> User<X> {
+    let NewUser { id, name, email, email_verified, image, extra } = new;
+    User { id: id.unwrap(), name, email, email_verified, image, extra }
+}
+
+fn account<X>(new: NewAccount<X>) -> Account<X> {
+    Account {
+        id: new.id.unwrap(),
+        user_id: new.user_id,
+        account_type: new.account_type,
+        provider: new.provider,
+        provider_account_id: new.provider_account_id,
+        access_token: new.access_token,
+        refresh_token: new.refresh_token,
+        id_token: new.id_token,
+        expires_at: new.expires_at,
+        token_type: new.token_type,
+        scope: new.scope,
+        session_state: new.session_state,
+        extra: new.extra,
+    }
+}
+
+/// The session with the id that the store made for it, which nobody chose.
+fn session<X>(new: NewSession<X>, found: &Session<X>) -> Session<X> {
+    assert_eq!(found.id.as_str().len(), UUID.len());
+    let NewSession { session_token, user_id, expires, extra } = new;
+    Session { id: found.id.clone(), session_token, user_id, expires, extra }
+}
