@@ -76,6 +76,7 @@ impl AuthKv {
     pub fn options() -> Options {
         Options {
             synchronize: true,
+            verify: false,
             durability: Durability::Full,
             email_matching: EmailMatching::AsciiCaseInsensitive,
             cache_bytes: CACHE_BYTES,
@@ -178,6 +179,7 @@ impl<M: Models> fmt::Debug for AuthKv<M> {
 /// ```
 pub struct Options<M: Models = ()> {
     synchronize: bool,
+    verify: bool,
     durability: Durability,
     email_matching: EmailMatching,
     cache_bytes: usize,
@@ -191,6 +193,17 @@ impl<M: Models> Options<M> {
     #[must_use]
     pub fn synchronize(mut self, on: bool) -> Self {
         self.synchronize = on;
+        self
+    }
+
+    /// Whether opening compares every page of the file with its checksum, so that damage is an error of opening and not of
+    /// the call that meets it; off by default. It reads the whole file, about a second for each GiB, and writes a commit.
+    ///
+    /// It is done once, and not again when the store reopens its file by itself after a failure. It has no effect in memory
+    /// or on a database that the application opened.
+    #[must_use]
+    pub fn verify(mut self, on: bool) -> Self {
+        self.verify = on;
         self
     }
 
@@ -235,8 +248,8 @@ impl<M: Models> Options<M> {
     /// The application's own fields.
     #[must_use]
     pub fn models<N: Models>(self) -> Options<N> {
-        let Self { synchronize, durability, email_matching, cache_bytes, clock, models: _ } = self;
-        Options { synchronize, durability, email_matching, cache_bytes, clock, models: PhantomData }
+        let Self { synchronize, verify, durability, email_matching, cache_bytes, clock, models: _ } = self;
+        Options { synchronize, verify, durability, email_matching, cache_bytes, clock, models: PhantomData }
     }
 
     /// Opens the store in this file, and makes it if there is none. A new file can be read and written by its owner
@@ -288,8 +301,12 @@ impl<M: Models> Options<M> {
 
     pub(crate) fn open_source(self, source: Source) -> Result<AuthKv<M>> {
         let settings = Settings { models: (M::NAME, M::VERSION), email_matching: self.email_matching };
-        let config =
-            Config { durability: self.durability, cache_bytes: self.cache_bytes, synchronize: self.synchronize };
+        let config = Config {
+            durability: self.durability,
+            cache_bytes: self.cache_bytes,
+            synchronize: self.synchronize,
+            check_pages: self.verify,
+        };
         let setup = Setup {
             verify: Box::new({
                 let settings = settings.clone();
@@ -321,6 +338,7 @@ impl<M: Models> fmt::Debug for Options<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Options")
             .field("synchronize", &self.synchronize)
+            .field("verify", &self.verify)
             .field("durability", &self.durability)
             .field("email_matching", &self.email_matching)
             .field("cache_bytes", &self.cache_bytes)

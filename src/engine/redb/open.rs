@@ -46,26 +46,24 @@ impl Source {
     }
 
     /// Opens the database, or makes it, unless `verify` refuses what is in it.
-    pub(super) fn open(&self, cache_bytes: usize, verify: &Verify) -> Result<Arc<Database>> {
+    pub(super) fn open(&self, builder: &mut Builder, verify: &Verify) -> Result<Arc<Database>> {
         let database = unpanicked(|| match self {
             Self::File(path) => {
                 if !path.try_exists().map_err(unreadable)? {
                     make(path)?;
                 }
-                open_file(path, verify, |path| Builder::new().set_cache_size(cache_bytes).create(path))
+                open_file(path, verify, |path| builder.create(path))
             }
-            Self::KnownFile(path) => {
-                open_file(path, verify, |path| Builder::new().set_cache_size(cache_bytes).open(path))
-            }
+            Self::KnownFile(path) => open_file(path, verify, |path| builder.open(path)),
             Self::Memory => {
-                let database = Builder::new().set_cache_size(cache_bytes).create_with_backend(InMemoryBackend::new());
+                let database = builder.create_with_backend(InMemoryBackend::new());
                 database.map(Arc::new).map_err(|error| failed("a database in memory cannot be made", error))
             }
             Self::Shared(database) => Ok(Arc::clone(database)),
             #[cfg(test)]
-            Self::Made(make) => make(Builder::new().set_cache_size(cache_bytes))
-                .map(Arc::new)
-                .map_err(|error| failed("the database cannot be opened", error)),
+            Self::Made(make) => {
+                make(builder).map(Arc::new).map_err(|error| failed("the database cannot be opened", error))
+            }
         })?;
         unpanicked(|| verify_in(&*database, verify))?;
         Ok(database)
@@ -209,7 +207,7 @@ mod tests {
     fn a_file_that_is_gone_is_not_made_again_when_the_store_reopens() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("app.redb");
-        let open = |source: &Source| source.open(0, &(Box::new(|_: &Txn<'_>| Ok(())) as Verify));
+        let open = |source: &Source| source.open(&mut Builder::new(), &(Box::new(|_: &Txn<'_>| Ok(())) as Verify));
         let known = Source::File(path.clone()).reopened().unwrap();
         assert!(matches!(open(&known), Err(Error::Storage(_))));
         File::create(&path).unwrap();
