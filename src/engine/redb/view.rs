@@ -5,7 +5,8 @@ use std::ops::ControlFlow;
 use std::sync::OnceLock;
 
 use redb::{
-    ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition, TableError, WriteTransaction,
+    ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition,
+    TableError, WriteTransaction,
 };
 
 use crate::error::{Error, Result, StorageError};
@@ -74,6 +75,10 @@ impl View for Snapshot {
         }
         Ok(())
     }
+
+    fn len(&self, table: TableId) -> Result<u64> {
+        self.table(table)?.len().map_err(|error| failed("rows cannot be counted", error))
+    }
 }
 
 /// A write transaction and its tables, opened as they are needed. It knows whether redb failed in it, even if the
@@ -140,6 +145,11 @@ impl View for WriteView<'_> {
             }
         }
         Ok(())
+    }
+
+    fn len(&self, table: TableId) -> Result<u64> {
+        let table = self.table(table)?;
+        guarded(&self.broken, || table.len())
     }
 }
 
