@@ -104,7 +104,7 @@ impl RedbEngine {
         let in_memory = matches!(source, Source::Memory);
         let durability = if in_memory { Durability::Full } else { config.durability };
         let config = Config { durability, ..config };
-        let writer = Writer::open(source, config, setup, Arc::clone(&published))?;
+        let writer = unpanicked(|| Writer::open(source, config, setup, Arc::clone(&published)))?;
         let writer = if in_memory {
             Placed::Callers(Mutex::new(writer))
         } else {
