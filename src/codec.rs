@@ -13,7 +13,8 @@ const VERSION: u8 = 1;
 const CONFIG: Configuration<LittleEndian, Varint, Limit<{ 2 * RECORD_BYTES_MAX }>> =
     bincode::config::standard().with_limit::<{ 2 * RECORD_BYTES_MAX }>();
 
-/// The stored form of a value: version, checksum over table, key and body, body. An empty body is stored as nothing.
+/// The stored form of a value: version, checksum over table, key and body, body. An entry that is all key has an empty
+/// body; its checksum is what tells a damaged key.
 ///
 /// # Errors
 /// Invalid argument if the body is longer than a record may be.
@@ -23,7 +24,7 @@ pub(crate) fn encode<V: Serialize>(table: &str, key: &[u8], value: &V) -> Result
     if body.len() > RECORD_BYTES_MAX {
         return Err(Error::invalid("the record", Problem::TooLong { bytes: body.len(), limit: RECORD_BYTES_MAX }));
     }
-    Ok(if body.is_empty() { body } else { enveloped(table, key, &body) })
+    Ok(enveloped(table, key, &body))
 }
 
 /// A body with its version and checksum in front.
@@ -40,21 +41,26 @@ pub(crate) fn enveloped(table: &str, key: &[u8], body: &[u8]) -> Vec<u8> {
 /// # Errors
 /// A storage failure if the bytes are not exactly what [`encode`] made for this table and key.
 pub(crate) fn decode<'a, V: Deserialize<'a>>(table: &str, key: &[u8], bytes: &'a [u8]) -> Result<V> {
-    let body = match bytes {
-        [] => bytes,
-        [VERSION, c0, c1, c2, c3, body @ ..] => {
-            if checksum(table, key, body) != u32::from_le_bytes([*c0, *c1, *c2, *c3]) {
-                return Err(Error::corrupt("a record's checksum is wrong"));
-            }
-            body
-        }
-        _ => return Err(Error::corrupt("a record has an unknown version")),
-    };
+    let body = verified(table, key, bytes)?;
     match bincode::serde::borrow_decode_from_slice(body, CONFIG) {
         Ok((value, used)) if used == body.len() => Ok(value),
         Ok(_) => Err(Error::corrupt("a record is followed by other bytes")),
         Err(error) => Err(Error::Storage(StorageError::caused("a record cannot be decoded", error))),
     }
+}
+
+/// The body of a value in its stored form.
+///
+/// # Errors
+/// A storage failure if the checksum is not that of this table, key and body.
+pub(crate) fn verified<'a>(table: &str, key: &[u8], bytes: &'a [u8]) -> Result<&'a [u8]> {
+    let [VERSION, c0, c1, c2, c3, body @ ..] = bytes else {
+        return Err(Error::corrupt("a record has an unknown version"));
+    };
+    if checksum(table, key, body) != u32::from_le_bytes([*c0, *c1, *c2, *c3]) {
+        return Err(Error::corrupt("a record's checksum is wrong"));
+    }
+    Ok(body)
 }
 
 fn checksum(table: &str, key: &[u8], body: &[u8]) -> u32 {
@@ -90,10 +96,12 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_stored_as_nothing() {
-        assert!(encode(TABLE, b"key", &()).unwrap().is_empty());
-        decode::<()>(TABLE, b"key", &[]).unwrap();
-        assert!(decode::<u32>(TABLE, b"key", &[]).is_err());
+    fn an_entry_that_is_all_key_has_a_checksum_too() {
+        let bytes = encode(TABLE, b"key", &()).unwrap();
+        assert_eq!(bytes.len(), 5);
+        decode::<()>(TABLE, b"key", &bytes).unwrap();
+        assert!(decode::<()>(TABLE, b"kex", &bytes).is_err());
+        assert!(decode::<()>(TABLE, b"key", &[]).is_err());
     }
 
     #[test]

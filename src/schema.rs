@@ -310,6 +310,11 @@ mod tests {
                     "01 402c113c 000193e7a45d1c7c3a9f000123456789ab 0103416461 01054164614078 01056164614078 0101
                   010169 fdf654794328030000 077b226e223a317d",
                 ),
+                (
+                    "authkv_user_by_field",
+                    "6e00000280000000000000000000000000000001010193e7a45d1c7c3a9f000123456789ab",
+                    "01 ce4a88b3",
+                ),
                 ("authkv_user_by_email", "61646140780000", "01 9d0621b1 000193e7a45d1c7c3a9f000123456789ab"),
             ],
         );
@@ -342,7 +347,7 @@ mod tests {
                   010173 01027374 fdf654794328030000 00",
                 ),
                 ("authkv_account_by_provider", "70000002370000", "01 bd6568e5 01026100 0103616461"),
-                ("authkv_accounts_by_user", "026164610000026100010000", ""),
+                ("authkv_accounts_by_user", "026164610000026100010000", "01 aa17fcaf"),
             ],
         );
     }
@@ -365,8 +370,8 @@ mod tests {
                     "043a718774c572bd8a25adbeb1bfcd5c0256ae11cecf9f9c3f925d0e52beaf89",
                     "01 51cfdc83 000193e7a45d1c7c3a9f000123456789ab 0103616461 fdfeb73fa4efcc0100 01",
                 ),
-                ("authkv_sessions_by_user", "026164610000010193e7a45d1c7c3a9f000123456789ab", ""),
-                ("authkv_by_expiry", "8000e677d21fdbff01010193e7a45d1c7c3a9f000123456789ab", ""),
+                ("authkv_sessions_by_user", "026164610000010193e7a45d1c7c3a9f000123456789ab", "01 4df54744"),
+                ("authkv_by_expiry", "8000e677d21fdbff01010193e7a45d1c7c3a9f000123456789ab", "01 a229f305"),
             ],
         );
     }
@@ -386,7 +391,7 @@ mod tests {
                 (
                     "authkv_by_expiry",
                     "7fffffffffffffff02043a718774c572bd8a25adbeb1bfcd5c0256ae11cecf9f9c3f925d0e52beaf89690000",
-                    "",
+                    "01 4ec11407",
                 ),
             ],
         );
@@ -412,7 +417,7 @@ mod tests {
                     "02630000",
                     "01 76f59e03 010163 0103616461 010137 016b fc70110100 0164 01 0103757362 fdf654794328030000",
                 ),
-                ("authkv_authenticators_by_user", "02616461000002630000", ""),
+                ("authkv_authenticators_by_user", "02616461000002630000", "01 b40147b3"),
             ],
         );
     }

@@ -77,15 +77,16 @@ impl AuthKv {
 
     /// Options to open a store with.
     pub fn options() -> Options {
-        Options {
+        let choices = Choices {
             synchronize: true,
+            verify: false,
             durability: Durability::Full,
             email_matching: EmailMatching::AsciiCaseInsensitive,
             cache_bytes: CACHE_BYTES,
             clock: Arc::new(Utc::now),
             on_migration: None,
-            models: PhantomData,
-        }
+        };
+        Options { choices, models: PhantomData }
     }
 }
 
@@ -201,13 +202,19 @@ impl<M: Models> fmt::Debug for AuthKv<M> {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Options<M: Models = ()> {
+    choices: Choices,
+    models: PhantomData<fn() -> M>,
+}
+
+/// What does not depend on the models.
+struct Choices {
     synchronize: bool,
+    verify: bool,
     durability: Durability,
     email_matching: EmailMatching,
     cache_bytes: usize,
     clock: Clock,
     on_migration: Option<OnProgress>,
-    models: PhantomData<fn() -> M>,
 }
 
 impl<M: Models> Options<M> {
@@ -215,14 +222,25 @@ impl<M: Models> Options<M> {
     /// [`MissingTable`](crate::Error::MissingTable) until [`AuthKv::synchronize`] is called.
     #[must_use]
     pub fn synchronize(mut self, on: bool) -> Self {
-        self.synchronize = on;
+        self.choices.synchronize = on;
+        self
+    }
+
+    /// Whether opening compares every page of the file with its checksum, so that damage is an error of opening and not of
+    /// the call that meets it; off by default. It reads the whole file, about a second for each GiB, and writes a commit.
+    ///
+    /// It is done once, and not again when the store reopens its file by itself after a failure. It has no effect in memory
+    /// or on a database that the application opened.
+    #[must_use]
+    pub fn verify(mut self, on: bool) -> Self {
+        self.choices.verify = on;
         self
     }
 
     /// When a write is acknowledged; [`Durability::Full`] by default. It makes no difference in memory.
     #[must_use]
     pub fn durability(mut self, durability: Durability) -> Self {
-        self.durability = durability;
+        self.choices.durability = durability;
         self
     }
 
@@ -230,7 +248,7 @@ impl<M: Models> Options<M> {
     /// one is an error.
     #[must_use]
     pub fn email_matching(mut self, matching: EmailMatching) -> Self {
-        self.email_matching = matching;
+        self.choices.email_matching = matching;
         self
     }
 
@@ -238,7 +256,7 @@ impl<M: Models> Options<M> {
     /// that the application opened.
     #[must_use]
     pub fn cache_bytes(mut self, bytes: usize) -> Self {
-        self.cache_bytes = bytes;
+        self.choices.cache_bytes = bytes;
         self
     }
 
@@ -253,7 +271,7 @@ impl<M: Models> Options<M> {
     /// ```
     #[must_use]
     pub fn clock(mut self, clock: impl Fn() -> DateTime<Utc> + Send + Sync + 'static) -> Self {
-        self.clock = Arc::new(clock);
+        self.choices.clock = Arc::new(clock);
         self
     }
 
@@ -261,15 +279,14 @@ impl<M: Models> Options<M> {
     /// [`Models`].
     #[must_use]
     pub fn models<N: Models>(self) -> Options<N> {
-        let Self { synchronize, durability, email_matching, cache_bytes, clock, on_migration, models: _ } = self;
-        Options { synchronize, durability, email_matching, cache_bytes, clock, on_migration, models: PhantomData }
+        Options { choices: self.choices, models: PhantomData }
     }
 
     /// What is told how far a store has come that is changed to newer models or other indexes. It is called on the
     /// opening thread, after each few hundred records.
     #[must_use]
     pub fn on_migration(mut self, progress: impl FnMut(MigrationProgress) + Send + 'static) -> Self {
-        self.on_migration = Some(Box::new(progress));
+        self.choices.on_migration = Some(Box::new(progress));
         self
     }
 
@@ -321,13 +338,18 @@ impl<M: Models> Options<M> {
     }
 
     pub(crate) fn open_source(self, source: Source) -> Result<AuthKv<M>> {
+        let choices = self.choices;
         let settings = Settings {
             models: (M::NAME, M::VERSION),
             indexes: Indexes::declared::<M>(),
-            email_matching: self.email_matching,
+            email_matching: choices.email_matching,
         };
-        let config =
-            Config { durability: self.durability, cache_bytes: self.cache_bytes, synchronize: self.synchronize };
+        let config = Config {
+            durability: choices.durability,
+            cache_bytes: choices.cache_bytes,
+            synchronize: choices.synchronize,
+            check_pages: choices.verify,
+        };
         let setup = Setup {
             verify: Box::new({
                 let settings = settings.clone();
@@ -339,8 +361,8 @@ impl<M: Models> Options<M> {
             }),
         };
         let engine = RedbEngine::open(source, config, setup)?;
-        let declared = migration::settle::<M>(&engine, &settings, self.synchronize, self.on_migration)?;
-        let inner = Inner { engine, clock: self.clock, email_matching: self.email_matching, declared };
+        let declared = migration::settle::<M>(&engine, &settings, choices.synchronize, choices.on_migration)?;
+        let inner = Inner { engine, clock: choices.clock, email_matching: choices.email_matching, declared };
         inner.resume_sweep();
         Ok(AuthKv { inner: Arc::new(inner), models: PhantomData })
     }
@@ -359,10 +381,11 @@ impl Inner {
 impl<M: Models> fmt::Debug for Options<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Options")
-            .field("synchronize", &self.synchronize)
-            .field("durability", &self.durability)
-            .field("email_matching", &self.email_matching)
-            .field("cache_bytes", &self.cache_bytes)
+            .field("synchronize", &self.choices.synchronize)
+            .field("verify", &self.choices.verify)
+            .field("durability", &self.choices.durability)
+            .field("email_matching", &self.choices.email_matching)
+            .field("cache_bytes", &self.choices.cache_bytes)
             .finish_non_exhaustive()
     }
 }

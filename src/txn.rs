@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
-use std::ops::{Bound, ControlFlow};
+use std::ops::{Bound, ControlFlow, RangeBounds};
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -56,6 +56,9 @@ pub(crate) trait View {
 
     /// Calls `visit` with the rows of `range`, in the order of their keys, until it breaks.
     fn scan(&self, table: TableId, range: ByteRange<'_>, visit: &mut RowVisitor<'_>) -> Result<()>;
+
+    /// How many rows the table should have.
+    fn len(&self, table: TableId) -> Result<u64>;
 }
 
 pub(crate) type ByteRange<'a> = (Bound<&'a [u8]>, Bound<&'a [u8]>);
@@ -131,7 +134,9 @@ impl<'v> Txn<'v> {
 
     pub(crate) fn contains<K: Key, V>(&self, table: &Table<K, V>, key: &K) -> Result<bool> {
         let mut found = false;
-        self.get_bytes(table.id, &key.to_bytes(), &mut |_| {
+        let key = key.to_bytes();
+        self.get_bytes(table.id, &key, &mut |bytes| {
+            codec::verified(table.id.name, &key, bytes)?;
             found = true;
             Ok(())
         })?;
@@ -222,6 +227,11 @@ impl<'v> Txn<'v> {
         self.view.get(table, key, visit)
     }
 
+    /// How many rows the table should have, as the view keeps count of them; without this operation's own changes.
+    pub(crate) fn counted(&self, table: TableId) -> Result<u64> {
+        self.view.len(table)
+    }
+
     /// Merges the view's rows with the changed ones.
     pub(crate) fn scan_bytes(&self, table: TableId, range: ByteRange<'_>, visit: &mut RowVisitor<'_>) -> Result<()> {
         let start = match range.0 {
@@ -234,7 +244,7 @@ impl<'v> Txn<'v> {
         };
         let mut changed = self.changes.rows.range((start, end)).peekable();
         let mut stopped = false;
-        self.view.scan(table, range, &mut |key, value| {
+        self.scan_view(table, range, &mut |key, value| {
             while let Some(((_, changed_key), change)) = changed.next_if(|((_, changed), _)| changed.as_slice() <= key)
             {
                 if let Some(change) = change
@@ -260,5 +270,19 @@ impl<'v> Txn<'v> {
             }
         }
         Ok(())
+    }
+
+    /// Reads on only while the view's keys ascend within the range. With damaged pages they may come from anywhere, and
+    /// again and again.
+    fn scan_view(&self, table: TableId, range: ByteRange<'_>, visit: &mut RowVisitor<'_>) -> Result<()> {
+        let mut last = Vec::new();
+        self.view.scan(table, range, &mut |key, value| {
+            if key <= last.as_slice() || !range.contains(key) {
+                return Err(Error::corrupt("the rows of a table are not in order"));
+            }
+            last.clear();
+            last.extend_from_slice(key);
+            visit(key, value)
+        })
     }
 }

@@ -7,11 +7,11 @@ use std::fs;
 use std::path::Path;
 
 use authkv::models::{
-    Account, AccountKey, Models, NewAccount, NewSession, NewUser, Session, SessionPatch, User, UserPatch,
+    Account, AccountKey, FieldRange, Models, NewAccount, NewSession, NewUser, Session, SessionPatch, User, UserPatch,
 };
 use authkv::{Adapter, AuthKv, Options};
 use chrono::{DateTime, TimeDelta, Utc};
-use content::{EMOJI, FILES, Numbered, Shop, UUID};
+use content::{EMOJI, FILES, Numbered, Profile, Shop, UUID};
 use tempfile::TempDir;
 
 #[path = "golden/content.rs"]
@@ -43,6 +43,23 @@ fn every_record_of_a_file_is_what_was_written() {
 #[test]
 fn every_record_with_own_fields_is_what_was_written() {
     must_have_the_content(&open(FILES[1], AuthKv::options().models::<Shop>(), early()).auth);
+}
+
+#[test]
+fn every_index_on_own_fields_leads_to_its_records() {
+    let auth = open(FILES[1], AuthKv::options().models::<Shop>(), early()).auth;
+    for expected in content::users::<Profile>().into_iter().map(user) {
+        let (id, own) = (&expected.id, &expected.extra);
+        if let Some(number) = own.phone_number.as_deref() {
+            assert_same(auth.get_user_by("phoneNumber", number).wait().unwrap(), &expected);
+        }
+        for (field, range) in [("logins", FieldRange::only(own.logins)), ("balance", FieldRange::only(own.balance))] {
+            let page = auth.list_users_by(field, range, None, 10).wait().unwrap();
+            assert!(page.items.iter().any(|user| user.id == *id), "{field} does not lead to {id}");
+        }
+    }
+    let account = auth.get_account_by("__proto__2", "éé").wait().unwrap().unwrap();
+    assert_eq!(account.provider, "passkey");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Checking: that every record can be read and that the indexes say exactly what the records do.
+//! Checking: that every record can be read, that none is missing, and that the indexes say exactly what the records do.
 
 use std::ops::{Bound, ControlFlow};
 
@@ -65,7 +65,8 @@ impl CheckReport {
     }
 }
 
-/// Reads everything. Each record must have the entries that it computes; as many entries as that must be all there are.
+/// Reads everything. Each record must be found by its key and have the entries that it computes; as many entries as that
+/// must be all there are, and each table must have as many rows as it counts.
 pub(crate) fn check(txn: &Txn<'_>, declared: &Indexes) -> Result<CheckReport> {
     let mut check = Check { txn, declared, report: CheckReport::default(), expected: [0; TABLES.len()] };
     check.report.users = check.records(|_: &UserRecord| None)?;
@@ -98,33 +99,50 @@ impl Check<'_, '_> {
             }
             Ok(ControlFlow::Continue(()))
         })?;
+        self.count(table, count)?;
         Ok(count)
+    }
+
+    fn count(&mut self, table: TableId, found: u64) -> Result<()> {
+        let counted = self.txn.counted(table)?;
+        if found != counted {
+            self.report.problem(table, &format!("{found} of {counted} rows are there"));
+        }
+        Ok(())
     }
 
     fn record<R: Record>(&mut self, record: &R, key: &[u8], owner: Option<UserId>) -> Result<()> {
         if record.key().to_bytes() != key {
             self.report.problem(R::TABLE.id, "a record is stored at another key than its own");
         }
+        if !self.has(R::TABLE.id, key, |_| true)? {
+            self.report.problem(R::TABLE.id, "a record is not found by its key");
+        }
         for entry in record.entries(self.declared)? {
             if let Some(expected) = self.expected.get_mut(entry.table.index) {
                 *expected += 1;
             }
-            let mut right = false;
-            self.txn.get_bytes(entry.table, &entry.key, &mut |value| {
-                right = value == entry.value;
-                Ok(())
-            })?;
-            if !right {
+            if !self.has(entry.table, &entry.key, |value| value == entry.value)? {
                 self.report.problem(entry.table, "an entry of a record is missing or differs from the record");
             }
         }
         match owner {
-            Some(id) if self.txn.contains(&USERS, &id)? => {}
-            Some(id) if self.txn.contains(&SWEEP, &id)? => self.report.waiting_to_be_swept += 1,
+            Some(id) if self.has(USERS.id, &id.to_bytes(), |_| true)? => {}
+            Some(id) if self.has(SWEEP.id, &id.to_bytes(), |_| true)? => self.report.waiting_to_be_swept += 1,
             Some(_) => self.report.problem(R::TABLE.id, "a record belongs to a user who does not exist"),
             None => {}
         }
         Ok(())
+    }
+
+    /// Whether a lookup finds a row, and a right one.
+    fn has(&self, table: TableId, key: &[u8], right: impl Fn(&[u8]) -> bool) -> Result<bool> {
+        let mut found = false;
+        self.txn.get_bytes(table, key, &mut |value| {
+            found = right(value);
+            Ok(())
+        })?;
+        Ok(found)
     }
 
     fn indexes(&mut self) -> Result<()> {
@@ -134,6 +152,7 @@ impl Check<'_, '_> {
                 found += 1;
                 Ok(ControlFlow::Continue(()))
             })?;
+            self.count(index, found)?;
             let expected = self.expected.get(index.index).copied().unwrap_or(0);
             if found > expected {
                 self.report.problem(index, &format!("{} entries belong to no record", found - expected));

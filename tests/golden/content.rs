@@ -5,7 +5,8 @@
 use std::collections::BTreeMap;
 
 use authkv::models::{
-    AccountType, Authenticator, Models, NewAccount, NewSession, NewUser, ProviderAccountId, UserId, VerificationToken,
+    AccountType, Authenticator, Index, Models, NewAccount, NewSession, NewUser, ProviderAccountId, UserId,
+    VerificationToken,
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
@@ -36,6 +37,8 @@ impl Models for Shop {
     type Account = Texts;
     type Session = Device;
     type VerificationToken = Texts;
+    const USER_INDEXES: &'static [Index] = &[Index::unique("phoneNumber"), Index::new("logins"), Index::new("balance")];
+    const ACCOUNT_INDEXES: &'static [Index] = &[Index::unique("__proto__2")];
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

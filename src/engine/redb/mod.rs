@@ -27,6 +27,8 @@ pub(crate) struct Config {
     pub(crate) cache_bytes: usize,
     /// Whether opening creates missing tables.
     pub(crate) synchronize: bool,
+    /// Whether opening compares every page with its checksum.
+    pub(crate) check_pages: bool,
 }
 
 /// An operation that reads.
@@ -102,7 +104,7 @@ impl RedbEngine {
         let in_memory = matches!(source, Source::Memory);
         let durability = if in_memory { Durability::Full } else { config.durability };
         let config = Config { durability, ..config };
-        let writer = Writer::open(source, config, setup, Arc::clone(&published))?;
+        let writer = unpanicked(|| Writer::open(source, config, setup, Arc::clone(&published)))?;
         let writer = if in_memory {
             Placed::Callers(Mutex::new(writer))
         } else {
@@ -201,7 +203,8 @@ mod tests {
     use super::*;
 
     fn engine(source: Source) -> RedbEngine {
-        let config = Config { durability: Durability::Full, cache_bytes: 1 << 20, synchronize: true };
+        let config =
+            Config { durability: Durability::Full, cache_bytes: 1 << 20, synchronize: true, check_pages: false };
         let setup = Setup { verify: Box::new(|_| Ok(())), synchronize: Box::new(|_| Ok(())) };
         RedbEngine::open(source, config, setup).unwrap()
     }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 use redb::backends::InMemoryBackend;
-use redb::{Builder, Database, DatabaseError, ReadableDatabase};
+use redb::{Builder, Database, DatabaseError};
 use uuid::Uuid;
 
 use super::Verify;
@@ -46,28 +46,26 @@ impl Source {
     }
 
     /// Opens the database, or makes it, unless `verify` refuses what is in it.
-    pub(super) fn open(&self, cache_bytes: usize, verify: &Verify) -> Result<Arc<Database>> {
+    pub(super) fn open(&self, builder: &mut Builder, verify: &Verify) -> Result<Arc<Database>> {
         let database = unpanicked(|| match self {
             Self::File(path) => {
                 if !path.try_exists().map_err(unreadable)? {
                     make(path)?;
                 }
-                open_file(path, verify, |path| Builder::new().set_cache_size(cache_bytes).create(path))
+                open_file(builder, path, verify, |builder| builder.create(path))
             }
-            Self::KnownFile(path) => {
-                open_file(path, verify, |path| Builder::new().set_cache_size(cache_bytes).open(path))
-            }
+            Self::KnownFile(path) => open_file(builder, path, verify, |builder| builder.open(path)),
             Self::Memory => {
-                let database = Builder::new().set_cache_size(cache_bytes).create_with_backend(InMemoryBackend::new());
+                let database = builder.create_with_backend(InMemoryBackend::new());
                 database.map(Arc::new).map_err(|error| failed("a database in memory cannot be made", error))
             }
             Self::Shared(database) => Ok(Arc::clone(database)),
             #[cfg(test)]
-            Self::Made(make) => make(Builder::new().set_cache_size(cache_bytes))
-                .map(Arc::new)
-                .map_err(|error| failed("the database cannot be opened", error)),
+            Self::Made(make) => {
+                make(builder).map(Arc::new).map_err(|error| failed("the database cannot be opened", error))
+            }
         })?;
-        unpanicked(|| verify_in(&*database, verify))?;
+        unpanicked(|| verify(&Txn::new(&Snapshot::begin(&*database)?)))?;
         Ok(database)
     }
 
@@ -83,22 +81,27 @@ impl Source {
     }
 }
 
-fn verify_in(database: &impl ReadableDatabase, verify: &Verify) -> Result<()> {
-    verify(&Txn::new(&Snapshot::begin(database)?))
-}
-
 fn open_file(
+    builder: &mut Builder,
     path: &Path,
     verify: &Verify,
-    open: impl Fn(&Path) -> Result<Database, DatabaseError>,
+    open: impl Fn(&Builder) -> Result<Database, DatabaseError>,
 ) -> Result<Arc<Database>> {
-    inspect(path, &std::fs::metadata(path).map_err(unreadable)?, verify)?;
-    open(path).map(Arc::new).map_err(refused)
+    if let Tables::SomeMissing = inspect(path, &std::fs::metadata(path).map_err(unreadable)?, verify)? {
+        // They may be there, and not be found because of damage. New ones in their place would be an empty store.
+        builder.set_check_integrity_on_open(true);
+    }
+    open(builder).map(Arc::new).map_err(refused)
+}
+
+enum Tables {
+    AllThere,
+    SomeMissing,
 }
 
 /// Refuses a file that is not for this store, without writing to it as opening it for writing would. An empty one will
 /// do.
-fn inspect(path: &Path, metadata: &Metadata, verify: &Verify) -> Result<()> {
+fn inspect(path: &Path, metadata: &Metadata, verify: &Verify) -> Result<Tables> {
     if metadata.is_dir() {
         return Err(OpenProblem::Folder.into());
     }
@@ -108,15 +111,19 @@ fn inspect(path: &Path, metadata: &Metadata, verify: &Verify) -> Result<()> {
     let mut start = Vec::new();
     File::open(path).and_then(|file| file.take(MAGIC.len() as u64).read_to_end(&mut start)).map_err(unreadable)?;
     if start.is_empty() {
-        return Ok(());
+        return Ok(Tables::SomeMissing);
     }
     if start != MAGIC {
         return Err(OpenProblem::NotRedb.into());
     }
     match Builder::new().set_cache_size(0).open_read_only(path) {
-        Ok(database) => verify_in(&database, verify),
-        // It was not closed properly and cannot be looked into before it is repaired; it is verified after that.
-        Err(DatabaseError::RepairAborted) => Ok(()),
+        Ok(database) => {
+            let snapshot = Snapshot::begin(&database)?;
+            verify(&Txn::new(&snapshot))?;
+            Ok(if snapshot.missing_table()?.is_none() { Tables::AllThere } else { Tables::SomeMissing })
+        }
+        // It was not closed properly and cannot be looked into before it is repaired, which checks every page too.
+        Err(DatabaseError::RepairAborted) => Ok(Tables::AllThere),
         Err(error) => Err(refused(error)),
     }
 }
@@ -209,7 +216,7 @@ mod tests {
     fn a_file_that_is_gone_is_not_made_again_when_the_store_reopens() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("app.redb");
-        let open = |source: &Source| source.open(0, &(Box::new(|_: &Txn<'_>| Ok(())) as Verify));
+        let open = |source: &Source| source.open(&mut Builder::new(), &(Box::new(|_: &Txn<'_>| Ok(())) as Verify));
         let known = Source::File(path.clone()).reopened().unwrap();
         assert!(matches!(open(&known), Err(Error::Storage(_))));
         File::create(&path).unwrap();

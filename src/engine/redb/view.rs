@@ -1,13 +1,14 @@
 //! What an operation sees of redb: a snapshot to read from, or a write transaction that takes its changes.
 
 use std::cell::{Cell, OnceCell};
-use std::ops::ControlFlow;
 use std::sync::OnceLock;
 
 use redb::{
-    ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition, TableError, WriteTransaction,
+    ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition,
+    TableError, WriteTransaction,
 };
 
+use crate::engine::unpanicked;
 use crate::error::{Error, Result, StorageError};
 use crate::schema::TABLES;
 use crate::txn::{ByteRange, RowVisitor, Rows, TableId, View};
@@ -20,14 +21,15 @@ const fn definition(table: TableId) -> TableDefinition<'static, Bytes, Bytes> {
 
 /// One committed state of the database, with its tables opened as they are needed.
 pub(super) struct Snapshot {
-    transaction: ReadTransaction,
+    /// There until it is dropped.
+    transaction: Option<ReadTransaction>,
     tables: [OnceLock<ReadOnlyTable<Bytes, Bytes>>; TABLES.len()],
 }
 
 impl Snapshot {
     pub(super) fn begin(database: &impl ReadableDatabase) -> Result<Self> {
-        let transaction = database.begin_read().map_err(|error| failed("reading cannot begin", error))?;
-        Ok(Self { transaction, tables: [const { OnceLock::new() }; TABLES.len()] })
+        let transaction = called("reading cannot begin", || database.begin_read())?;
+        Ok(Self { transaction: Some(transaction), tables: [const { OnceLock::new() }; TABLES.len()] })
     }
 
     /// The first table that does not exist.
@@ -47,32 +49,47 @@ impl Snapshot {
         if let Some(opened) = place.get() {
             return Ok(opened);
         }
-        match self.transaction.open_table(definition(table)) {
-            Ok(opened) => Ok(place.get_or_init(|| opened)),
-            Err(TableError::TableDoesNotExist(_)) => Err(Error::MissingTable(table.name)),
-            Err(error) => Err(failed("a table cannot be opened", error)),
-        }
+        let transaction = self.transaction.as_ref().ok_or(Error::Closed)?;
+        let opened = called("a table cannot be opened", || match transaction.open_table(definition(table)) {
+            Err(TableError::TableDoesNotExist(_)) => Ok(None),
+            result => result.map(Some),
+        })?;
+        opened.map(|opened| place.get_or_init(|| opened)).ok_or(Error::MissingTable(table.name))
     }
 }
 
 impl View for Snapshot {
     fn get(&self, table: TableId, key: &[u8], visit: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
+        let table = self.table(table)?;
         // Not the inherent `get`, whose guard does not keep the snapshot's pages from being reused.
-        match ReadableTable::get(self.table(table)?, key).map_err(|error| failed("a row cannot be read", error))? {
-            Some(value) => visit(value.value()),
+        match called("a row cannot be read", || ReadableTable::get(table, key))? {
+            Some(value) => visit(unpanicked(|| Ok(value.value()))?),
             None => Ok(()),
         }
     }
 
     fn scan(&self, table: TableId, range: ByteRange<'_>, visit: &mut RowVisitor<'_>) -> Result<()> {
-        let failed = |error| failed("rows cannot be read", error);
-        for row in ReadableTable::range::<&[u8]>(self.table(table)?, range).map_err(failed)? {
-            let (key, value) = row.map_err(failed)?;
-            if visit(key.value(), value.value())?.is_break() {
+        let table = self.table(table)?;
+        let mut rows = called("rows cannot be read", || ReadableTable::range::<&[u8]>(table, range))?;
+        while let Some((key, value)) = called("rows cannot be read", || rows.next().transpose())? {
+            let (key, value) = unpanicked(|| Ok((key.value(), value.value())))?;
+            if visit(key, value)?.is_break() {
                 break;
             }
         }
         Ok(())
+    }
+
+    fn len(&self, table: TableId) -> Result<u64> {
+        let table = self.table(table)?;
+        called("rows cannot be counted", || table.len())
+    }
+}
+
+impl Drop for Snapshot {
+    fn drop(&mut self) {
+        self.tables.iter_mut().for_each(|table| discard(table.take()));
+        discard(self.transaction.take());
     }
 }
 
@@ -81,7 +98,6 @@ impl View for Snapshot {
 pub(super) struct WriteView<'txn> {
     transaction: &'txn WriteTransaction,
     tables: [OnceCell<redb::Table<'txn, Bytes, Bytes>>; TABLES.len()],
-    /// Set while redb works, so that it stays set when redb panics.
     broken: Cell<bool>,
 }
 
@@ -126,7 +142,7 @@ impl View for WriteView<'_> {
     fn get(&self, table: TableId, key: &[u8], visit: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
         let table = self.table(table)?;
         match guarded(&self.broken, || table.get(key))? {
-            Some(value) => visit(value.value()),
+            Some(value) => visit(unpanicked(|| Ok(value.value()))?),
             None => Ok(()),
         }
     }
@@ -135,20 +151,45 @@ impl View for WriteView<'_> {
         let table = self.table(table)?;
         let mut rows = guarded(&self.broken, || table.range::<&[u8]>(range))?;
         while let Some((key, value)) = guarded(&self.broken, || rows.next().transpose())? {
-            if let ControlFlow::Break(()) = visit(key.value(), value.value())? {
+            let (key, value) = unpanicked(|| Ok((key.value(), value.value())))?;
+            if visit(key, value)?.is_break() {
                 break;
             }
         }
         Ok(())
     }
+
+    fn len(&self, table: TableId) -> Result<u64> {
+        let table = self.table(table)?;
+        guarded(&self.broken, || table.len())
+    }
+}
+
+impl Drop for WriteView<'_> {
+    fn drop(&mut self) {
+        self.tables.iter_mut().for_each(|table| discard(table.take()));
+    }
 }
 
 /// Calls redb, and leaves `broken` set if it fails or panics.
 fn guarded<T, E: Into<redb::Error>>(broken: &Cell<bool>, call: impl FnOnce() -> Result<T, E>) -> Result<T> {
-    let before = broken.replace(true);
-    let result = call().map_err(|error| failed("the transaction failed", error));
-    broken.set(before || result.is_err());
+    let result = called("the transaction failed", call);
+    broken.set(broken.get() || result.is_err());
     result
+}
+
+/// Calls redb. Damage can make it panic, and then panic again when something of its own is dropped; two panics at once
+/// end the process. So each is caught where it begins, and does not unwind past anything of redb's.
+fn called<T, E: Into<redb::Error>>(context: &'static str, call: impl FnOnce() -> Result<T, E>) -> Result<T> {
+    unpanicked(|| call().map_err(|error| failed(context, error)))
+}
+
+/// Drops something of redb's, which may panic too.
+fn discard<T>(of_redb: T) {
+    let _ = unpanicked(|| {
+        drop(of_redb);
+        Ok(())
+    });
 }
 
 pub(super) fn failed(context: &'static str, error: impl Into<redb::Error>) -> Error {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use redb::{CommitError, Database, WriteTransaction};
+use redb::{Builder, CommitError, Database, WriteTransaction};
 
 use super::open::{Claim, Source};
 use super::queue::{Queue, Task};
@@ -46,7 +46,9 @@ pub(super) struct Writer {
 impl Writer {
     pub(super) fn open(source: Source, config: Config, setup: Setup, published: Arc<Published>) -> Result<Self> {
         let claim = source.claim()?;
-        let database = source.open(config.cache_bytes, &setup.verify)?;
+        let mut builder = Builder::new();
+        builder.set_cache_size(config.cache_bytes).set_check_integrity_on_open(config.check_pages);
+        let database = source.open(&mut builder, &setup.verify)?;
         let mut writer = Self {
             origin: source.reopened(),
             config,
@@ -296,7 +298,9 @@ impl Writer {
         self.retry = None;
         let result = unpanicked(|| {
             let origin = self.origin.as_ref().ok_or(Error::Closed)?;
-            self.database = Some(origin.open(self.config.cache_bytes, &self.setup.verify)?);
+            let mut builder = Builder::new();
+            builder.set_cache_size(self.config.cache_bytes);
+            self.database = Some(origin.open(&mut builder, &self.setup.verify)?);
             self.find_tables()
         });
         if let Err(error) = result {

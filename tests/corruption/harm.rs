@@ -1,0 +1,260 @@
+//! What becomes of a damaged file: what opening says, what can be read, and that writing and closing come to an end.
+
+use std::fmt;
+use std::fs;
+use std::panic::{self, AssertUnwindSafe};
+use std::path::Path;
+
+use authkv::models::{Change, NewSession, SessionPatch, UserPatch};
+use authkv::{Adapter, AuthKv, Error, OpenProblem, Result};
+
+use crate::damage::Damage;
+use crate::sample::{self, Answer, DOOMED, NOBODY, Question, USERS, options};
+
+/// How many damages there were, and what came of them.
+#[derive(Debug, Default)]
+pub(crate) struct Harm {
+    damages: u64,
+    /// Opening with verification reported them.
+    reported: u64,
+    /// Opening without verification did.
+    refused: u64,
+    /// A lookup met a storage error.
+    errors: u64,
+    /// A lookup did not find what was there.
+    absent: u64,
+    /// Everything was as before, without verification.
+    harmless: u64,
+    lookups: u64,
+    lookups_failed: u64,
+    lookups_absent: u64,
+}
+
+impl Harm {
+    fn numbers(&mut self) -> [&mut u64; 9] {
+        let Self { damages, reported, refused, errors, absent, harmless, lookups, lookups_failed, lookups_absent } =
+            self;
+        [damages, reported, refused, errors, absent, harmless, lookups, lookups_failed, lookups_absent]
+    }
+
+    /// Adds what a child says.
+    pub(crate) fn add(&mut self, line: &str) {
+        for (number, more) in self.numbers().into_iter().zip(line.split(' ').skip(1)) {
+            *number += more.parse::<u64>().unwrap();
+        }
+    }
+
+    /// The tests are worth nothing if the damage does not reach what is in use.
+    pub(crate) fn must_be_telling(&self) {
+        let Self { damages, reported, refused, errors, .. } = *self;
+        assert!(reported > damages / 2 && reported < damages, "{self}");
+        assert!(refused > damages / 20 && errors > damages / 20, "{self}");
+    }
+}
+
+impl fmt::Display for Harm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { damages, reported, refused, errors, absent, harmless, lookups, lookups_failed, lookups_absent } =
+            self;
+        write!(
+            f,
+            "{damages} damages: {reported} reported on opening with verification. Without: {refused} refused on \
+             opening, {errors} met by a lookup as an error, {absent} by one as absence, {harmless} by none; of {lookups} \
+             lookups {lookups_failed} were errors and {lookups_absent} found nothing"
+        )
+    }
+}
+
+/// What a child does: damages a copy of the file for each of its seeds, and says what came of it.
+pub(crate) fn suffer(task: &str) {
+    let mut words = task.splitn(3, ' ');
+    let mut word = || words.next().unwrap();
+    let seeds = word().parse::<u64>().unwrap()..word().parse::<u64>().unwrap();
+    let whole = Path::new(word());
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("damaged.redb");
+    fs::copy(whole, &path).unwrap();
+    let store = options().open(&path).unwrap();
+    let known = Known(
+        Question::about(0..USERS)
+            .into_iter()
+            .map(|question| {
+                let answer = question.ask(&store).unwrap();
+                assert!(!answer.is_nothing());
+                (question, answer)
+            })
+            .chain(Question::about(NOBODY + 1..NOBODY + 6).into_iter().map(|question| {
+                let answer = question.ask(&store).unwrap();
+                assert!(answer.is_nothing());
+                (question, answer)
+            }))
+            .collect(),
+    );
+    assert!(store.check().wait().unwrap().is_sound());
+    drop(store);
+    let whole = fs::read(whole).unwrap();
+    let loud = env_is_set("AUTHKV_TEST_SEED");
+    if !loud {
+        panic::set_hook(Box::new(|_| {}));
+    }
+    for seed in seeds {
+        let damage = Damage::random(seed, &whole);
+        eprintln!("seed {seed} ({damage:?})");
+        let damaged = damage.done_to(&whole);
+        let mut harm = Harm { damages: 1, ..Harm::default() };
+        let result = panic::catch_unwind(AssertUnwindSafe(|| {
+            fs::write(&path, &damaged).unwrap();
+            known.must_hold_if_verified(&path, &mut harm)?;
+            fs::write(&path, &damaged).unwrap();
+            known.must_not_be_contradicted(&path, &mut harm)
+        }));
+        match result {
+            Ok(Ok(())) => {}
+            Ok(Err(wrong)) => fail(&wrong),
+            Err(_) => fail("a panic reached the caller"),
+        }
+        let numbers = harm.numbers().map(|number| number.to_string());
+        eprintln!("harm {}", numbers.join(" "));
+    }
+    std::process::exit(0);
+}
+
+fn env_is_set(name: &str) -> bool {
+    std::env::var_os(name).is_some()
+}
+
+fn fail(what: &str) -> ! {
+    eprintln!("{what}");
+    std::process::exit(1)
+}
+
+type Found = Result<(), String>;
+
+/// All that the whole file answers.
+struct Known(Vec<(Question, Answer)>);
+
+impl Known {
+    /// With verification: opening reports the damage, or there is none to be seen.
+    fn must_hold_if_verified(&self, path: &Path, harm: &mut Harm) -> Found {
+        match options().verify(true).open(path) {
+            Err(error) => {
+                harm.reported += 1;
+                must_be_of_opening(&error)
+            }
+            Ok(store) => {
+                let mut unseen = Harm::default();
+                self.ask_all(&store, &mut unseen)?;
+                let report = store.check().wait().map_err(|error| format!("verified, but check says {error}"))?;
+                if unseen.lookups_failed + unseen.lookups_absent > 0 || !report.is_sound() {
+                    return Err(format!("verified, but {unseen:?} {:?}", report.problems));
+                }
+                for (what, did) in write(&store) {
+                    if !did.map_err(|error| format!("verified, but to {what} was answered with {error}"))? {
+                        return Err(format!("verified, but to {what} did nothing or had a wrong answer"));
+                    }
+                }
+                store.close().wait().map_err(|error| format!("verified, but closing answers {error}"))
+            }
+        }
+    }
+
+    /// Without verification: no value is wrong, and if one is missing a check says so.
+    fn must_not_be_contradicted(&self, path: &Path, harm: &mut Harm) -> Found {
+        let store = match options().open(path) {
+            Ok(store) => store,
+            Err(error) => {
+                harm.refused += 1;
+                return must_be_of_opening(&error);
+            }
+        };
+        self.ask_all(&store, harm)?;
+        harm.errors = u64::from(harm.lookups_failed > 0);
+        harm.absent = u64::from(harm.lookups_absent > 0);
+        harm.harmless = u64::from(harm.lookups_failed + harm.lookups_absent == 0);
+        let sound = store.check().wait().is_ok_and(|report| report.is_sound());
+        if sound && harm.harmless == 0 {
+            return Err(format!("a check sees nothing, but {harm:?}"));
+        }
+        for (what, did) in write(&store) {
+            match did {
+                // What is not found cannot be changed.
+                Ok(_) | Err(Error::UnknownUser | Error::UnknownCredential | Error::Conflict(_)) => {}
+                Err(error) => must_be_of_storage(&error).map_err(|wrong| format!("to {what}: {wrong}"))?,
+            }
+        }
+        self.ask_all(&store, &mut Harm::default())?;
+        let _ = store.close().wait();
+        drop(store);
+        if let Ok(store) = options().open(path) {
+            self.ask_all(&store, &mut Harm::default())?;
+        }
+        Ok(())
+    }
+
+    fn ask_all(&self, store: &AuthKv, harm: &mut Harm) -> Found {
+        for (question, right) in &self.0 {
+            harm.lookups += 1;
+            match question.ask(store) {
+                Ok(answer) if answer == *right => {}
+                Ok(answer) if answer.lacks_some_of(right) => harm.lookups_absent += 1,
+                Ok(answer) => return Err(format!("{question:?} was answered with {answer:?}")),
+                Err(error) => {
+                    harm.lookups_failed += 1;
+                    must_be_of_storage(&error)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn must_be_of_opening(error: &Error) -> Found {
+    use OpenProblem::{NotRedb, Storage};
+    let text = error.to_string();
+    match error {
+        Error::Open { problem: NotRedb | Storage(_), path: Some(_) } if !text.contains('\n') => Ok(()),
+        error => Err(format!("opening answers {error}")),
+    }
+}
+
+fn must_be_of_storage(error: &Error) -> Found {
+    match error {
+        Error::Storage(_) | Error::OutcomeUnknown(_) if !error.to_string().contains("nobody answered") => Ok(()),
+        error => Err(format!("a call answers {error}")),
+    }
+}
+
+/// Each writing call, on what is not asked for, or leaving it as it is; with whether it was answered rightly.
+fn write(store: &AuthKv) -> Vec<(&'static str, Result<bool>)> {
+    let mut did = Vec::new();
+    for number in (0..USERS).step_by(8) {
+        let (key, token) = (sample::authenticator(number, number), sample::token(number));
+        let name = Change::Set(sample::name(number));
+        let user = store.update_user(UserPatch { name, ..UserPatch::new(sample::user_id(number)) });
+        let expires = Some(sample::late());
+        let session = store.update_session(SessionPatch { expires, ..SessionPatch::new(sample::session(number)) });
+        let counted = store.update_authenticator_counter(&key.credential_id, key.counter);
+        let used = store.use_verification_token(Some(&token.identifier), token.token.as_str());
+        did.push(("change a user", user.wait().map(|user| user.email == Some(sample::email(number)))));
+        did.push(("change a session", session.wait().map(|session| session.is_some())));
+        did.push(("count", counted.wait().map(|counted| counted == key)));
+        did.push(("use a token", used.wait().map(|used| used == Some(token))));
+    }
+    let new = DOOMED + 1;
+    let id = sample::user_id(new);
+    did.push(("create a user", store.create_user(sample::user(new)).wait().map(|_| true)));
+    did.push(("link an account", store.link_account(sample::linked(new)).wait().map(|_| true)));
+    let session = NewSession::new(sample::session(NOBODY), id, sample::late());
+    did.push(("create a session", store.create_session(session).wait().map(|_| true)));
+    did.push(("create a token", store.create_verification_token(sample::token(new)).wait().map(|_| true)));
+    did.push(("add a key", store.create_authenticator(sample::authenticator(new, new)).wait().map(|_| true)));
+    let ended = store.delete_session(&sample::session(DOOMED + 1)).wait();
+    did.push(("delete a session", ended.map(|session| session.is_some())));
+    let unlinked = store.unlink_account(&sample::account(DOOMED)).wait();
+    did.push(("unlink an account", unlinked.map(|account| account.is_some())));
+    let deleted = store.delete_user(&sample::user_id(DOOMED).into()).wait();
+    did.push(("delete a user", deleted.map(|user| user.is_some())));
+    did.push(("purge", store.purge_expired().wait().map(|purged| !purged.is_empty())));
+    did.push(("synchronize", store.synchronize().wait().map(|()| true)));
+    did
+}

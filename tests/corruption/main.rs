@@ -1,0 +1,116 @@
+//! Tests of damaged files. Goal: a value is never wrong, what can be known to be damaged is reported, and redb's panics
+//! over damaged pages neither reach the caller nor end the process. Method: a store with some of everything is closed,
+//! its file damaged at random, opened with and without verification, and asked for all that was stored. It is done in
+//! child processes, so that one that dies is seen, and the parent names the damage that it died of.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+mod damage;
+mod harm;
+mod rows;
+mod sample;
+
+use std::env;
+use std::io::{BufRead, BufReader};
+use std::ops::Range;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Mutex;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use harm::Harm;
+
+const DAMAGES: u64 = 600;
+/// How many a child takes on: making one takes longer than a damage does.
+const DAMAGES_OF_A_CHILD: u64 = 30;
+/// Longer than any damage takes on a slow machine.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// Tells a child which file and which seeds are its own.
+const CHILD: &str = "AUTHKV_TEST_CHILD";
+
+/// `AUTHKV_TEST_SCALE` multiplies how many damages there are; `AUTHKV_TEST_SEED` has only the one with this seed done.
+#[test]
+fn damage_is_reported_or_harmless_and_never_ends_the_process() {
+    if let Ok(task) = env::var(CHILD) {
+        return harm::suffer(&task);
+    }
+    let number = |name| env::var(name).ok().map(|value| value.parse::<u64>().unwrap());
+    let seeds = match number("AUTHKV_TEST_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..DAMAGES * number("AUTHKV_TEST_SCALE").unwrap_or(1),
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("whole.redb");
+    sample::make(&path).unwrap();
+    let failures = Mutex::new(Vec::new());
+    let harm = Mutex::new(Harm::default());
+    let rest = Mutex::new(seeds.clone());
+    thread::scope(|scope| {
+        for _ in 0..thread::available_parallelism().unwrap().get() {
+            scope.spawn(|| {
+                let next = || some_of(&mut rest.lock().unwrap());
+                while let Some(mut seeds) = next() {
+                    // A child that dies of one damage leaves the rest to another one.
+                    while !seeds.is_empty() {
+                        if let Err(failure) = child(&path, &mut seeds, &mut |line| harm.lock().unwrap().add(line)) {
+                            failures.lock().unwrap().push(failure);
+                        }
+                    }
+                }
+            });
+        }
+    });
+    let (failures, harm) = (failures.into_inner().unwrap(), harm.into_inner().unwrap());
+    println!("{harm}");
+    assert!(failures.is_empty(), "{} of {} damages:\n{}", failures.len(), seeds.end - seeds.start, failures.join("\n"));
+    if seeds.end - seeds.start >= DAMAGES {
+        harm.must_be_telling();
+    }
+}
+
+fn some_of(rest: &mut Range<u64>) -> Option<Range<u64>> {
+    let end = rest.end.min(rest.start + DAMAGES_OF_A_CHILD);
+    let some = rest.start..end;
+    rest.start = end;
+    (!some.is_empty()).then_some(some)
+}
+
+/// Has a child process do these damages, and takes those that it did off them. It says a line about each one that it
+/// begins with, and one about what came of it.
+fn child(path: &Path, seeds: &mut Range<u64>, count: &mut dyn FnMut(&str)) -> Result<(), String> {
+    let mut child = Command::new(env::current_exe().unwrap())
+        .args(["--exact", "damage_is_reported_or_harmless_and_never_ends_the_process", "--nocapture"])
+        .env(CHILD, format!("{} {} {}", seeds.start, seeds.end, path.display()))
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let (sender, lines) = mpsc::channel();
+    let said = BufReader::new(child.stderr.take().unwrap());
+    thread::spawn(move || said.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+    let mut last = "it did not begin".to_owned();
+    let why = loop {
+        match lines.recv_timeout(PATIENCE) {
+            Ok(line) if line.starts_with("seed ") => {
+                seeds.start = line.split(' ').nth(1).unwrap().parse::<u64>().unwrap() + 1;
+                last = line;
+            }
+            Ok(line) if line.starts_with("harm ") => count(&line),
+            Ok(line) => last = format!("{last}\n    {line}"),
+            Err(mpsc::RecvTimeoutError::Timeout) => {
+                child.kill().unwrap();
+                break "the process hangs".to_owned();
+            }
+            Err(mpsc::RecvTimeoutError::Disconnected) => break child.wait().unwrap().to_string(),
+        }
+    };
+    child.wait().unwrap();
+    if seeds.is_empty() && why == "exit status: 0" {
+        return Ok(());
+    }
+    if last == "it did not begin" {
+        seeds.start = seeds.end;
+    }
+    Err(format!("{why}: {last}"))
+}

@@ -1,0 +1,236 @@
+//! Rows that are damaged one at a time, with redb itself, so that every page is whole and only the rows are wrong.
+
+use std::fs;
+
+use authkv::models::SessionPatch;
+use authkv::redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
+use authkv::{Adapter, AuthKv, Error, OpenProblem, Result};
+use tempfile::TempDir;
+
+use crate::damage::Random;
+use crate::sample::{self, Answer, Question, options};
+
+const RECORDS: [&str; 5] = ["users", "accounts", "sessions", "verification_tokens", "authenticators"];
+const INDEXES: [&str; 7] = [
+    "user_by_email",
+    "account_by_provider",
+    "session_by_token",
+    "accounts_by_user",
+    "sessions_by_user",
+    "authenticators_by_user",
+    "by_expiry",
+];
+
+/// What no question of [`Question`] reads.
+const NOT_ASKED: [&str; 5] = ["sessions", "verification_tokens", "accounts_by_user", "sessions_by_user", "by_expiry"];
+
+type Row = (Vec<u8>, Vec<u8>);
+
+/// A closed store of three users, and all that it answers.
+struct Sample {
+    folder: TempDir,
+    answers: Vec<(Question, Answer)>,
+}
+
+impl Sample {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = options().open(folder.path().join("whole.redb")).unwrap();
+        (0..3).for_each(|number| sample::add_user(&store, number).unwrap());
+        let questions = Question::about(0..3).into_iter();
+        let answers = questions.map(|question| (question.clone(), question.ask(&store).unwrap())).collect();
+        Self { folder, answers }
+    }
+
+    fn rows(&self, table: &str) -> Vec<Row> {
+        let database = Database::open(self.folder.path().join("whole.redb")).unwrap();
+        let table = database.begin_read().unwrap().open_table(definition(&name(table))).unwrap();
+        let rows = ReadableTable::iter(&table).unwrap().map(|row| row.unwrap());
+        rows.map(|(key, value)| (key.value().to_vec(), value.value().to_vec())).collect()
+    }
+
+    /// A copy of the store that has this row in the place of another one.
+    fn with(&self, table: &str, old: &[u8], new: Option<(&[u8], &[u8])>) -> Result<AuthKv> {
+        let path = self.folder.path().join("damaged.redb");
+        fs::copy(self.folder.path().join("whole.redb"), &path).unwrap();
+        let database = Database::open(&path).unwrap();
+        let transaction = database.begin_write().unwrap();
+        {
+            let name = name(table);
+            let mut table = transaction.open_table(definition(&name)).unwrap();
+            assert!(table.remove(old).unwrap().is_some());
+            if let Some((key, value)) = new {
+                assert!(table.insert(key, value).unwrap().is_none());
+            }
+        }
+        transaction.commit().unwrap();
+        drop(database);
+        options().open(&path)
+    }
+
+    /// How many answers are right, say less, and are storage errors. There are no others.
+    fn answers(&self, store: &AuthKv) -> [usize; 3] {
+        let mut counts = [0; 3];
+        for (question, right) in &self.answers {
+            let place = match question.ask(store) {
+                Ok(answer) if answer == *right => 0,
+                Ok(answer) if answer.lacks_some_of(right) => 1,
+                Err(Error::Storage(_)) => 2,
+                other => panic!("{question:?} is answered with {other:?}"),
+            };
+            counts[place] += 1;
+        }
+        counts
+    }
+}
+
+fn name(table: &str) -> String {
+    format!("authkv_{table}")
+}
+
+fn definition(name: &str) -> TableDefinition<'_, &'static [u8], &'static [u8]> {
+    TableDefinition::new(name)
+}
+
+fn must_be_reported(store: &AuthKv, table: &str) {
+    let report = store.check().wait().unwrap();
+    let of_table = format!("{}: ", name(table));
+    assert!(report.problems.iter().any(|problem| problem.starts_with(&of_table)), "{table}: {:?}", report.problems);
+}
+
+/// How many of three calls answer with a storage error.
+fn failing<T: std::fmt::Debug>(call: impl Fn(usize) -> Result<T>) -> usize {
+    (0..3).filter(|number| matches!(call(*number), Err(Error::Storage(_)))).count()
+}
+
+#[test]
+fn an_entry_whose_record_is_missing_is_a_storage_error() {
+    let sample = Sample::new();
+    let without = |table, reported_in, test: &dyn Fn(&AuthKv)| {
+        for (key, _) in sample.rows(table) {
+            let store = sample.with(table, &key, None).unwrap();
+            must_be_reported(&store, reported_in);
+            sample.answers(&store);
+            test(&store);
+        }
+    };
+    without("users", "accounts", &|store| {
+        assert_eq!(failing(|number| Question::UserByEmail(number).ask(store)), 1);
+        assert_eq!(failing(|number| Question::UserByAccount(number).ask(store)), 1);
+        assert_eq!(failing(|number| Question::Session(number).ask(store)), 1);
+    });
+    without("accounts", "account_by_provider", &|store| {
+        assert_eq!(failing(|number| Question::Account(number).ask(store)), 1);
+        assert_eq!(failing(|number| store.unlink_account(&sample::account(number)).wait()), 1);
+    });
+    without("sessions", "session_by_token", &|store| {
+        assert_eq!(failing(|number| store.update_session(SessionPatch::new(sample::session(number))).wait()), 1);
+        assert_eq!(failing(|number| store.delete_session(&sample::session(number)).wait()), 1);
+    });
+    without("authenticators", "authenticators_by_user", &|store| {
+        assert_eq!(failing(|number| Question::Authenticators(number).ask(store)), 1);
+        assert_eq!(failing(|number| store.delete_user(&sample::user_id(number).into()).wait()), 1);
+    });
+    without("verification_tokens", "by_expiry", &|_| {});
+}
+
+#[test]
+fn a_record_whose_entry_is_missing_is_reported() {
+    let sample = Sample::new();
+    for table in INDEXES {
+        for (key, _) in sample.rows(table) {
+            let store = sample.with(table, &key, None).unwrap();
+            must_be_reported(&store, table);
+            assert_eq!(sample.answers(&store)[2], 0);
+        }
+    }
+}
+
+#[test]
+fn a_row_with_the_bytes_of_another_one_is_a_storage_error_and_reported() {
+    let sample = Sample::new();
+    for table in RECORDS.into_iter().chain(INDEXES) {
+        let rows = sample.rows(table);
+        for (place, (key, value)) in rows.iter().enumerate() {
+            let (_, other) = &rows[(place + 1) % rows.len()];
+            let store = sample.with(table, key, Some((key, other))).unwrap();
+            must_be_reported(&store, table);
+            let [_, less, errors] = sample.answers(&store);
+            assert_ne!(value, other);
+            assert!(less == 0 && (errors > 0 || NOT_ASKED.contains(&table)), "{table}: {less} {errors}");
+        }
+    }
+}
+
+#[test]
+fn a_changed_byte_is_a_storage_error_and_reported() {
+    let sample = Sample::new();
+    let mut random = Random::new(1);
+    for table in RECORDS.into_iter().chain(INDEXES) {
+        let rows = sample.rows(table);
+        for _ in 0..24 {
+            let (key, value) = &rows[random.below(rows.len())];
+            let mut changed = value.clone();
+            changed[random.below(value.len())] ^= 1 << random.below(8);
+            let store = sample.with(table, key, Some((key, &changed))).unwrap();
+            must_be_reported(&store, table);
+            let [_, less, errors] = sample.answers(&store);
+            assert!(less == 0 && (errors > 0 || NOT_ASKED.contains(&table)), "{table}: {less} {errors}");
+        }
+    }
+}
+
+/// The row is then at another place, where nobody but a scan finds it.
+#[test]
+fn a_changed_key_is_absence_or_a_storage_error_and_reported() {
+    let sample = Sample::new();
+    let mut random = Random::new(1);
+    for table in RECORDS.into_iter().chain(INDEXES) {
+        let rows = sample.rows(table);
+        for _ in 0..24 {
+            let (key, value) = &rows[random.below(rows.len())];
+            let mut changed = key.clone();
+            changed[random.below(key.len())] ^= 1 << random.below(8);
+            if rows.iter().all(|(other, _)| *other != changed) {
+                let store = sample.with(table, key, Some((&changed, value))).unwrap();
+                must_be_reported(&store, table);
+                sample.answers(&store);
+            }
+        }
+    }
+}
+
+/// "user-1" and "user-3" are one bit apart.
+#[test]
+fn a_key_that_becomes_that_of_another_user_gives_them_nothing() {
+    let sample = Sample::new();
+    for table in ["accounts_by_user", "sessions_by_user", "authenticators_by_user"] {
+        for (key, value) in sample.rows(table).iter().filter(|(key, _)| key.starts_with(b"\x02user-1")) {
+            let mut changed = key.clone();
+            changed[6] = b'3';
+            let store = sample.with(table, key, Some((&changed, value))).unwrap();
+            let user = store.create_user(sample::user(3)).wait().unwrap();
+            let listed = store.list_authenticators_by_user_id(&user.id).wait();
+            assert!(listed.is_err() || table != "authenticators_by_user", "{listed:?}");
+            assert!(matches!(store.delete_user(&user.id).wait(), Err(Error::Storage(_))));
+            assert_eq!(sample.answers(&store)[2], 0);
+        }
+    }
+}
+
+#[test]
+fn a_damaged_setting_is_an_error_of_opening() {
+    let sample = Sample::new();
+    for (key, value) in sample.rows("meta") {
+        for place in 0..value.len() {
+            let mut changed = value.clone();
+            changed[place] ^= 1;
+            match sample.with("meta", &key, Some((&key, &changed))) {
+                Err(Error::Open { problem: OpenProblem::Storage(_), .. }) => {}
+                // Nothing depends on who made the store.
+                Ok(_) if key.starts_with(b"created_by") => {}
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! A store with some of everything, and all that can be asked of it.
+
+use std::path::Path;
+
+use authkv::models::{
+    Account, AccountKey, AccountType, Authenticator, NewAccount, NewSession, NewUser, SessionAndUser, User,
+    VerificationToken,
+};
+use authkv::{Adapter, AuthKv, Options, Result};
+use chrono::{DateTime, Days, Utc};
+
+/// Enough that every tree has branches.
+pub(crate) const USERS: usize = 240;
+/// A user more, to be deleted.
+pub(crate) const DOOMED: usize = USERS;
+/// More than are removed with their user in one step.
+const SESSIONS_OF_THE_DOOMED: usize = 300;
+/// Nobody has this number or a higher one.
+pub(crate) const NOBODY: usize = 100_000;
+/// What is added to the number of a second key.
+const SECOND: usize = 10_000;
+
+pub(crate) fn now() -> DateTime<Utc> {
+    DateTime::UNIX_EPOCH + Days::new(20_000)
+}
+
+/// When sessions expire.
+pub(crate) fn late() -> DateTime<Utc> {
+    now() + Days::new(30)
+}
+
+pub(crate) fn options() -> Options {
+    AuthKv::options().clock(now)
+}
+
+/// Half of the ids are UUIDs.
+pub(crate) fn user_id(number: usize) -> String {
+    if number.is_multiple_of(2) { format!("0193e7a4-5d1c-7c3a-9f00-{number:012}") } else { format!("user-{number}") }
+}
+
+pub(crate) fn email(number: usize) -> String {
+    format!("{number}@example.com")
+}
+
+pub(crate) fn account(number: usize) -> AccountKey {
+    AccountKey::new("github", number.to_string())
+}
+
+pub(crate) fn authenticator(number: usize, of: usize) -> Authenticator {
+    Authenticator {
+        credential_id: format!("credential-{number}").into(),
+        user_id: user_id(of).into(),
+        provider_account_id: number.to_string().into(),
+        credential_public_key: "key".repeat(20),
+        counter: number as u32,
+        credential_device_type: "singleDevice".to_owned(),
+        credential_backed_up: false,
+        transports: None,
+    }
+}
+
+/// One in ten has expired.
+pub(crate) fn token(number: usize) -> VerificationToken {
+    let expires = if number.is_multiple_of(10) { now() - Days::new(1) } else { now() + Days::new(1) };
+    VerificationToken::new(email(number), format!("token-{number}"), expires)
+}
+
+pub(crate) fn name(number: usize) -> String {
+    format!("The person with the number {number}")
+}
+
+pub(crate) fn session(number: usize) -> String {
+    format!("session-{number}")
+}
+
+pub(crate) fn user(number: usize) -> NewUser {
+    NewUser { id: Some(user_id(number).into()), name: Some(name(number)), ..NewUser::email(email(number)) }
+}
+
+pub(crate) fn linked(number: usize) -> NewAccount {
+    let AccountKey { provider, provider_account_id, .. } = account(number);
+    NewAccount::new(user_id(number), AccountType::Oauth, provider, provider_account_id)
+}
+
+/// Makes the store and closes it.
+pub(crate) fn make(path: &Path) -> Result<()> {
+    let store = options().open(path)?;
+    for number in 0..=DOOMED {
+        add_user(&store, number)?;
+    }
+    for number in DOOMED + 1..DOOMED + SESSIONS_OF_THE_DOOMED {
+        store.create_session(NewSession::new(session(number), user_id(DOOMED), late())).wait()?;
+    }
+    store.create_session(NewSession::new("expired", user_id(1), now() - Days::new(1))).wait()?;
+    store.close().wait()
+}
+
+/// Adds a user and one of everything that belongs to it, and two keys.
+pub(crate) fn add_user(store: &AuthKv, number: usize) -> Result<()> {
+    store.create_user(user(number)).wait()?;
+    store.link_account(linked(number)).wait()?;
+    store.create_session(NewSession::new(session(number), user_id(number), late())).wait()?;
+    store.create_verification_token(token(number)).wait()?;
+    for second in [0, SECOND] {
+        store.create_authenticator(authenticator(number + second, number)).wait()?;
+    }
+    Ok(())
+}
+
+/// Something to look up.
+#[derive(Clone, Debug)]
+pub(crate) enum Question {
+    User(usize),
+    UserByEmail(usize),
+    UserByAccount(usize),
+    Account(usize),
+    Session(usize),
+    Authenticator(usize),
+    Authenticators(usize),
+}
+
+#[derive(Debug, PartialEq)]
+pub(crate) enum Answer {
+    User(Option<User>),
+    Account(Option<Account>),
+    Session(Option<SessionAndUser>),
+    Authenticators(Vec<Authenticator>),
+}
+
+impl Question {
+    /// Of the users with these numbers; there is nothing beyond [`USERS`].
+    pub(crate) fn about(users: std::ops::Range<usize>) -> Vec<Self> {
+        let of_user = |number| {
+            [
+                Self::User(number),
+                Self::UserByEmail(number),
+                Self::UserByAccount(number),
+                Self::Account(number),
+                Self::Session(number),
+                Self::Authenticator(number),
+                Self::Authenticators(number),
+            ]
+        };
+        users.flat_map(of_user).collect()
+    }
+
+    pub(crate) fn ask(&self, store: &AuthKv) -> Result<Answer> {
+        match *self {
+            Self::User(number) => store.get_user(&user_id(number).into()).wait().map(Answer::User),
+            Self::UserByEmail(number) => store.get_user_by_email(&email(number)).wait().map(Answer::User),
+            Self::UserByAccount(number) => store.get_user_by_account(&account(number)).wait().map(Answer::User),
+            Self::Account(number) => {
+                let AccountKey { provider, provider_account_id, .. } = account(number);
+                store.get_account(&provider_account_id, &provider).wait().map(Answer::Account)
+            }
+            Self::Session(number) => store.get_session_and_user(&session(number)).wait().map(Answer::Session),
+            Self::Authenticator(number) => {
+                let found = store.get_authenticator(&format!("credential-{number}").into()).wait();
+                found.map(|found| Answer::Authenticators(found.into_iter().collect()))
+            }
+            Self::Authenticators(number) => {
+                store.list_authenticators_by_user_id(&user_id(number).into()).wait().map(Answer::Authenticators)
+            }
+        }
+    }
+}
+
+impl Answer {
+    /// Whether this says less than the other one, and nothing else.
+    pub(crate) fn lacks_some_of(&self, whole: &Self) -> bool {
+        match (self, whole) {
+            (Self::Authenticators(some), Self::Authenticators(all)) => {
+                some.len() < all.len() && all.iter().filter(|one| some.contains(one)).eq(some)
+            }
+            (Self::User(None), Self::User(Some(_)))
+            | (Self::Account(None), Self::Account(Some(_)))
+            | (Self::Session(None), Self::Session(Some(_))) => true,
+            _ => false,
+        }
+    }
+
+    pub(crate) fn is_nothing(&self) -> bool {
+        match self {
+            Self::User(found) => found.is_none(),
+            Self::Account(found) => found.is_none(),
+            Self::Session(found) => found.is_none(),
+            Self::Authenticators(found) => found.is_empty(),
+        }
+    }
+}
