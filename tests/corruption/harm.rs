@@ -105,6 +105,9 @@ pub(crate) fn suffer(task: &str) {
         let result = panic::catch_unwind(AssertUnwindSafe(|| {
             fs::write(&path, &damaged).unwrap();
             known.must_hold_if_verified(&path, &mut harm)?;
+            if harm.reported > 0 && fs::read(&path).unwrap() != damaged {
+                return Err("opening refused the file and changed it".to_owned());
+            }
             fs::write(&path, &damaged).unwrap();
             known.must_not_be_contradicted(&path, &mut harm)
         }));
