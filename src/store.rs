@@ -120,11 +120,14 @@ impl<M: Models> AuthKv<M> {
         self.write(move |txn| upkeep::purge_expired(txn, now), Ok)
     }
 
-    /// Reads the whole store and compares every index with the records: microseconds for each record, on the calling
-    /// thread. Damage is in the report, not an error.
+    /// Reads the whole store, looks up every record and every entry of it, and compares them and their numbers:
+    /// microseconds for each record, on the calling thread. Damage is in the report, not an error.
+    ///
+    /// It sees whatever a call can meet. What it cannot see is damage to redb's notes of which pages are free, which may
+    /// spoil a later write; opening with [`Options::verify`] does.
     ///
     /// # Errors
-    /// [`Storage`](crate::Error::Storage) when the tables themselves cannot be read.
+    /// [`Storage`](crate::Error::Storage) when the tables themselves are too damaged to be read.
     ///
     /// ```
     /// # use authkv::AuthKv;
@@ -226,11 +229,16 @@ impl<M: Models> Options<M> {
         self
     }
 
-    /// Whether opening compares every page of the file with its checksum, so that damage is an error of opening and not of
-    /// the call that meets it; off by default. It reads the whole file, about a second for each GiB, and writes a commit.
+    /// Whether opening compares every page of the file with its checksum; off by default. Damage then is
+    /// [`OpenProblem::Storage`](crate::OpenProblem::Storage), and the file is left as it was. It reads the whole file,
+    /// about a second for each GiB, and writes a commit.
     ///
-    /// It is done once, and not again when the store reopens its file by itself after a failure. It has no effect in memory
-    /// or on a database that the application opened.
+    /// Without it, damage is met by the call that reads it: it never gives a wrong value, but what it hides looks as if it
+    /// were not there. A file that was not closed properly, or in which the store's tables are not found, is compared in
+    /// any case.
+    ///
+    /// It is done when the store is opened, and not when it reopens its file by itself after a failure. It has no effect in
+    /// memory or on a database that the application opened.
     #[must_use]
     pub fn verify(mut self, on: bool) -> Self {
         self.choices.verify = on;

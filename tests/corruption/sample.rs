@@ -97,14 +97,16 @@ pub(crate) fn make(path: &Path) -> Result<()> {
 
 /// Adds a user and one of everything that belongs to it, and two keys.
 pub(crate) fn add_user(store: &AuthKv, number: usize) -> Result<()> {
-    store.create_user(user(number)).wait()?;
-    store.link_account(linked(number)).wait()?;
-    store.create_session(NewSession::new(session(number), user_id(number), late())).wait()?;
-    store.create_verification_token(token(number)).wait()?;
-    for second in [0, SECOND] {
-        store.create_authenticator(authenticator(number + second, number)).wait()?;
-    }
-    Ok(())
+    let user = store.create_user(user(number));
+    let account = store.link_account(linked(number));
+    let session = store.create_session(NewSession::new(session(number), user_id(number), late()));
+    let token = store.create_verification_token(token(number));
+    let keys = [0, SECOND].map(|second| store.create_authenticator(authenticator(number + second, number)));
+    user.wait()?;
+    account.wait()?;
+    session.wait()?;
+    token.wait()?;
+    keys.into_iter().try_for_each(|key| key.wait().map(drop))
 }
 
 /// Something to look up.

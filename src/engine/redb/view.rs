@@ -120,6 +120,9 @@ impl<'txn> WriteView<'txn> {
             self.table(id)?;
             let table =
                 self.tables.get_mut(id.index).and_then(OnceCell::get_mut).ok_or(Error::MissingTable(id.name))?;
+            // A lookup goes down a tree for 128 pages at most; a change follows pages that damage has put into a circle
+            // until it overflows the stack.
+            guarded(&self.broken, || table.get(&*key).map(drop))?;
             guarded(&self.broken, || match value {
                 Some(value) => table.insert(&*key, &*value).map(drop),
                 None => table.remove(&*key).map(drop),
