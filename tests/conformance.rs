@@ -5,17 +5,25 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use authkv::conformance::{self, Clock, Subject};
+use authkv::conformance::{self, Clock, Subject, WithOwnFields};
+use authkv::models::Models;
 use authkv::redb::Database;
 use authkv::{AuthKv, Options};
 use libtest_mimic::{Arguments, Trial};
+use shop::Shop;
 use tempfile::TempDir;
+
+mod shop;
 
 /// Makes an empty store.
 type Make = fn(Clock) -> Subject;
 
-const STORES: [(&str, Make); 3] =
-    [("in_a_file", in_a_file), ("in_memory", in_memory), ("on_a_shared_database", on_a_shared_database)];
+const STORES: [(&str, Make); 4] = [
+    ("in_a_file", in_a_file),
+    ("in_memory", in_memory),
+    ("on_a_shared_database", on_a_shared_database),
+    ("with_own_fields", with_own_fields),
+];
 
 fn main() -> ExitCode {
     let trials = STORES.into_iter().flat_map(|(store, make)| {
@@ -47,6 +55,12 @@ fn on_a_shared_database(clock: Clock) -> Subject {
     subject(auth, clock, Some(folder))
 }
 
+fn with_own_fields(clock: Clock) -> Subject {
+    let auth = options(&clock).models::<Shop>().in_memory().expect("there is memory");
+    let adapter = WithOwnFields::new(Arc::new(auth.clone()));
+    Subject::new(Arc::new(adapter), clock).described_by(move || described(&auth))
+}
+
 fn options(clock: &Clock) -> Options {
     let clock = clock.clone();
     AuthKv::options().clock(move || clock.now())
@@ -56,13 +70,17 @@ fn new_folder() -> TempDir {
     tempfile::tempdir().expect("there is a place for temporary files")
 }
 
-/// The store as the kit wants it, with a check of all indexes that also counts the records.
+/// The store as the kit wants it. The folder lives as long as the store in it.
 fn subject(auth: AuthKv, clock: Clock, folder: Option<TempDir>) -> Subject {
     Subject::new(Arc::new(auth.clone()), clock).described_by(move || {
-        // The folder lives as long as the store in it.
         let _ = &folder;
-        let report = auth.check().wait().expect("the store can be read");
-        assert!(report.is_sound(), "{:?}", report.problems);
-        format!("{report:?}")
+        described(&auth)
     })
+}
+
+/// A check of all indexes, which also counts the records.
+fn described<M: Models>(auth: &AuthKv<M>) -> String {
+    let report = auth.check().wait().expect("the store can be read");
+    assert!(report.is_sound(), "{:?}", report.problems);
+    format!("{report:?}")
 }

@@ -15,6 +15,8 @@
 //! });
 //! ```
 //!
+//! An adapter with an application's own fields goes through [`WithOwnFields`].
+//!
 //! A test harness of one's own gets the cases one by one from [`cases`]. [`model`] compares an adapter with a naive one
 //! in random operations.
 //!
@@ -29,6 +31,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::thread;
 
+pub use own_fields::{Sample, WithOwnFields};
 pub use subject::{Clock, Subject, authenticator, conflict, eventually, invalid};
 
 /// Lists the cases of a module under their names.
@@ -41,6 +44,7 @@ macro_rules! cases {
 
 pub mod model;
 
+mod own_fields;
 mod subject;
 
 mod accounts;

@@ -1,0 +1,240 @@
+//! Adapters with own fields, put to the same tests as those without.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::models::{
+    Account, AccountKey, Authenticator, CredentialId, Extra, Models, NewAccount, NewSession, NewUser,
+    ProviderAccountId, Session, SessionAndUser, SessionPatch, User, UserId, UserPatch, VerificationToken,
+};
+use crate::{Adapter, Reply};
+
+/// Own fields of which there are as many different ones as numbers.
+pub trait Sample: Extra + PartialEq {
+    /// The fields with this number.
+    fn sample(number: u64) -> Self;
+
+    /// The number that these fields were made with.
+    fn number(&self) -> u64;
+}
+
+/// An adapter with own fields as one without, so that the same tests can be put to it. It gives each record that it
+/// creates own fields, and panics if a record comes back with other fields than it was given. It waits for each reply.
+///
+/// ```
+/// use authkv::conformance::{Sample, WithOwnFields};
+/// use authkv::models::{Models, NewUser};
+/// use authkv::{Adapter, AuthKv};
+/// use serde::{Deserialize, Serialize};
+/// use std::sync::Arc;
+///
+/// #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// struct Own {
+///     number: u64,
+/// }
+///
+/// impl Sample for Own {
+///     fn sample(number: u64) -> Self {
+///         Self { number }
+///     }
+///
+///     fn number(&self) -> u64 {
+///         self.number
+///     }
+/// }
+///
+/// struct App;
+///
+/// impl Models for App {
+///     const NAME: &'static str = "app";
+///     const VERSION: u32 = 1;
+///     type User = Own;
+///     type Account = Own;
+///     type Session = Own;
+///     type VerificationToken = Own;
+/// }
+///
+/// let auth = AuthKv::options().models::<App>().in_memory()?;
+/// let adapter: Arc<dyn Adapter> = Arc::new(WithOwnFields::new(Arc::new(auth)));
+/// adapter.create_user(NewUser::email("ada@example.com")).wait()?;
+/// # Ok::<(), authkv::Error>(())
+/// ```
+pub struct WithOwnFields<M> {
+    adapter: Arc<dyn Adapter<M>>,
+    users: AtomicU64,
+}
+
+impl<M: Models> WithOwnFields<M> {
+    /// This adapter, as one without own fields.
+    pub fn new(adapter: Arc<dyn Adapter<M>>) -> Self {
+        Self { adapter, users: AtomicU64::new(0) }
+    }
+}
+
+impl<M: Models> Adapter for WithOwnFields<M>
+where
+    M::User: Sample,
+    M::Account: Sample,
+    M::Session: Sample,
+    M::VerificationToken: Sample,
+{
+    fn create_user(&self, user: NewUser) -> Reply<User> {
+        let number = self.users.fetch_add(1, Ordering::SeqCst);
+        let NewUser { id, name, email, email_verified, image, extra: () } = user;
+        let user = NewUser { id, name, email, email_verified, image, extra: Sample::sample(number) };
+        then(self.adapter.create_user(user), move |user| {
+            assert_eq!(user.extra.number(), number);
+            without_user(user)
+        })
+    }
+
+    fn get_user(&self, id: &UserId) -> Reply<Option<User>> {
+        then(self.adapter.get_user(id), |user| user.map(without_user))
+    }
+
+    fn get_user_by_email(&self, email: &str) -> Reply<Option<User>> {
+        then(self.adapter.get_user_by_email(email), |user| user.map(without_user))
+    }
+
+    fn get_user_by_account(&self, account: &AccountKey) -> Reply<Option<User>> {
+        then(self.adapter.get_user_by_account(account), |user| user.map(without_user))
+    }
+
+    fn update_user(&self, patch: UserPatch) -> Reply<User> {
+        then(self.adapter.update_user(patch), without_user)
+    }
+
+    fn delete_user(&self, id: &UserId) -> Reply<Option<User>> {
+        then(self.adapter.delete_user(id), |user| user.map(without_user))
+    }
+
+    fn link_account(&self, account: NewAccount) -> Reply<Account> {
+        let number = number_of(&[&account.provider, account.provider_account_id.as_str()]);
+        let account = NewAccount {
+            id: account.id,
+            user_id: account.user_id,
+            account_type: account.account_type,
+            provider: account.provider,
+            provider_account_id: account.provider_account_id,
+            access_token: account.access_token,
+            refresh_token: account.refresh_token,
+            id_token: account.id_token,
+            expires_at: account.expires_at,
+            token_type: account.token_type,
+            scope: account.scope,
+            session_state: account.session_state,
+            extra: Sample::sample(number),
+        };
+        then(self.adapter.link_account(account), without_account)
+    }
+
+    fn unlink_account(&self, account: &AccountKey) -> Reply<Option<Account>> {
+        then(self.adapter.unlink_account(account), |account| account.map(without_account))
+    }
+
+    fn get_account(&self, provider_account_id: &ProviderAccountId, provider: &str) -> Reply<Option<Account>> {
+        then(self.adapter.get_account(provider_account_id, provider), |account| account.map(without_account))
+    }
+
+    fn create_session(&self, session: NewSession) -> Reply<Session> {
+        let NewSession { session_token, user_id, expires, extra: () } = session;
+        let extra = Sample::sample(number_of(&[session_token.as_str()]));
+        then(self.adapter.create_session(NewSession { session_token, user_id, expires, extra }), without_session)
+    }
+
+    fn get_session_and_user(&self, session_token: &str) -> Reply<Option<SessionAndUser>> {
+        then(self.adapter.get_session_and_user(session_token), |found| {
+            found.map(|SessionAndUser { session, user }| SessionAndUser {
+                session: without_session(session),
+                user: without_user(user),
+            })
+        })
+    }
+
+    fn update_session(&self, patch: SessionPatch) -> Reply<Option<Session>> {
+        then(self.adapter.update_session(patch), |session| session.map(without_session))
+    }
+
+    fn delete_session(&self, session_token: &str) -> Reply<Option<Session>> {
+        then(self.adapter.delete_session(session_token), |session| session.map(without_session))
+    }
+
+    fn create_verification_token(&self, token: VerificationToken) -> Reply<VerificationToken> {
+        let VerificationToken { identifier, token, expires, extra: () } = token;
+        let extra = Sample::sample(number_of(&[&identifier, token.as_str()]));
+        let token = VerificationToken { identifier, token, expires, extra };
+        then(self.adapter.create_verification_token(token), without_token)
+    }
+
+    fn use_verification_token(&self, identifier: Option<&str>, token: &str) -> Reply<Option<VerificationToken>> {
+        then(self.adapter.use_verification_token(identifier, token), |token| token.map(without_token))
+    }
+
+    fn create_authenticator(&self, authenticator: Authenticator) -> Reply<Authenticator> {
+        self.adapter.create_authenticator(authenticator)
+    }
+
+    fn get_authenticator(&self, credential_id: &CredentialId) -> Reply<Option<Authenticator>> {
+        self.adapter.get_authenticator(credential_id)
+    }
+
+    fn list_authenticators_by_user_id(&self, user_id: &UserId) -> Reply<Vec<Authenticator>> {
+        self.adapter.list_authenticators_by_user_id(user_id)
+    }
+
+    fn update_authenticator_counter(&self, credential_id: &CredentialId, counter: u32) -> Reply<Authenticator> {
+        self.adapter.update_authenticator_counter(credential_id, counter)
+    }
+}
+
+fn then<T, U>(reply: Reply<T>, into: impl FnOnce(T) -> U) -> Reply<U> {
+    Reply::ready(reply.wait().map(into))
+}
+
+fn without_user<X: Sample>(user: User<X>) -> User {
+    let User { id, name, email, email_verified, image, extra } = user;
+    assert_eq!(extra, X::sample(extra.number()), "a user has other own fields than it was created with");
+    User { id, name, email, email_verified, image, extra: () }
+}
+
+fn without_account<X: Sample>(account: Account<X>) -> Account {
+    let number = number_of(&[&account.provider, account.provider_account_id.as_str()]);
+    assert_eq!(account.extra, X::sample(number), "an account has other own fields than it was created with");
+    Account {
+        id: account.id,
+        user_id: account.user_id,
+        account_type: account.account_type,
+        provider: account.provider,
+        provider_account_id: account.provider_account_id,
+        access_token: account.access_token,
+        refresh_token: account.refresh_token,
+        id_token: account.id_token,
+        expires_at: account.expires_at,
+        token_type: account.token_type,
+        scope: account.scope,
+        session_state: account.session_state,
+        extra: (),
+    }
+}
+
+fn without_session<X: Sample>(session: Session<X>) -> Session {
+    let Session { id, session_token, user_id, expires, extra } = session;
+    let number = number_of(&[session_token.as_str()]);
+    assert_eq!(extra, X::sample(number), "a session has other own fields than it was created with");
+    Session { id, session_token, user_id, expires, extra: () }
+}
+
+fn without_token<X: Sample>(token: VerificationToken<X>) -> VerificationToken {
+    let VerificationToken { identifier, token, expires, extra } = token;
+    let number = number_of(&[&identifier, token.as_str()]);
+    assert_eq!(extra, X::sample(number), "a verification token has other own fields than it was created with");
+    VerificationToken { identifier, token, expires, extra: () }
+}
+
+/// The same number for the same key.
+fn number_of(key: &[&str]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    key.hash(&mut hasher);
+    hasher.finish()
+}
