@@ -2,7 +2,8 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+
+use uuid::Uuid;
 
 use crate::models::{
     Account, AccountKey, Authenticator, CredentialId, Extra, Models, NewAccount, NewSession, NewUser,
@@ -62,13 +63,12 @@ pub trait Sample: Extra + PartialEq {
 /// ```
 pub struct WithOwnFields<M> {
     adapter: Arc<dyn Adapter<M>>,
-    users: AtomicU64,
 }
 
 impl<M: Models> WithOwnFields<M> {
     /// This adapter, as one without own fields.
     pub fn new(adapter: Arc<dyn Adapter<M>>) -> Self {
-        Self { adapter, users: AtomicU64::new(0) }
+        Self { adapter }
     }
 }
 
@@ -80,7 +80,7 @@ where
     M::VerificationToken: Sample,
 {
     fn create_user(&self, user: NewUser) -> Reply<User> {
-        let number = self.users.fetch_add(1, Ordering::SeqCst);
+        let number = number_of(&[&Uuid::now_v7().to_string()]);
         let NewUser { id, name, email, email_verified, image, extra: () } = user;
         let user = NewUser { id, name, email, email_verified, image, extra: Sample::sample(number) };
         then(self.adapter.create_user(user), move |user| {

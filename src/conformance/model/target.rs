@@ -1,8 +1,11 @@
 //! The target: the store that the operations run on, which is this crate's or anybody's.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 
-use crate::conformance::{Clock, Subject};
+use crate::conformance::{Clock, Sample, Subject, WithOwnFields};
+use crate::models::Models;
 use crate::{Adapter, AuthKv, Options, Result};
 
 /// A store to compare with the model. What it cannot do besides the adapter's methods is left out.
@@ -41,11 +44,17 @@ pub struct Counts {
 }
 
 /// An [`AuthKv`] as a target.
-pub struct AuthKvTarget {
-    kv: AuthKv,
+pub struct AuthKvTarget<M: Models = ()> {
+    kv: AuthKv<M>,
+    adapter: Arc<dyn Adapter>,
     clock: Clock,
-    open: Option<Box<dyn Fn(Options) -> Result<AuthKv>>>,
+    open: Open<M>,
+    into_adapter: IntoAdapter<M>,
+    reopens: bool,
 }
+
+type Open<M> = Box<dyn Fn(Options<M>) -> Result<AuthKv<M>>>;
+type IntoAdapter<M> = fn(AuthKv<M>) -> Arc<dyn Adapter>;
 
 impl AuthKvTarget {
     /// A store in memory, which cannot be reopened.
@@ -53,8 +62,7 @@ impl AuthKvTarget {
     /// # Errors
     /// Those of [`Options::in_memory`].
     pub fn in_memory() -> Result<Self> {
-        let clock = Clock::new();
-        Ok(Self { kv: options(&clock).in_memory()?, clock, open: None })
+        Ok(Self { reopens: false, ..Self::new(Options::in_memory)? })
     }
 
     /// A store that is opened like this.
@@ -62,14 +70,35 @@ impl AuthKvTarget {
     /// # Errors
     /// Those of `open`.
     pub fn new(open: impl Fn(Options) -> Result<AuthKv> + 'static) -> Result<Self> {
-        let clock = Clock::new();
-        Ok(Self { kv: open(options(&clock))?, clock, open: Some(Box::new(open)) })
+        Self::opened(Box::new(open), |kv| Arc::new(kv))
     }
 }
 
-fn options(clock: &Clock) -> Options {
+impl<M: Models> AuthKvTarget<M> {
+    /// A store with own fields that is opened like this.
+    ///
+    /// # Errors
+    /// Those of `open`.
+    pub fn with_own_fields(open: impl Fn(Options<M>) -> Result<AuthKv<M>> + 'static) -> Result<Self>
+    where
+        M::User: Sample,
+        M::Account: Sample,
+        M::Session: Sample,
+        M::VerificationToken: Sample,
+    {
+        Self::opened(Box::new(open), |kv| Arc::new(WithOwnFields::new(Arc::new(kv))))
+    }
+
+    fn opened(open: Open<M>, into_adapter: IntoAdapter<M>) -> Result<Self> {
+        let clock = Clock::new();
+        let kv = open(options(&clock))?;
+        Ok(Self { adapter: into_adapter(kv.clone()), kv, clock, open, into_adapter, reopens: true })
+    }
+}
+
+fn options<M: Models>(clock: &Clock) -> Options<M> {
     let clock = clock.clone();
-    AuthKv::options().clock(move || clock.now())
+    AuthKv::options().models().clock(move || clock.now())
 }
 
 /// Without what only the store itself can do.
@@ -83,9 +112,9 @@ impl Target for Subject {
     }
 }
 
-impl Target for AuthKvTarget {
+impl<M: Models> Target for AuthKvTarget<M> {
     fn adapter(&self) -> &dyn Adapter {
-        &self.kv
+        &*self.adapter
     }
 
     fn set_clock(&mut self, now: DateTime<Utc>) {
@@ -98,12 +127,12 @@ impl Target for AuthKvTarget {
     }
 
     fn reopen(&mut self) -> bool {
-        let Some(open) = &self.open else {
-            return false;
-        };
-        self.kv.close().wait().expect("the storage works");
-        self.kv = open(options(&self.clock)).expect("what was closed can be opened");
-        true
+        if self.reopens {
+            self.kv.close().wait().expect("the storage works");
+            self.kv = (self.open)(options(&self.clock)).expect("what was closed can be opened");
+            self.adapter = (self.into_adapter)(self.kv.clone());
+        }
+        self.reopens
     }
 
     fn check(&self) -> Option<Counts> {
