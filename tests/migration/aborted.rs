@@ -1,0 +1,79 @@
+//! A change that is cut short: the process is aborted at each step of it, and the next one goes on.
+
+use std::env;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use authkv::models::{Dynamic, MigrationStep, Models};
+use authkv::{AuthKv, Error, OpenProblem};
+
+use crate::models::{First, Second};
+use crate::versions::{fill, must_be_migrated};
+use crate::{new_path, open, refusal};
+
+const USERS: usize = 10_000;
+
+/// Aborts this process, which is the child, when the change has taken so many steps. That a stage begins is no step.
+#[test]
+fn child_that_aborts() {
+    let (Ok(path), Ok(steps)) = (env::var("AUTHKV_ABORT_PATH"), env::var("AUTHKV_ABORT_AFTER")) else {
+        return;
+    };
+    let (mut left, mut stage): (usize, _) = (steps.parse().unwrap(), MigrationStep::Trying);
+    let options = AuthKv::options().models::<Second>().on_migration(move |progress| {
+        if progress.step == stage && stage != MigrationStep::Trying {
+            left -= 1;
+            if left == 0 {
+                std::process::abort();
+            }
+        }
+        stage = progress.step;
+    });
+    drop(options.open(path).unwrap());
+}
+
+/// Runs the change in a child that is aborted after so many steps. Says whether it was.
+fn change(path: &PathBuf, steps: usize) -> bool {
+    let child = Command::new(env::current_exe().unwrap())
+        .args(["--exact", "aborted::child_that_aborts"])
+        .env("AUTHKV_ABORT_PATH", path)
+        .env("AUTHKV_ABORT_AFTER", steps.to_string())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .unwrap();
+    !child.success()
+}
+
+#[test]
+fn a_change_that_dies_at_every_step_is_finished_by_the_next_process() {
+    let (_folder, path) = new_path();
+    let auth = open::<First>(&path);
+    for start in (0..USERS).step_by(1_000) {
+        fill(&auth, start..start + 1_000);
+    }
+    drop(auth);
+    let mut aborted = 0;
+    // Each child dies after one step, so that between them they die after each.
+    while change(&path, 1) {
+        aborted += 1;
+        assert!(aborted < 1_000, "it never ends");
+    }
+    println!("{aborted} processes were aborted");
+    assert!(aborted > 4 * USERS / 256, "only {aborted} processes were aborted");
+    must_be_migrated(&open::<Second>(&path), USERS);
+}
+
+#[test]
+fn a_file_that_is_half_changed_is_for_the_new_models_only() {
+    let (_folder, path) = new_path();
+    fill(&open::<First>(&path), 0..1_000);
+    assert!(change(&path, 8));
+    for problem in [refusal::<First>(&path), refusal::<Dynamic>(&path), refusal::<()>(&path)] {
+        let OpenProblem::ChangeUnfinished { to } = problem else { panic!("{problem}") };
+        assert_eq!(to, (Second::NAME.to_owned(), Second::VERSION));
+    }
+    let off = AuthKv::options().models::<Second>().synchronize(false).open(&path);
+    assert!(matches!(off, Err(Error::Open { problem: OpenProblem::ModelsNotSynchronized { .. }, .. })), "{off:?}");
+    must_be_migrated(&open::<Second>(&path), 1_000);
+}
