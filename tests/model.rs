@@ -37,16 +37,16 @@ fn a_store_in_memory_does_what_the_model_does() {
 
 #[test]
 fn a_file_does_what_the_model_does_however_often_it_is_reopened() {
-    let tallies = compare(300, || {
+    let tallies = compare(200, || {
         let folder = tempfile::tempdir().unwrap();
         AuthKvTarget::new(move |options| options.open(folder.path().join("auth.redb"))).unwrap()
     });
-    must_be_varied(&tallies, 300, &[]);
+    must_be_varied(&tallies, 200, &[]);
 }
 
 #[test]
 fn a_store_on_a_shared_database_does_what_the_model_does() {
-    let tallies = compare(300, || {
+    let tallies = compare(200, || {
         let folder = tempfile::tempdir().unwrap();
         let database = Arc::new(Database::create(folder.path().join("app.redb")).unwrap());
         let target = move |options: Options| {
@@ -55,7 +55,7 @@ fn a_store_on_a_shared_database_does_what_the_model_does() {
         };
         AuthKvTarget::new(target).unwrap()
     });
-    must_be_varied(&tallies, 300, &[]);
+    must_be_varied(&tallies, 200, &[]);
 }
 
 #[test]

@@ -160,17 +160,18 @@ fn call(adapter: &dyn Adapter, model: &Model, operation: &Operation) -> Outcome 
             adapter.update_user(patch).wait()?.into()
         }
         Operation::DeleteUser(who) => adapter.delete_user(&id(who).into()).wait()?.into(),
-        Operation::LinkAccount { id: account_id, user, account_type, account, text: optional, expires_at } => {
-            let token = optional.map(Token::from);
+        Operation::LinkAccount { id: account_id, user, account_type, account, text, expires_at } => {
+            let [access_token, refresh_token, id_token, token_type, scope, session_state] =
+                Operation::optional_texts(text);
             let account = NewAccount {
                 id: account_id.map(Into::into),
-                access_token: token.clone(),
-                refresh_token: token.clone(),
-                id_token: token,
+                access_token: access_token.map(Token::from),
+                refresh_token: refresh_token.map(Token::from),
+                id_token: id_token.map(Token::from),
                 expires_at,
-                token_type: optional.map(text),
-                scope: optional.map(text),
-                session_state: optional.map(text),
+                token_type,
+                scope,
+                session_state,
                 ..NewAccount::new(id(user), account_type, account.0, account.1)
             };
             adapter.link_account(account).wait()?.into()

@@ -100,20 +100,21 @@ impl Model {
             }
             Operation::DeleteUser(who) => Ok(self.delete_user(&self.user_id(who))),
             Operation::LinkAccount { id, user, account_type, account, text, expires_at } => {
-                let text = text.map(str::to_owned);
+                let [access_token, refresh_token, id_token, token_type, scope, session_state] =
+                    Operation::optional_texts(text);
                 let account = Account {
                     id: id.map_or_else(|| self.made_id(outcome), str::to_owned),
                     user_id: self.user_id(user),
                     account_type,
                     provider: account.0.to_owned(),
                     provider_account_id: account.1.to_owned(),
-                    access_token: text.clone(),
-                    refresh_token: text.clone(),
-                    id_token: text.clone(),
+                    access_token,
+                    refresh_token,
+                    id_token,
                     expires_at,
-                    token_type: text.clone(),
-                    scope: text.clone(),
-                    session_state: text,
+                    token_type,
+                    scope,
+                    session_state,
                 };
                 self.link_account(account)
             }

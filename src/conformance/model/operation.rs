@@ -36,7 +36,7 @@ pub enum Operation {
         user: Who,
         account_type: AccountType,
         account: Pair,
-        /// What all the optional texts are.
+        /// What all the optional texts begin with.
         text: Option<&'static str>,
         expires_at: Option<i64>,
     },
@@ -204,6 +204,11 @@ impl Operation {
             38 => Self::Purge,
             _ => Self::Reopen,
         }
+    }
+
+    /// An account's optional texts, each another one: access, refresh and id token, token type, scope, session state.
+    pub(super) fn optional_texts(text: Option<&str>) -> [Option<String>; 6] {
+        [1, 2, 3, 4, 5, 6].map(|place| text.map(|text| format!("{text}{place}")))
     }
 
     /// Every lookup that can find something where there are so many users.
