@@ -134,6 +134,15 @@ impl Op {
         Self::DeleteUser { user: CROWDED }
     }
 
+    pub(crate) fn is_about_expiry(&self) -> bool {
+        match self {
+            Self::CreateSession { expires, .. }
+            | Self::ExtendSession { expires, .. }
+            | Self::CreateToken { expires, .. } => *expires < 0,
+            _ => matches!(self, Self::Purge),
+        }
+    }
+
     pub(crate) fn call(&self, kv: &AuthKv, keys: &Keys) -> Answer {
         match *self {
             Self::CreateUser { user, email, name } => accepted(kv.create_user(NewUser {
@@ -361,6 +370,10 @@ impl Counts {
             // It comes after the step of removing that runs now.
             kv.delete_session("nobody's").wait()?;
         }
+    }
+
+    pub(crate) fn sum(all: impl Iterator<Item = Self>) -> Self {
+        all.fold(Self::default(), |sum, counts| Self(std::array::from_fn(|kind| sum.0[kind] + counts.0[kind])))
     }
 
     fn of(report: &CheckReport) -> Self {

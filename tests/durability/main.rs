@@ -7,4 +7,5 @@ mod history;
 #[path = "../seeds/mod.rs"]
 mod seeds;
 
+mod kill;
 mod power_loss;
