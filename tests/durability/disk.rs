@@ -55,8 +55,6 @@ pub(crate) struct Image {
     pub(crate) bytes: Vec<u8>,
     /// How many writes are there in part only.
     pub(crate) torn: usize,
-    /// How many unsynced changes were lost.
-    pub(crate) lost: usize,
 }
 
 impl Disk {
@@ -85,7 +83,7 @@ impl Platter {
     /// What is left when the power is cut now.
     pub(crate) fn cut(&self, random: &mut Rng) -> Image {
         let kept = [0.0, 0.1, 0.5, 0.9, 1.0][random.usize(..5)];
-        let mut image = Image { bytes: self.durable.clone(), torn: 0, lost: 0 };
+        let mut image = Image { bytes: self.durable.clone(), torn: 0 };
         // File systems keep the order of sizes, but not that of contents and sizes.
         let mut sizes_kept = true;
         let mut writes = Vec::new();
@@ -96,8 +94,6 @@ impl Platter {
                     sizes_kept = sizes_kept && random.f64() < kept;
                     if sizes_kept {
                         image.bytes.resize(*len, 0);
-                    } else {
-                        image.lost += 1;
                     }
                 }
             }
@@ -108,8 +104,6 @@ impl Platter {
         for (offset, data) in writes {
             if random.f64() < kept {
                 image.write(offset, data, random);
-            } else {
-                image.lost += 1;
             }
         }
         image

@@ -1,128 +1,9 @@
-//! Tests of storage that fails. Goal: the caller learns whether the outcome is known, nothing acknowledged is lost, and
-//! the store recovers by itself when the storage does. Method: a storage backend that fails on demand and keeps its bytes
-//! when the database is reopened.
+//! Calls that write while the storage fails.
 
-use std::io;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
-
-use parking_lot::Mutex;
-use redb::{BackendError, StorageBackend};
-
+use super::{Call, Flaky, assert_all_there, eventually, user};
 use crate::engine::Engine;
-use crate::engine::redb::Source;
 use crate::models::NewUser;
-use crate::models::{NewSession, User};
 use crate::{Adapter, AuthKv, Error};
-
-/// What fails, and how often.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Call {
-    Read,
-    Write,
-    Sync,
-    Resize,
-}
-
-#[derive(Debug, Default)]
-struct Disk {
-    bytes: Vec<u8>,
-    /// Which call fails, after how many more that work, and whether for good.
-    fault: Option<(Call, usize, bool)>,
-}
-
-#[derive(Clone, Debug, Default)]
-struct Flaky(Arc<Mutex<Disk>>);
-
-impl Flaky {
-    fn fail(&self, call: Call, after: usize, for_good: bool) {
-        self.0.lock().fault = Some((call, after, for_good));
-    }
-
-    fn heal(&self) {
-        self.0.lock().fault = None;
-    }
-
-    fn call(&self, call: Call) -> Result<parking_lot::MutexGuard<'_, Disk>, io::Error> {
-        let mut disk = self.0.lock();
-        match &mut disk.fault {
-            Some((failing, 0, for_good)) if *failing == call => {
-                if !*for_good {
-                    disk.fault = None;
-                }
-                Err(io::Error::from(io::ErrorKind::StorageFull))
-            }
-            Some((failing, after, _)) if *failing == call => {
-                *after -= 1;
-                Ok(disk)
-            }
-            _ => Ok(disk),
-        }
-    }
-
-    fn store(&self) -> AuthKv {
-        let disk = self.clone();
-        let source = Source::Made(Box::new(move |builder| builder.set_cache_size(0).create_with_backend(disk.clone())));
-        AuthKv::options().open_source(source).unwrap()
-    }
-}
-
-impl StorageBackend for Flaky {
-    fn len(&self) -> Result<u64, io::Error> {
-        Ok(self.0.lock().bytes.len() as u64)
-    }
-
-    fn read(&self, offset: u64, out: &mut [u8]) -> Result<(), io::Error> {
-        let disk = self.call(Call::Read)?;
-        let offset = usize::try_from(offset).unwrap();
-        out.copy_from_slice(&disk.bytes[offset..offset + out.len()]);
-        Ok(())
-    }
-
-    fn set_len(&self, len: u64) -> Result<(), io::Error> {
-        self.call(Call::Resize)?.bytes.resize(usize::try_from(len).unwrap(), 0);
-        Ok(())
-    }
-
-    fn sync_data(&self) -> Result<(), io::Error> {
-        self.call(Call::Sync).map(drop)
-    }
-
-    fn write(&self, offset: u64, data: &[u8]) -> Result<(), io::Error> {
-        let mut disk = self.call(Call::Write)?;
-        let offset = usize::try_from(offset).unwrap();
-        disk.bytes[offset..offset + data.len()].copy_from_slice(data);
-        Ok(())
-    }
-
-    fn try_lock_range(&self, _: std::ops::Bound<u64>, _: std::ops::Bound<u64>) -> Result<bool, BackendError> {
-        Ok(true)
-    }
-}
-
-fn user(number: usize) -> NewUser {
-    NewUser::email(format!("{number}@example.com"))
-}
-
-/// Calls until the store has recovered.
-fn eventually<T>(call: impl Fn() -> crate::Result<T>) -> T {
-    let deadline = Instant::now() + Duration::from_secs(10);
-    loop {
-        match call() {
-            Ok(found) => return found,
-            Err(error) => assert!(Instant::now() < deadline, "{error}"),
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
-
-fn assert_all_there(store: &AuthKv, users: &[User]) {
-    for user in users {
-        assert_eq!(eventually(|| store.get_user(&user.id).wait()).as_ref(), Some(user));
-    }
-    let report = eventually(|| store.check().wait());
-    assert!(report.is_sound(), "{:?}", report.problems);
-}
 
 /// One call of each kind fails at each of the first places where it can, once or for good until it heals.
 #[test]
@@ -193,34 +74,6 @@ fn a_failed_sync_is_an_unknown_outcome_that_reading_resolves() {
         result => result.map(Some),
     });
     assert_eq!(found.is_some(), again.is_none());
-}
-
-#[test]
-fn a_read_that_fails_is_an_error_and_never_none() {
-    let disk = Flaky::default();
-    let store = disk.store();
-    let expires = chrono::Utc::now() + chrono::Days::new(1);
-    let person = store.create_user(user(0)).wait().unwrap();
-    store.create_session(NewSession::new("secret", person.id, expires)).wait().unwrap();
-    // Enough that the trees have more than the one page that redb holds in memory.
-    for reply in (1..2_000).map(|number| store.create_user(user(number))).collect::<Vec<_>>() {
-        reply.wait().unwrap();
-    }
-    drop(store);
-    let store = disk.store();
-    let mut failed = 0;
-    for after in 0..4 {
-        disk.fail(Call::Read, after, true);
-        match store.get_session_and_user("secret").wait() {
-            Ok(found) => assert!(found.is_some()),
-            Err(Error::Storage(_)) => failed += 1,
-            Err(error) => panic!("{error}"),
-        }
-        disk.heal();
-        // redb answers nothing but errors after a failed read, so this shows that the store reopened by itself.
-        assert!(eventually(|| store.get_session_and_user("secret").wait()).is_some());
-    }
-    assert!(failed > 0);
 }
 
 #[test]
