@@ -7,5 +7,7 @@ mod history;
 #[path = "../seeds/mod.rs"]
 mod seeds;
 
+#[cfg(target_os = "linux")]
+mod full_disk;
 mod kill;
 mod power_loss;
