@@ -4,6 +4,8 @@
 
 #[path = "../../tests/durability/disk.rs"]
 mod disk;
+#[path = "../../tests/seeds/mod.rs"]
+mod seeds;
 
 use std::io;
 use std::sync::Arc;
@@ -16,7 +18,7 @@ use super::{eventually, user};
 use crate::engine::redb::Source;
 use crate::{Adapter, AuthKv, Error};
 
-const HISTORIES: u64 = 60;
+const HISTORIES: u32 = 60;
 const USERS: usize = 12;
 /// The chances that a sync fails and that a call is one after which the power is cut.
 const CHANCES: (f64, f64) = (0.15, 0.06);
@@ -32,36 +34,53 @@ enum Fate {
 type Fates = Arc<Mutex<Vec<Fate>>>;
 type Cuts = Arc<Mutex<Vec<(Image, Vec<Fate>)>>>;
 
+/// What the histories were like.
+#[derive(Default)]
+struct Tally {
+    images: usize,
+    torn: usize,
+    told: usize,
+    read: usize,
+}
+
 #[test]
 fn what_is_read_after_a_failed_sync_survives_a_power_cut() {
-    let (mut images, mut told, mut read, mut torn) = (0, 0, 0, 0);
-    for seed in 0..HISTORIES {
-        let (fates, cuts) = (Fates::default(), Cuts::default());
-        let disk = failing_disk(seed, &fates, &cuts);
-        let store = open(&disk).unwrap();
-        for number in 0..USERS {
-            fates.lock().push(Fate::Unknown);
-            let fate = match store.create_user(user(number)).wait() {
-                Ok(_) => Fate::There,
-                Err(Error::Storage(_)) => Fate::Absent,
-                Err(Error::OutcomeUnknown(_)) => {
-                    read += 1;
-                    fate(eventually(|| store.get_user_by_email(&format!("{number}@example.com")).wait()).is_some())
-                }
-                Err(error) => panic!("{error}"),
-            };
-            told += usize::from(fate == Fate::There);
-            fates.lock()[number] = fate;
-        }
-        drop(store);
-        cuts.lock().push((disk.cut(&mut Rng::with_seed(seed)), fates.lock().clone()));
-        for (image, fates) in cuts.lock().drain(..) {
-            images += 1;
-            torn += image.torn;
-            must_hold(image, &fates, seed);
-        }
+    let tallies = seeds::for_each_seed(HISTORIES, history);
+    if seeds::replayed().is_none() {
+        let sum = |count: fn(&Tally) -> usize| tallies.iter().map(count).sum::<usize>();
+        assert!(sum(|tally| tally.images) > 500 && sum(|tally| tally.torn) > 100);
+        assert!(sum(|tally| tally.told) > 200 && sum(|tally| tally.read) > 100);
     }
-    assert!(images > 500 && told > 200 && read > 100 && torn > 100, "{images} {told} {read} {torn}");
+}
+
+/// Creates users while syncs fail, and reads what became of those of whom it is not known.
+fn history(seed: u64) -> Tally {
+    let mut tally = Tally::default();
+    let (fates, cuts) = (Fates::default(), Cuts::default());
+    let disk = failing_disk(seed, &fates, &cuts);
+    let store = open(&disk).unwrap();
+    for number in 0..USERS {
+        fates.lock().push(Fate::Unknown);
+        let fate = match store.create_user(user(number)).wait() {
+            Ok(_) => Fate::There,
+            Err(Error::Storage(_)) => Fate::Absent,
+            Err(Error::OutcomeUnknown(_)) => {
+                tally.read += 1;
+                fate(eventually(|| store.get_user_by_email(&format!("{number}@example.com")).wait()).is_some())
+            }
+            Err(error) => panic!("{error}"),
+        };
+        tally.told += usize::from(fate == Fate::There);
+        fates.lock()[number] = fate;
+    }
+    drop(store);
+    cuts.lock().push((disk.cut(&mut Rng::with_seed(seed)), fates.lock().clone()));
+    for (image, fates) in cuts.lock().drain(..) {
+        tally.images += 1;
+        tally.torn += image.torn;
+        must_hold(image, &fates);
+    }
+    tally
 }
 
 /// A disk that fails and is cut at random, as soon as there are fates.
@@ -89,15 +108,14 @@ fn open(disk: &Disk) -> crate::Result<AuthKv> {
     AuthKv::options().open_source(source)
 }
 
-fn must_hold(image: Image, fates: &[Fate], seed: u64) {
-    let store =
-        open(&Disk::new(image.bytes, Box::new(|_, _| Ok(())))).unwrap_or_else(|error| panic!("{seed}: {error}"));
+fn must_hold(image: Image, fates: &[Fate]) {
+    let store = open(&Disk::new(image.bytes, Box::new(|_, _| Ok(())))).unwrap();
     for (number, expected) in fates.iter().enumerate() {
         let found = fate(store.get_user_by_email(&format!("{number}@example.com")).wait().unwrap().is_some());
-        assert!(*expected == Fate::Unknown || found == *expected, "{seed}: {number} is {found:?} of {fates:?}");
+        assert!(*expected == Fate::Unknown || found == *expected, "{number} is {found:?} of {fates:?}");
     }
     let report = store.check().wait().unwrap();
-    assert!(report.is_sound(), "{seed}: {:?}", report.problems);
+    assert!(report.is_sound(), "{:?}", report.problems);
 }
 
 fn fate(is_there: bool) -> Fate {
