@@ -19,7 +19,7 @@ use redb::{BackendError, StorageBackend};
 use crate::engine::redb::Source;
 use crate::models::NewUser;
 use crate::models::User;
-use crate::{Adapter, AuthKv, Result};
+use crate::{Adapter, AuthKv, Options, Result};
 
 /// What fails, and how often.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -101,9 +101,13 @@ impl Flaky {
     }
 
     fn open(&self) -> Result<AuthKv> {
+        self.open_with(AuthKv::options())
+    }
+
+    fn open_with(&self, options: Options) -> Result<AuthKv> {
         let disk = self.clone();
         let source = Source::Made(Box::new(move |builder| builder.set_cache_size(0).create_with_backend(disk.clone())));
-        AuthKv::options().open_source(source)
+        options.open_source(source)
     }
 
     fn store(&self) -> AuthKv {

@@ -3,7 +3,7 @@
 use super::{Call, Flaky, assert_all_there, eventually, user};
 use crate::engine::Engine;
 use crate::models::NewUser;
-use crate::{Adapter, AuthKv, Error};
+use crate::{Adapter, AuthKv, Durability, Error};
 
 /// One call of each kind fails at each of the first places where it can, once or for good until it heals.
 #[test]
@@ -39,6 +39,34 @@ fn after_any_single_failure_nothing_acknowledged_is_lost_and_the_store_recovers(
     }
     // The test is worth nothing if the faults do not reach the calls.
     assert!(seen.iter().all(|count| *count > 20), "{seen:?}");
+}
+
+/// Reopening goes back to the last sync.
+#[test]
+fn a_failure_loses_only_the_last_of_the_deferred_writes() {
+    let (mut kept, mut lost) = (0, 0);
+    for call in [Call::Read, Call::Write, Call::Sync, Call::Resize] {
+        for after in 0..16 {
+            let disk = Flaky::default();
+            let store = disk.open_with(AuthKv::options().durability(Durability::Deferred)).unwrap();
+            let synced = store.create_user(user(0)).wait().unwrap();
+            // Closing a database syncs it, so this one was synced.
+            drop(store);
+            let store = disk.open_with(AuthKv::options().durability(Durability::Deferred)).unwrap();
+            disk.fail(call, after, false);
+            let replies: Vec<_> = (1..30).map(|number| store.create_user(user(number))).collect();
+            let acknowledged: Vec<_> = replies.into_iter().map_while(|reply| reply.wait().ok()).collect();
+            disk.heal();
+            assert_all_there(&store, &[synced]);
+            let found: Vec<_> =
+                acknowledged.iter().map(|user| eventually(|| store.get_user(&user.id).wait())).collect();
+            let gone = found.iter().skip_while(|found| found.is_some()).take_while(|found| found.is_none()).count();
+            assert_eq!(found.iter().filter(|found| found.is_none()).count(), gone, "{found:?}");
+            kept += found.len() - gone;
+            lost += gone;
+        }
+    }
+    assert!(kept > 100 && lost > 0, "{kept} {lost}");
 }
 
 /// "Storage" promises that nothing was written.
