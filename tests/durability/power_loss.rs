@@ -31,7 +31,7 @@ const HISTORIES: u32 = 130;
 const LIVES: usize = 3;
 const BATCHES_PER_LIFE: usize = 16;
 /// A history in so many has a user with more sessions than are removed in one step.
-const CROWDED: u64 = 12;
+const CROWDED: u64 = 20;
 /// The chance of an image at a write, and at the beginning and the end of a sync.
 const CHANCE: (f64, f64) = (0.03, 0.1);
 /// So many calls that change something take most recoveries.
