@@ -15,8 +15,8 @@ pub enum Durability {
     /// After it has been synced to the disk with a two-phase commit: a power cut loses nothing acknowledged.
     #[default]
     Full,
-    /// After it is visible, and synced a moment later: a power cut or a killed process may lose the last moments, but
-    /// never leaves a part of a write or an index that disagrees with its records.
+    /// After it is visible, and synced a moment later: a power cut, a killed process or a failing disk may lose the last
+    /// moments, but never leaves a part of a write or an index that disagrees with its records.
     Deferred,
 }
 

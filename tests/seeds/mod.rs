@@ -1,0 +1,59 @@
+//! How much random tests do, and with which seeds: `AUTHKV_TEST_SCALE` multiplies their counts, and `AUTHKV_TEST_SEED`
+//! runs one case again, by the seed that it printed when it failed.
+
+use std::env;
+use std::str::FromStr;
+use std::sync::Mutex;
+use std::thread;
+
+/// How many cases run at once.
+const THREADS: usize = 2;
+
+/// What the counts of random tests are multiplied with.
+pub(crate) fn scale() -> u32 {
+    variable("AUTHKV_TEST_SCALE").unwrap_or(1)
+}
+
+/// The seed of the one case to run again.
+pub(crate) fn replayed() -> Option<u64> {
+    variable("AUTHKV_TEST_SEED")
+}
+
+/// Runs a case for each of `count` seeds, multiplied by the scale, or for the one seed that is to be run again.
+pub(crate) fn for_each_seed<T: Send>(count: u32, case: impl Fn(u64) -> T + Sync) -> Vec<T> {
+    let seeds = match replayed() {
+        Some(seed) => seed..seed + 1,
+        None => 0..u64::from(count * scale()),
+    };
+    let (seeds, results) = (Mutex::new(seeds), Mutex::new(Vec::new()));
+    let work = || {
+        let next = || seeds.lock().unwrap().next();
+        while let Some(seed) = next() {
+            let _named = Named(seed);
+            let result = case(seed);
+            results.lock().unwrap().push(result);
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(work);
+        }
+    });
+    results.into_inner().unwrap()
+}
+
+/// Prints the seed of a case that fails.
+pub(crate) struct Named(pub(crate) u64);
+
+impl Drop for Named {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            eprintln!("to run this case again: AUTHKV_TEST_SEED={}", self.0);
+        }
+    }
+}
+
+fn variable<T: FromStr>(name: &str) -> Option<T> {
+    let value = env::var(name).ok()?;
+    Some(value.parse().unwrap_or_else(|_| panic!("{name} is not a number")))
+}
