@@ -286,3 +286,39 @@ impl<'v> Txn<'v> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A table that damage has put in disorder.
+    struct Disorder(&'static [&'static str]);
+
+    impl View for Disorder {
+        fn get(&self, _: TableId, _: &[u8], _: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
+            Ok(())
+        }
+
+        fn scan(&self, _: TableId, _: ByteRange<'_>, visit: &mut RowVisitor<'_>) -> Result<()> {
+            self.0.iter().try_for_each(|key| visit(key.as_bytes(), b"").map(drop))
+        }
+
+        fn len(&self, _: TableId) -> Result<u64> {
+            Ok(0)
+        }
+    }
+
+    #[test]
+    fn rows_that_do_not_ascend_within_the_range_are_damage() {
+        let range = (Bound::Included(&b"b"[..]), Bound::Excluded(&b"d"[..]));
+        let scan = |keys| {
+            let table = TableId { index: 0, name: "fruit" };
+            Txn::new(&Disorder(keys)).scan_bytes(table, range, &mut |_, _| Ok(ControlFlow::Continue(())))
+        };
+        scan(&["b", "c"]).unwrap();
+        let disorder: [&[&str]; 5] = [&["c", "b"], &["b", "b"], &["a"], &["b", "d"], &[""]];
+        for keys in disorder {
+            assert!(matches!(scan(keys), Err(Error::Storage(_))), "{keys:?}");
+        }
+    }
+}

@@ -161,3 +161,45 @@ impl Check<'_, '_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Millis, NewUser};
+    use crate::record::EmailMatching;
+    use crate::txn::{ByteRange, Entry, RowVisitor, View};
+
+    /// A store of one user without an e-mail address, that counts `counted` of them and finds it by its key or not.
+    struct OneUser {
+        row: Entry,
+        counted: u64,
+        found: bool,
+    }
+
+    impl View for OneUser {
+        fn get(&self, table: TableId, key: &[u8], visit: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
+            if self.found && table == USERS.id && key == self.row.key { visit(&self.row.value) } else { Ok(()) }
+        }
+
+        fn scan(&self, table: TableId, _: ByteRange<'_>, visit: &mut RowVisitor<'_>) -> Result<()> {
+            if table == USERS.id { visit(&self.row.key, &self.row.value).map(drop) } else { Ok(()) }
+        }
+
+        fn len(&self, table: TableId) -> Result<u64> {
+            Ok(if table == USERS.id { self.counted } else { 0 })
+        }
+    }
+
+    #[test]
+    fn rows_that_are_lost_or_cannot_be_found_are_problems() {
+        let problems = |counted, found| {
+            let id = || UserId::from("ada");
+            let user = UserRecord::new(NewUser::<()>::default(), id, EmailMatching::Exact, Millis::new(0)).unwrap();
+            let row = USERS.entry(&id(), &user).unwrap();
+            check(&Txn::new(&OneUser { row, counted, found })).unwrap().problems
+        };
+        assert!(problems(1, true).is_empty());
+        assert_eq!(problems(2, true), ["authkv_users: 1 of 2 rows are there"]);
+        assert_eq!(problems(1, false), ["authkv_users: a record is not found by its key"]);
+    }
+}

@@ -234,3 +234,30 @@ fn a_damaged_setting_is_an_error_of_opening() {
         }
     }
 }
+
+/// Were they made anew, what is in them would be absent.
+#[test]
+fn tables_whose_names_are_damaged_are_not_made_anew() {
+    let sample = Sample::new();
+    let whole = fs::read(sample.folder.path().join("whole.redb")).unwrap();
+    let path = sample.folder.path().join("damaged.redb");
+    for table in RECORDS.into_iter().chain(INDEXES) {
+        let name = name(table);
+        let places = (0..whole.len() - name.len()).filter(|place| whole[*place..].starts_with(name.as_bytes()));
+        let mut refused = 0;
+        for place in places {
+            let mut damaged = whole.clone();
+            damaged[place + name.len() - 1] ^= 1;
+            fs::write(&path, damaged).unwrap();
+            match options().open(&path) {
+                // The name is in a page that is not in use any more.
+                Ok(store) => assert_eq!(sample.answers(&store), [sample.answers.len(), 0, 0]),
+                Err(error) => {
+                    assert!(matches!(error, Error::Open { problem: OpenProblem::Storage(_), .. }), "{error}");
+                    refused += 1;
+                }
+            }
+        }
+        assert_ne!(refused, 0, "{table}");
+    }
+}
