@@ -196,7 +196,7 @@ mod tests {
             let id = || UserId::from("ada");
             let user = UserRecord::new(NewUser::<()>::default(), id, EmailMatching::Exact, Millis::new(0)).unwrap();
             let row = USERS.entry(&id(), &user).unwrap();
-            check(&Txn::new(&OneUser { row, counted, found })).unwrap().problems
+            check(&Txn::new(&OneUser { row, counted, found }), &Indexes::default()).unwrap().problems
         };
         assert!(problems(1, true).is_empty());
         assert_eq!(problems(2, true), ["authkv_users: 1 of 2 rows are there"]);
