@@ -165,8 +165,9 @@ fn accounts_are_found_by_their_fields_until_their_user_is_deleted() {
     let taken = auth.link_account(account("bob", 2)).wait();
     assert!(matches!(taken, Err(Error::Conflict(UniqueKey::Field(_)))), "{taken:?}");
     // More than one step of removing takes, so that some wait to be swept.
-    for n in 0..1_000_u64 {
-        auth.link_account(NewAccount::new("ada", AccountType::Oauth, "a", n)).wait().unwrap();
+    for n in 100..1_100_u64 {
+        let extra = Own { number: Some(n as i64), ..Own::default() };
+        auth.link_account(NewAccount { extra, ..account("ada", n) }).wait().unwrap();
     }
     auth.delete_user(&"ada".into()).wait().unwrap().unwrap();
     assert_eq!(auth.get_account_by("number", 7).wait().unwrap(), None);
@@ -175,6 +176,9 @@ fn accounts_are_found_by_their_fields_until_their_user_is_deleted() {
     assert_eq!(auth.get_account_by("number", 7).wait().unwrap(), Some(linked.clone()));
     auth.unlink_account(&AccountKey::new("github", 2_u64)).wait().unwrap();
     assert_eq!(auth.get_account_by("number", 7).wait().unwrap(), None);
+    while auth.check().wait().unwrap().waiting_to_be_swept > 0 {
+        auth.purge_expired().wait().unwrap();
+    }
     must_be_sound(&auth);
 }
 
