@@ -307,7 +307,7 @@ mod tests {
                 (
                     "authkv_users",
                     "010193e7a45d1c7c3a9f000123456789ab",
-                    "01 402c113c 000193e7a45d1c7c3a9f000123456789ab 0103416461 01054164614078 01056164614078 0101
+                    "01 d9da1202 11010193e7a45d1c7c3a9f000123456789ab 0103416461 01054164614078 01056164614078 0101
                   010169 fdf654794328030000 077b226e223a317d",
                 ),
                 (
@@ -315,13 +315,13 @@ mod tests {
                     "6e00000280000000000000000000000000000001010193e7a45d1c7c3a9f000123456789ab",
                     "01 ce4a88b3",
                 ),
-                ("authkv_user_by_email", "61646140780000", "01 9d0621b1 000193e7a45d1c7c3a9f000123456789ab"),
+                ("authkv_user_by_email", "61646140780000", "01 99f3c009 11010193e7a45d1c7c3a9f000123456789ab"),
             ],
         );
         let nobody = UserRecord::new(NewUser::<()>::default(), || "ada".into(), AsciiCaseInsensitive, CREATED).unwrap();
         must_have_the_rows(
             &nobody,
-            [("authkv_users", "026164610000", "01 e530d173 0103616461 00 00 00 00 fdf654794328030000 00")],
+            [("authkv_users", "026164610000", "01 be0b09a2 0402616461 00 00 00 00 fdf654794328030000 00")],
         );
     }
 
@@ -343,10 +343,10 @@ mod tests {
                 (
                     "authkv_accounts",
                     "026100010000",
-                    "01 d6a5f2c7 01026100 0103616461 03 0170 010137 01027431 01027432 01027433 01fb5802 010162
+                    "01 0ee3a87e 03026100 0402616461 03 0170 020237 01027431 01027432 01027433 01fb5802 010162
                   010173 01027374 fdf654794328030000 00",
                 ),
-                ("authkv_account_by_provider", "70000002370000", "01 bd6568e5 01026100 0103616461"),
+                ("authkv_account_by_provider", "70000002370000", "01 2ea5c2bb 03026100 0402616461"),
                 ("authkv_accounts_by_user", "026164610000026100010000", "01 aa17fcaf"),
             ],
         );
@@ -361,14 +361,14 @@ mod tests {
                 (
                     "authkv_sessions",
                     "010193e7a45d1c7c3a9f000123456789ab",
-                    "01 c93f4ff5 000193e7a45d1c7c3a9f000123456789ab
-                  043a718774c572bd8a25adbeb1bfcd5c0256ae11cecf9f9c3f925d0e52beaf89 0103616461 fdfeb73fa4efcc0100
+                    "01 0fe162ec 11010193e7a45d1c7c3a9f000123456789ab
+                  20043a718774c572bd8a25adbeb1bfcd5c0256ae11cecf9f9c3f925d0e52beaf89 0402616461 fdfeb73fa4efcc0100
                   fdf654794328030000 077b226e223a317d",
                 ),
                 (
                     "authkv_session_by_token",
                     "043a718774c572bd8a25adbeb1bfcd5c0256ae11cecf9f9c3f925d0e52beaf89",
-                    "01 51cfdc83 000193e7a45d1c7c3a9f000123456789ab 0103616461 fdfeb73fa4efcc0100 01",
+                    "01 d58be1c8 11010193e7a45d1c7c3a9f000123456789ab 0402616461 fdfeb73fa4efcc0100 01",
                 ),
                 ("authkv_sessions_by_user", "026164610000010193e7a45d1c7c3a9f000123456789ab", "01 4df54744"),
                 ("authkv_by_expiry", "8000e677d21fdbff01010193e7a45d1c7c3a9f000123456789ab", "01 a229f305"),
@@ -385,7 +385,7 @@ mod tests {
                 (
                     "authkv_verification_tokens",
                     "043a718774c572bd8a25adbeb1bfcd5c0256ae11cecf9f9c3f925d0e52beaf89690000",
-                    "01 607e79e3 043a718774c572bd8a25adbeb1bfcd5c0256ae11cecf9f9c3f925d0e52beaf89 0169 01
+                    "01 ae179bae 20043a718774c572bd8a25adbeb1bfcd5c0256ae11cecf9f9c3f925d0e52beaf89 0169 01
                   fdf654794328030000 00",
                 ),
                 (
@@ -415,7 +415,7 @@ mod tests {
                 (
                     "authkv_authenticators",
                     "02630000",
-                    "01 76f59e03 010163 0103616461 010137 016b fc70110100 0164 01 0103757362 fdf654794328030000",
+                    "01 5f0fbf2a 020263 0402616461 020237 016b fc70110100 0164 01 0103757362 fdf654794328030000",
                 ),
                 ("authkv_authenticators_by_user", "02616461000002630000", "01 b40147b3"),
             ],

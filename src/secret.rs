@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
 /// A secret text: a session token, a verification token or an OAuth token, as it was given. `Debug` does not show it.
@@ -40,8 +41,21 @@ impl fmt::Debug for Token {
 }
 
 /// The SHA-256 of a session or verification token: all that the store keeps of it.
-#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TokenHash([u8; 32]);
+
+/// As bytes: numbers one by one, as serde has arrays, would take longer to read.
+impl Serialize for TokenHash {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for TokenHash {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        <&[u8]>::deserialize(deserializer)?.try_into().map(Self).map_err(D::Error::custom)
+    }
+}
 
 impl TokenHash {
     pub(crate) fn of(token: &str) -> Self {

@@ -3,14 +3,13 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::Uuid;
 
 /// An id as it is stored: a UUID in its canonical spelling takes 16 bytes, anything else is text.
-#[derive(Serialize, Deserialize)]
 pub(crate) enum Id<'a> {
     Uuid([u8; 16]),
-    #[serde(borrow)]
     Text(Cow<'a, str>),
 }
 
@@ -25,8 +24,37 @@ impl<'a> Id<'a> {
 
     pub(crate) fn into_text(self) -> String {
         match self {
-            Self::Uuid(bytes) => Uuid::from_bytes(bytes).to_string(),
+            Self::Uuid(bytes) => {
+                let mut spelling = [0; uuid::fmt::Hyphenated::LENGTH];
+                Uuid::from_bytes(bytes).hyphenated().encode_lower(&mut spelling).to_owned()
+            }
             Self::Text(text) => text.into_owned(),
+        }
+    }
+}
+
+/// As bytes, with a tag in front. Numbers one by one, as serde has arrays, would take longer to read than all the rest.
+impl Serialize for Id<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Uuid(bytes) => {
+                let mut tagged = [1; 17];
+                tagged[1..].copy_from_slice(bytes);
+                serializer.serialize_bytes(&tagged)
+            }
+            Self::Text(text) => serializer.serialize_bytes(&[&[2], text.as_bytes()].concat()),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Id<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match <&[u8]>::deserialize(deserializer)? {
+            [1, uuid @ ..] => uuid.try_into().map(Self::Uuid).map_err(D::Error::custom),
+            [2, text @ ..] => {
+                std::str::from_utf8(text).map(|text| Self::Text(Cow::Borrowed(text))).map_err(D::Error::custom)
+            }
+            _ => Err(D::Error::custom("an id has an unknown tag")),
         }
     }
 }
