@@ -86,3 +86,56 @@ fn first<R: FieldIndexed>(txn: &Txn<'_>, field: &str, value: FieldKey) -> Result
     let mut rows = txn.with_prefix(&R::BY_FIELD, &(field.to_owned(), value), 1)?;
     rows.pop().map(|((_, key), ())| pointed_to(txn, &key)).transpose()
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::models::{AccountType, Index, Models, NewAccount, NewUser};
+    use crate::ops::users;
+    use crate::schema::ACCOUNT_BY_FIELD;
+    use crate::{Adapter, AuthKv};
+
+    type Own = BTreeMap<String, u64>;
+
+    struct Numbered;
+
+    impl Models for Numbered {
+        const NAME: &'static str = "numbered";
+        const VERSION: u32 = 1;
+        type User = ();
+        type Account = Own;
+        type Session = ();
+        type VerificationToken = ();
+        const ACCOUNT_INDEXES: &'static [Index] = &[Index::unique("number")];
+    }
+
+    #[test]
+    fn accounts_that_wait_to_be_swept_are_found_by_no_value() {
+        const ACCOUNTS: u64 = 600;
+        let auth = AuthKv::options().models::<Numbered>().in_memory().unwrap();
+        let ada = auth.create_user(NewUser::default()).wait().unwrap();
+        for number in 0..ACCOUNTS {
+            let extra = [("number".to_owned(), number)].into();
+            let account = NewAccount { extra, ..NewAccount::new(ada.id.clone(), AccountType::Oauth, "a", number) };
+            auth.link_account(account).wait().unwrap();
+        }
+        // In the same transaction, before the rest is swept.
+        let found = auth.write(
+            move |txn| {
+                users::delete(txn, &ada.id)?;
+                let left = txn.first(&ACCOUNT_BY_FIELD, usize::MAX)?.len();
+                let listed = accounts(txn, "number", &RangeOf::All, None, usize::MAX)?.items.len();
+                let mut found = 0;
+                for number in 0..ACCOUNTS {
+                    found += usize::from(account(txn, "number", &FieldKey::Integer(number.into()))?.is_some());
+                }
+                Ok((left > 100, listed, found))
+            },
+            Ok,
+        );
+        assert_eq!(found.wait().unwrap(), (true, 0, 0));
+    }
+}
