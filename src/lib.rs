@@ -21,6 +21,7 @@ mod engine;
 mod adapter;
 mod listing;
 mod migration;
+mod sign_in;
 mod store;
 
 #[cfg(feature = "conformance")]

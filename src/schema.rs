@@ -361,9 +361,9 @@ mod tests {
                 (
                     "authkv_sessions",
                     "010193e7a45d1c7c3a9f000123456789ab",
-                    "01 0fe162ec 11010193e7a45d1c7c3a9f000123456789ab
+                    "01 7cf40a96 11010193e7a45d1c7c3a9f000123456789ab
                   20043a718774c572bd8a25adbeb1bfcd5c0256ae11cecf9f9c3f925d0e52beaf89 0402616461 fdfeb73fa4efcc0100
-                  fdf654794328030000 077b226e223a317d",
+                  fdf654794328030000 fdf654794328030000 077b226e223a317d",
                 ),
                 (
                     "authkv_session_by_token",

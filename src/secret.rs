@@ -6,12 +6,25 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
+use crate::error::{Error, Result, StorageError};
+
 /// A secret text: a session token, a verification token or an OAuth token, as it was given. `Debug` does not show it.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Token(String);
 
 impl Token {
+    /// A new secret: 256 bits of the operating system's randomness, in hexadecimal.
+    ///
+    /// # Errors
+    /// [`Storage`](crate::Error::Storage) when the operating system has no randomness to give.
+    pub fn random() -> Result<Self> {
+        let mut bytes = [0; 32];
+        let none = |error| Error::Storage(StorageError::caused("there is no randomness for a token", error));
+        getrandom::fill(&mut bytes).map_err(none)?;
+        Ok(Self(bytes.iter().map(|byte| format!("{byte:02x}")).collect()))
+    }
+
     /// The secret itself, for a cookie, a link or a request to a provider.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -41,7 +54,7 @@ impl fmt::Debug for Token {
 }
 
 /// The SHA-256 of a session or verification token: all that the store keeps of it.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct TokenHash([u8; 32]);
 
 /// As bytes: numbers one by one, as serde has arrays, would take longer to read.

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use std::path::Path;
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use redb::Database;
 
 use crate::engine::redb::{Config, RedbEngine, Setup, Source};
@@ -18,6 +18,7 @@ use crate::ops::meta::{self, Settings};
 use crate::ops::upkeep::{self, Purged};
 use crate::record::EmailMatching;
 use crate::reply::Reply;
+use crate::sign_in::ExtendingSessions;
 use crate::txn::{Declared, Txn, declaring};
 
 const CACHE_BYTES: usize = 32 << 20;
@@ -40,6 +41,17 @@ struct Inner {
     clock: Clock,
     email_matching: EmailMatching,
     declared: Declared,
+    session_ages: SessionAges,
+    extending: ExtendingSessions,
+}
+
+/// How long sessions live that are made here.
+#[derive(Clone, Copy)]
+pub(crate) struct SessionAges {
+    /// How long a session is valid after it was last extended.
+    pub(crate) max: TimeDelta,
+    /// How old an extension is before there is another one.
+    pub(crate) update: TimeDelta,
 }
 
 type Clock = Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>;
@@ -85,6 +97,7 @@ impl AuthKv {
             cache_bytes: CACHE_BYTES,
             clock: Arc::new(Utc::now),
             on_migration: None,
+            session_ages: SessionAges { max: TimeDelta::days(30), update: TimeDelta::days(1) },
         };
         Options { choices, models: PhantomData }
     }
@@ -176,6 +189,14 @@ impl<M: Models> AuthKv<M> {
         self.inner.email_matching
     }
 
+    pub(crate) fn session_ages(&self) -> SessionAges {
+        self.inner.session_ages
+    }
+
+    pub(crate) fn extending(&self) -> &ExtendingSessions {
+        &self.inner.extending
+    }
+
     /// The indexes on own fields that the store has.
     pub(crate) fn declared(&self) -> Indexes {
         self.inner.declared.as_deref().cloned().unwrap_or_default()
@@ -218,6 +239,7 @@ struct Choices {
     cache_bytes: usize,
     clock: Clock,
     on_migration: Option<OnProgress>,
+    session_ages: SessionAges,
 }
 
 impl<M: Models> Options<M> {
@@ -280,6 +302,22 @@ impl<M: Models> Options<M> {
     #[must_use]
     pub fn clock(mut self, clock: impl Fn() -> DateTime<Utc> + Send + Sync + 'static) -> Self {
         self.choices.clock = Arc::new(clock);
+        self
+    }
+
+    /// How long a session of [`AuthKv::start_session`] is valid after it was last extended; 30 days by default, as in
+    /// Auth.js.
+    #[must_use]
+    pub fn session_max_age(mut self, age: TimeDelta) -> Self {
+        self.choices.session_ages.max = age;
+        self
+    }
+
+    /// How long ago a session was last extended when [`AuthKv::authenticate`] extends it again; a day by default, as in
+    /// Auth.js.
+    #[must_use]
+    pub fn session_update_age(mut self, age: TimeDelta) -> Self {
+        self.choices.session_ages.update = age;
         self
     }
 
@@ -370,7 +408,14 @@ impl<M: Models> Options<M> {
         };
         let engine = RedbEngine::open(source, config, setup)?;
         let declared = migration::settle::<M>(&engine, &settings, choices.synchronize, choices.on_migration)?;
-        let inner = Inner { engine, clock: choices.clock, email_matching: choices.email_matching, declared };
+        let inner = Inner {
+            engine,
+            clock: choices.clock,
+            email_matching: choices.email_matching,
+            declared,
+            session_ages: choices.session_ages,
+            extending: ExtendingSessions::default(),
+        };
         inner.resume_sweep();
         Ok(AuthKv { inner: Arc::new(inner), models: PhantomData })
     }

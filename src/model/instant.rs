@@ -1,6 +1,6 @@
 //! Instants: milliseconds since 1970 in UTC, as they are stored.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 /// An instant to the millisecond. Made from a finer one, it is the last millisecond at or before it.
@@ -14,6 +14,12 @@ impl Millis {
 
     pub(crate) fn since_epoch(self) -> i64 {
         self.0
+    }
+
+    /// So much later, but not outside of what chrono can express.
+    pub(crate) fn plus(self, span: TimeDelta) -> Self {
+        let (first, last) = (Self::from(DateTime::<Utc>::MIN_UTC), Self::from(DateTime::<Utc>::MAX_UTC));
+        Self(self.0.saturating_add(span.num_milliseconds())).clamp(first, last)
     }
 
     /// `None` if the number is outside of what chrono can express, as only a damaged one can be.

@@ -35,7 +35,7 @@ pub use index::{Cursor, FieldRange, Index, Page};
 pub(crate) use index::{FieldKey, Indexes, RangeOf};
 pub(crate) use instant::Millis;
 pub use patch::{Change, FieldPatch};
-pub use sessions::{NewSession, Session, SessionAndUser, SessionPatch};
+pub use sessions::{NewSession, Session, SessionAndUser, SessionInfo, SessionPatch};
 pub use tokens::VerificationToken;
 pub use users::{NewUser, User, UserPatch};
 

@@ -20,6 +20,23 @@ pub struct Session<X = ()> {
     pub extra: X,
 }
 
+/// A session as it is listed: without its token, which the store does not know.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SessionInfo<X = ()> {
+    /// The id.
+    pub id: SessionId,
+    /// Who is signed in.
+    pub user_id: UserId,
+    /// When it was created.
+    pub created: DateTime<Utc>,
+    /// When it was last extended, or created.
+    pub extended: DateTime<Utc>,
+    /// The last instant at which the session is valid.
+    pub expires: DateTime<Utc>,
+    /// The application's own fields.
+    pub extra: X,
+}
+
 /// A session to create.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NewSession<X = ()> {

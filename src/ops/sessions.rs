@@ -1,10 +1,10 @@
 //! Sessions.
 
 use crate::error::{Error, Result, UniqueKey};
-use crate::model::{Extra, Fields, Millis, Session, SessionAndUser};
+use crate::model::{Extra, Fields, Millis, Session, SessionAndUser, SessionId, UserId};
 use crate::ops::{pointed_to, users};
 use crate::record::{SessionRecord, SessionUpdate, UserRecord, instant};
-use crate::schema::{SESSION_BY_TOKEN, SESSIONS, SessionEntry, replace};
+use crate::schema::{SESSION_BY_TOKEN, SESSIONS, SESSIONS_BY_USER, SessionEntry, replace};
 use crate::secret::{Token, TokenHash};
 use crate::txn::Txn;
 
@@ -55,9 +55,59 @@ pub(crate) fn update(txn: &mut Txn<'_>, update: &SessionUpdate, now: Millis) -> 
         users::require(txn, user_id)?;
     }
     let old = pointed_to(txn, &entry.id)?;
-    let new = update.apply(&old);
+    let new = update.apply(&old, now);
     replace(txn, Some(&old), Some(&new))?;
     Ok(Some(new))
+}
+
+/// Gives a session until `expires`, unless it has ended, or somebody else has given it until `due` at least.
+pub(crate) fn extend(txn: &mut Txn<'_>, token: &TokenHash, now: Millis, due: Millis, expires: Millis) -> Result<()> {
+    let Some((entry, _)) = valid_by_token(txn, token, now)? else {
+        return Ok(());
+    };
+    if entry.expires < due {
+        let old: SessionRecord = pointed_to(txn, &entry.id)?;
+        let new = SessionRecord { expires, extended: now, ..old.clone() };
+        replace(txn, Some(&old), Some(&new))?;
+    }
+    Ok(())
+}
+
+/// The valid sessions of a user, at most `limit`; none if the user waits to be swept.
+pub(crate) fn list(txn: &Txn<'_>, user_id: &UserId, now: Millis, limit: usize) -> Result<Vec<SessionRecord>> {
+    let mut sessions = Vec::new();
+    if users::get(txn, user_id)?.is_none() {
+        return Ok(sessions);
+    }
+    for ((_, id), ()) in txn.with_prefix(&SESSIONS_BY_USER, user_id, limit)? {
+        let session: SessionRecord = pointed_to(txn, &id)?;
+        if session.expires >= now {
+            sessions.push(session);
+        }
+    }
+    Ok(sessions)
+}
+
+/// Removes a session by its id, expired or not; one that waits to be swept is absent already.
+pub(crate) fn end(txn: &mut Txn<'_>, id: &SessionId) -> Result<Option<SessionRecord>> {
+    let Some(session) = txn.get(&SESSIONS, id)? else {
+        return Ok(None);
+    };
+    let user = users::owner(txn, &session.user_id)?;
+    replace(txn, Some(&session), None)?;
+    Ok(user.map(|_| session))
+}
+
+/// Removes the sessions of a user but for one, and answers how many; at most `limit`, whether they have expired or not.
+pub(crate) fn end_all(txn: &mut Txn<'_>, user_id: &UserId, except: Option<&SessionId>, limit: usize) -> Result<usize> {
+    let mut ended = 0;
+    for ((_, id), ()) in txn.with_prefix(&SESSIONS_BY_USER, user_id, limit + 1)? {
+        if ended < limit && Some(&id) != except {
+            replace(txn, Some(&pointed_to::<SessionRecord>(txn, &id)?), None)?;
+            ended += 1;
+        }
+    }
+    Ok(ended)
 }
 
 /// Removes a session, expired or not; one that waits to be swept is absent already.

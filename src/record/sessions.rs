@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{check_key, instant};
 use crate::error::Result;
-use crate::model::{DynamicFields, FieldPatch, Fields, Millis, NewSession, Session, SessionId, SessionPatch, UserId};
+use crate::model::{
+    DynamicFields, FieldPatch, Fields, Millis, NewSession, Session, SessionId, SessionInfo, SessionPatch, UserId,
+};
 use crate::secret::{Token, TokenHash};
 
 const RESERVED: &[&str] = &["id", "sessionToken", "session_token", "userId", "user_id", "expires"];
@@ -17,6 +19,8 @@ pub(crate) struct SessionRecord {
     pub(crate) user_id: UserId,
     pub(crate) expires: Millis,
     pub(crate) created: Millis,
+    /// When its expiry was last set.
+    pub(crate) extended: Millis,
     pub(crate) extra: Fields,
 }
 
@@ -36,6 +40,7 @@ impl SessionRecord {
             user_id: session.user_id,
             expires: session.expires.into(),
             created,
+            extended: created,
             extra: Fields::of(&session.extra, RESERVED)?,
         })
     }
@@ -51,6 +56,18 @@ impl SessionRecord {
             id: self.id,
             session_token,
             user_id: self.user_id,
+            expires: instant(self.expires)?,
+            extra: self.extra.into_extra()?,
+        })
+    }
+
+    /// The session without its token, which nobody knows who does not ask by it.
+    pub(crate) fn into_info<X: DeserializeOwned>(self) -> Result<SessionInfo<X>> {
+        Ok(SessionInfo {
+            id: self.id,
+            user_id: self.user_id,
+            created: instant(self.created)?,
+            extended: instant(self.extended)?,
             expires: instant(self.expires)?,
             extra: self.extra.into_extra()?,
         })
@@ -79,13 +96,14 @@ impl SessionUpdate {
         })
     }
 
-    pub(crate) fn apply(&self, session: &SessionRecord) -> SessionRecord {
+    pub(crate) fn apply(&self, session: &SessionRecord, now: Millis) -> SessionRecord {
         let mut session = session.clone();
         if let Some(user_id) = &self.user_id {
             session.user_id = user_id.clone();
         }
         if let Some(expires) = self.expires {
             session.expires = expires;
+            session.extended = now;
         }
         session.extra.apply(&self.extra);
         session

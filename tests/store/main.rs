@@ -16,4 +16,5 @@ mod models;
 mod persistence;
 mod purging;
 mod redaction;
+mod sign_in;
 mod soak;

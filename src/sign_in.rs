@@ -1,0 +1,154 @@
+//! Sessions as an application uses them: with tokens that are made here, extended while they are used, listed and ended.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use parking_lot::Mutex;
+
+use crate::adapter::Adapter;
+use crate::model::{Millis, Models, NewSession, Session, SessionAndUser, SessionId, SessionInfo, UserId};
+use crate::ops::sessions;
+use crate::record::SessionRecord;
+use crate::reply::Reply;
+use crate::secret::{Token, TokenHash};
+use crate::store::AuthKv;
+use crate::txn::Txn;
+
+/// How many sessions are listed, or ended in one step, at most.
+const SESSIONS_MAX: usize = 1_000;
+
+impl<M: Models> AuthKv<M> {
+    /// Signs a user in: creates a session with a new token of 256 bits, valid for the
+    /// [`session_max_age`](crate::Options::session_max_age). The token is in the answer and nowhere else; the store keeps
+    /// its hash.
+    ///
+    /// # Errors
+    /// Those of [`create_session`](Adapter::create_session), and [`Storage`](crate::Error::Storage) when the operating
+    /// system has no randomness to give.
+    ///
+    /// ```
+    /// use authkv::models::NewUser;
+    /// use authkv::{Adapter, AuthKv};
+    ///
+    /// let auth = AuthKv::in_memory()?;
+    /// let ada = auth.create_user(NewUser::email("ada@example.com")).wait()?;
+    /// let session = auth.start_session(ada.id.clone(), ()).wait()?;
+    /// // Put session.session_token into a cookie; on each request:
+    /// let found = auth.authenticate(session.session_token.as_str()).wait()?.expect("the session is valid");
+    /// assert_eq!(found.user, ada);
+    /// # Ok::<(), authkv::Error>(())
+    /// ```
+    pub fn start_session(&self, user_id: impl Into<UserId>, extra: M::Session) -> Reply<Session<M::Session>> {
+        match Token::random() {
+            Ok(session_token) => {
+                let expires = self.now().plus(self.session_ages().max).to_instant().unwrap_or(DateTime::<Utc>::MAX_UTC);
+                self.create_session(NewSession { session_token, user_id: user_id.into(), expires, extra })
+            }
+            Err(error) => Reply::ready(Err(error)),
+        }
+    }
+
+    /// The session with this token and its user, for every request; none if there is no such session or it has expired.
+    ///
+    /// A session that was last extended longer ago than the [`session_update_age`](crate::Options::session_update_age) is
+    /// extended to the [`session_max_age`](crate::Options::session_max_age) from now, as Auth.js does. That happens behind
+    /// the answer, which waits for no write and is the session as it was before: a later call sees the new expiry. Of a
+    /// burst of requests one extends, and none ever revives a session that was ended or has expired meanwhile.
+    ///
+    /// # Errors
+    /// Those that every reading method of [`Adapter`] may answer with.
+    pub fn authenticate(&self, session_token: &str) -> Reply<Option<SessionAndUser<M::Session, M::User>>> {
+        let (token, now) = (Token::from(session_token), self.now());
+        let hash = token.hash();
+        let found = self.read(move |txn| sessions::session_and_user(txn, &hash, now), Ok).wait();
+        if let Ok(Some(found)) = &found {
+            self.extend_if_due(hash, found.entry.expires, now);
+        }
+        Reply::ready(found.and_then(|found| found.map(|found| found.into_model(token)).transpose()))
+    }
+
+    /// The valid sessions of a user, the oldest first and 1,000 at most.
+    ///
+    /// # Errors
+    /// Those that every reading method of [`Adapter`] may answer with.
+    pub fn list_sessions(&self, user_id: &UserId) -> Reply<Vec<SessionInfo<M::Session>>> {
+        let (user_id, now) = (user_id.clone(), self.now());
+        self.read(
+            move |txn| sessions::list(txn, &user_id, now, SESSIONS_MAX),
+            |sessions| sessions.into_iter().map(SessionRecord::into_info).collect(),
+        )
+    }
+
+    /// Ends a session by its id, as somebody does who sees it in a list; answers what it was.
+    ///
+    /// # Errors
+    /// Those that every writing method of [`Adapter`] may answer with.
+    pub fn end_session(&self, id: &SessionId) -> Reply<Option<SessionInfo<M::Session>>> {
+        let id = id.clone();
+        self.write(move |txn| sessions::end(txn, &id), |session| session.map(SessionRecord::into_info).transpose())
+    }
+
+    /// Ends the sessions of a user, all but `except` if it is given, and answers how many; 1,000 at most, so call it again
+    /// while it ends that many.
+    ///
+    /// # Errors
+    /// Those that every writing method of [`Adapter`] may answer with.
+    ///
+    /// ```
+    /// # use authkv::{Adapter, AuthKv, models::NewUser};
+    /// # let auth = AuthKv::in_memory()?;
+    /// let ada = auth.create_user(NewUser::email("ada@example.com")).wait()?;
+    /// let this_device = auth.start_session(ada.id.clone(), ()).wait()?;
+    /// let another = auth.start_session(ada.id.clone(), ()).wait()?;
+    /// assert_eq!(auth.end_sessions(&ada.id, Some(&this_device.id)).wait()?, 1);
+    /// assert_eq!(auth.authenticate(another.session_token.as_str()).wait()?, None);
+    /// assert!(auth.authenticate(this_device.session_token.as_str()).wait()?.is_some());
+    /// # Ok::<(), authkv::Error>(())
+    /// ```
+    pub fn end_sessions(&self, user_id: &UserId, except: Option<&SessionId>) -> Reply<usize> {
+        let (user_id, except) = (user_id.clone(), except.cloned());
+        self.write(move |txn| sessions::end_all(txn, &user_id, except.as_ref(), SESSIONS_MAX), Ok)
+    }
+
+    fn extend_if_due(&self, hash: TokenHash, expires: Millis, now: Millis) {
+        let ages = self.session_ages();
+        let until = now.plus(ages.max);
+        let due = until.plus(-ages.update);
+        if expires >= due {
+            return;
+        }
+        let Some(extending) = self.extending().claim(hash) else {
+            return;
+        };
+        let extend = move |txn: &mut Txn<'_>| {
+            let _until_done = &extending;
+            sessions::extend(txn, &hash, now, due, until)
+        };
+        // Nobody waits for it: what fails now is due at the next request.
+        drop(self.write(extend, Ok));
+    }
+}
+
+/// The sessions that are being extended, so that a burst of requests extends one once.
+#[derive(Clone, Default)]
+pub(crate) struct ExtendingSessions(Arc<Mutex<HashSet<TokenHash>>>);
+
+impl ExtendingSessions {
+    /// Claims a session, unless it is claimed already.
+    fn claim(&self, hash: TokenHash) -> Option<Extending> {
+        self.0.lock().insert(hash).then(|| Extending { all: self.clone(), hash })
+    }
+}
+
+/// A claim on extending a session, until it is dropped.
+struct Extending {
+    all: ExtendingSessions,
+    hash: TokenHash,
+}
+
+impl Drop for Extending {
+    fn drop(&mut self) {
+        self.all.0.lock().remove(&self.hash);
+    }
+}

@@ -1,0 +1,196 @@
+//! Sessions with tokens that are made here: started, extended while they are used, listed and ended.
+
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use authkv::Error;
+use authkv::conformance::eventually;
+use authkv::models::{NewSession, SessionInfo, UserId};
+use chrono::TimeDelta;
+
+use crate::stores::{Store, options};
+
+cases! {
+    a_session_is_started_with_a_token_of_its_own_for_30_days,
+    a_session_needs_a_user,
+    a_session_is_extended_once_a_day_while_it_is_used,
+    a_session_that_was_ended_or_has_expired_is_never_extended,
+    a_burst_of_requests_gets_one_answer_and_one_expiry,
+    sessions_are_listed_without_their_tokens,
+    a_session_is_ended_by_its_id,
+    all_sessions_but_one_are_ended,
+    of_ending_and_using_a_session_ending_wins,
+}
+
+const TICK: TimeDelta = TimeDelta::milliseconds(1);
+
+fn start(on: &Store, user_id: &UserId) -> authkv::models::Session {
+    on.kv.start_session(user_id.clone(), ()).wait().unwrap()
+}
+
+fn listed(on: &Store, user_id: &UserId) -> Vec<SessionInfo> {
+    on.kv.list_sessions(user_id).wait().unwrap()
+}
+
+fn is_valid(on: &Store, token: &str) -> bool {
+    on.kv.authenticate(token).wait().unwrap().is_some()
+}
+
+fn a_session_is_started_with_a_token_of_its_own_for_30_days(on: &Store) {
+    let ada = on.user("ada");
+    let (one, other) = (start(on, &ada.id), start(on, &ada.id));
+    assert_ne!(one.session_token.as_str(), other.session_token.as_str());
+    for session in [one, other] {
+        assert_eq!(session.session_token.as_str().len(), 64);
+        assert_eq!(session.expires, on.clock.now() + TimeDelta::days(30));
+        let found = on.kv.authenticate(session.session_token.as_str()).wait().unwrap().unwrap();
+        assert_eq!((found.session, &found.user), (session, &ada));
+    }
+    assert!(!is_valid(on, "another token"));
+}
+
+fn a_session_needs_a_user(on: &Store) {
+    assert!(matches!(on.kv.start_session("nobody", ()).wait(), Err(Error::UnknownUser)));
+}
+
+fn a_session_is_extended_once_a_day_while_it_is_used(on: &Store) {
+    let ada = on.user("ada");
+    let session = start(on, &ada.id);
+    let token = session.session_token.as_str();
+    let started = on.clock.now();
+    let expires = || listed(on, &ada.id)[0].expires;
+    on.clock.set(started + TimeDelta::days(1));
+    assert!(is_valid(on, token));
+    // One that waited behind it would show it.
+    on.session("another", &ada.id);
+    assert_eq!(expires(), session.expires, "it was extended too early");
+    on.clock.set(started + TimeDelta::days(1) + TICK);
+    let found = on.kv.authenticate(token).wait().unwrap().unwrap();
+    assert_eq!(found.session, session, "the answer is the session as it was before");
+    let extended = on.clock.now() + TimeDelta::days(30);
+    eventually("it is extended", || expires() == extended);
+    let info = &listed(on, &ada.id)[0];
+    assert_eq!((info.created, info.extended), (started, on.clock.now()));
+    on.clock.set(extended);
+    assert!(is_valid(on, token));
+}
+
+fn a_session_that_was_ended_or_has_expired_is_never_extended(on: &Store) {
+    let ada = on.user("ada");
+    let (expired, ended) = (start(on, &ada.id), start(on, &ada.id));
+    on.auth.delete_session(ended.session_token.as_str()).wait().unwrap().unwrap();
+    on.clock.set(expired.expires + TICK);
+    for session in [expired, ended] {
+        assert!(!is_valid(on, session.session_token.as_str()));
+    }
+    on.session("another", &ada.id);
+    assert_eq!(listed(on, &ada.id).len(), 1);
+}
+
+fn a_burst_of_requests_gets_one_answer_and_one_expiry(on: &Store) {
+    let ada = on.user("ada");
+    let session = start(on, &ada.id);
+    on.clock.set(on.clock.now() + TimeDelta::days(2));
+    let start = Barrier::new(32);
+    thread::scope(|scope| {
+        for _ in 0..32 {
+            scope.spawn(|| {
+                start.wait();
+                assert!(is_valid(on, session.session_token.as_str()));
+            });
+        }
+    });
+    eventually("it is extended", || listed(on, &ada.id)[0].expires == on.clock.now() + TimeDelta::days(30));
+}
+
+fn sessions_are_listed_without_their_tokens(on: &Store) {
+    let (ada, bob) = (on.user("ada"), on.user("bob"));
+    assert!(listed(on, &ada.id).is_empty());
+    let first = start(on, &ada.id);
+    start(on, &bob.id);
+    on.clock.set(on.clock.now() + TimeDelta::hours(1));
+    let second = start(on, &ada.id);
+    let past = on.clock.now() - TICK;
+    on.auth.create_session(NewSession::new("expired", ada.id.clone(), past)).wait().unwrap();
+    let info = |session: &authkv::models::Session, created| SessionInfo {
+        id: session.id.clone(),
+        user_id: ada.id.clone(),
+        created,
+        extended: created,
+        expires: session.expires,
+        extra: (),
+    };
+    let (now, before) = (on.clock.now(), on.clock.now() - TimeDelta::hours(1));
+    assert_eq!(listed(on, &ada.id), [info(&first, before), info(&second, now)]);
+    assert!(listed(on, &"nobody".into()).is_empty());
+    on.auth.delete_user(&ada.id).wait().unwrap();
+    assert!(listed(on, &ada.id).is_empty());
+}
+
+fn a_session_is_ended_by_its_id(on: &Store) {
+    let ada = on.user("ada");
+    let (one, other) = (start(on, &ada.id), start(on, &ada.id));
+    let ended = on.kv.end_session(&one.id).wait().unwrap().unwrap();
+    assert_eq!((ended.id, ended.user_id), (one.id.clone(), ada.id));
+    assert_eq!(on.kv.end_session(&one.id).wait().unwrap(), None);
+    assert!(!is_valid(on, one.session_token.as_str()));
+    assert!(is_valid(on, other.session_token.as_str()));
+}
+
+fn all_sessions_but_one_are_ended(on: &Store) {
+    let (ada, bob) = (on.user("ada"), on.user("bob"));
+    let sessions: Vec<_> = (0..5).map(|_| start(on, &ada.id)).collect();
+    let of_bob = start(on, &bob.id);
+    assert_eq!(on.kv.end_sessions(&ada.id, Some(&sessions[2].id)).wait().unwrap(), 4);
+    for (place, session) in sessions.iter().enumerate() {
+        assert_eq!(is_valid(on, session.session_token.as_str()), place == 2);
+    }
+    assert_eq!(on.kv.end_sessions(&ada.id, Some(&of_bob.id)).wait().unwrap(), 1);
+    assert_eq!(on.kv.end_sessions(&ada.id, None).wait().unwrap(), 0);
+    assert!(is_valid(on, of_bob.session_token.as_str()));
+    let many: Vec<_> = (0..1_500).map(|_| on.kv.start_session(ada.id.clone(), ())).collect();
+    many.into_iter().for_each(|reply| drop(reply.wait().unwrap()));
+    let ended: Vec<_> = (0..3).map(|_| on.kv.end_sessions(&ada.id, None).wait().unwrap()).collect();
+    assert_eq!(ended, [1_000, 500, 0]);
+}
+
+fn of_ending_and_using_a_session_ending_wins(on: &Store) {
+    let ada = on.user("ada");
+    for _ in 0..20 {
+        let session = start(on, &ada.id);
+        let token = session.session_token.as_str();
+        on.clock.set(on.clock.now() + TimeDelta::days(2));
+        let (begin, ended) = (Barrier::new(32), AtomicBool::new(false));
+        thread::scope(|scope| {
+            for _ in 1..32 {
+                scope.spawn(|| {
+                    begin.wait();
+                    let was_ended = ended.load(Ordering::SeqCst);
+                    let valid = is_valid(on, token);
+                    assert!(!(was_ended && valid), "it was used after it had ended");
+                });
+            }
+            begin.wait();
+            assert!(on.kv.end_session(&session.id).wait().unwrap().is_some());
+            ended.store(true, Ordering::SeqCst);
+        });
+        // Behind whatever extension was still on its way.
+        on.session("another", &ada.id);
+        on.auth.delete_session("another").wait().unwrap();
+        assert!(!is_valid(on, token) && listed(on, &ada.id).is_empty(), "it was revived");
+    }
+}
+
+#[test]
+fn ages_are_options_and_may_be_of_any_size() {
+    let clock = authkv::conformance::Clock::new();
+    for (max, update) in [(1_i64, 0), (i64::MAX, i64::MAX), (i64::MAX, i64::MIN + 1), (i64::MIN + 1, 5), (0, 0)] {
+        let (max, update) = (TimeDelta::milliseconds(max), TimeDelta::milliseconds(update));
+        let kv = options(&clock).session_max_age(max).session_update_age(update).in_memory().unwrap();
+        let user = authkv::Adapter::create_user(&kv, authkv::models::NewUser::default()).wait().unwrap();
+        let session = kv.start_session(user.id, ()).wait().unwrap();
+        let found = kv.authenticate(session.session_token.as_str()).wait().unwrap();
+        assert_eq!(found.is_some(), max >= TimeDelta::zero());
+    }
+}
