@@ -81,9 +81,7 @@ where
 {
     fn create_user(&self, user: NewUser) -> Reply<User> {
         let number = number_of(&[&Uuid::now_v7().to_string()]);
-        let NewUser { id, name, email, email_verified, image, extra: () } = user;
-        let user = NewUser { id, name, email, email_verified, image, extra: Sample::sample(number) };
-        then(self.adapter.create_user(user), move |user| {
+        then(self.adapter.create_user(user.with_extra(Sample::sample(number))), move |user| {
             assert_eq!(user.extra.number(), number);
             without_user(user)
         })
@@ -111,21 +109,7 @@ where
 
     fn link_account(&self, account: NewAccount) -> Reply<Account> {
         let number = number_of(&[&account.provider, account.provider_account_id.as_str()]);
-        let account = NewAccount {
-            id: account.id,
-            user_id: account.user_id,
-            account_type: account.account_type,
-            provider: account.provider,
-            provider_account_id: account.provider_account_id,
-            access_token: account.access_token,
-            refresh_token: account.refresh_token,
-            id_token: account.id_token,
-            expires_at: account.expires_at,
-            token_type: account.token_type,
-            scope: account.scope,
-            session_state: account.session_state,
-            extra: Sample::sample(number),
-        };
+        let account = account.with_extra(Sample::sample(number));
         then(self.adapter.link_account(account), without_account)
     }
 
@@ -138,9 +122,8 @@ where
     }
 
     fn create_session(&self, session: NewSession) -> Reply<Session> {
-        let NewSession { session_token, user_id, expires, extra: () } = session;
-        let extra = Sample::sample(number_of(&[session_token.as_str()]));
-        then(self.adapter.create_session(NewSession { session_token, user_id, expires, extra }), without_session)
+        let number = number_of(&[session.session_token.as_str()]);
+        then(self.adapter.create_session(session.with_extra(Sample::sample(number))), without_session)
     }
 
     fn get_session_and_user(&self, session_token: &str) -> Reply<Option<SessionAndUser>> {
@@ -161,10 +144,8 @@ where
     }
 
     fn create_verification_token(&self, token: VerificationToken) -> Reply<VerificationToken> {
-        let VerificationToken { identifier, token, expires, extra: () } = token;
-        let extra = Sample::sample(number_of(&[&identifier, token.as_str()]));
-        let token = VerificationToken { identifier, token, expires, extra };
-        then(self.adapter.create_verification_token(token), without_token)
+        let number = number_of(&[&token.identifier, token.token.as_str()]);
+        then(self.adapter.create_verification_token(token.with_extra(Sample::sample(number))), without_token)
     }
 
     fn use_verification_token(&self, identifier: Option<&str>, token: &str) -> Reply<Option<VerificationToken>> {
@@ -193,43 +174,26 @@ fn then<T, U>(reply: Reply<T>, into: impl FnOnce(T) -> U) -> Reply<U> {
 }
 
 fn without_user<X: Sample>(user: User<X>) -> User {
-    let User { id, name, email, email_verified, image, extra } = user;
-    assert_eq!(extra, X::sample(extra.number()), "a user has other own fields than it was created with");
-    User { id, name, email, email_verified, image, extra: () }
+    assert_eq!(user.extra, X::sample(user.extra.number()), "a user has other own fields than it was created with");
+    user.with_extra(())
 }
 
 fn without_account<X: Sample>(account: Account<X>) -> Account {
     let number = number_of(&[&account.provider, account.provider_account_id.as_str()]);
     assert_eq!(account.extra, X::sample(number), "an account has other own fields than it was created with");
-    Account {
-        id: account.id,
-        user_id: account.user_id,
-        account_type: account.account_type,
-        provider: account.provider,
-        provider_account_id: account.provider_account_id,
-        access_token: account.access_token,
-        refresh_token: account.refresh_token,
-        id_token: account.id_token,
-        expires_at: account.expires_at,
-        token_type: account.token_type,
-        scope: account.scope,
-        session_state: account.session_state,
-        extra: (),
-    }
+    account.with_extra(())
 }
 
 fn without_session<X: Sample>(session: Session<X>) -> Session {
-    let Session { id, session_token, user_id, expires, extra } = session;
-    let number = number_of(&[session_token.as_str()]);
-    assert_eq!(extra, X::sample(number), "a session has other own fields than it was created with");
-    Session { id, session_token, user_id, expires, extra: () }
+    let number = number_of(&[session.session_token.as_str()]);
+    assert_eq!(session.extra, X::sample(number), "a session has other own fields than it was created with");
+    session.with_extra(())
 }
 
 fn without_token<X: Sample>(token: VerificationToken<X>) -> VerificationToken {
-    let VerificationToken { identifier, token, expires, extra } = token;
-    let number = number_of(&[&identifier, token.as_str()]);
-    assert_eq!(extra, X::sample(number), "a verification token has other own fields than it was created with");
-    VerificationToken { identifier, token, expires, extra: () }
+    let number = number_of(&[&token.identifier, token.token.as_str()]);
+    assert_eq!(token.extra, X::sample(number), "a verification token has other own fields than it was created with");
+    token.with_extra(())
 }
 
 /// The same number for the same key.

@@ -119,6 +119,50 @@ impl<X: Default> NewAccount<X> {
     }
 }
 
+impl<X> Account<X> {
+    /// The same, with these own fields instead.
+    #[must_use]
+    pub fn with_extra<Y>(self, extra: Y) -> Account<Y> {
+        Account {
+            id: self.id,
+            user_id: self.user_id,
+            account_type: self.account_type,
+            provider: self.provider,
+            provider_account_id: self.provider_account_id,
+            access_token: self.access_token,
+            refresh_token: self.refresh_token,
+            id_token: self.id_token,
+            expires_at: self.expires_at,
+            token_type: self.token_type,
+            scope: self.scope,
+            session_state: self.session_state,
+            extra,
+        }
+    }
+}
+
+impl<X> NewAccount<X> {
+    /// The same, with these own fields instead.
+    #[must_use]
+    pub fn with_extra<Y>(self, extra: Y) -> NewAccount<Y> {
+        NewAccount {
+            id: self.id,
+            user_id: self.user_id,
+            account_type: self.account_type,
+            provider: self.provider,
+            provider_account_id: self.provider_account_id,
+            access_token: self.access_token,
+            refresh_token: self.refresh_token,
+            id_token: self.id_token,
+            expires_at: self.expires_at,
+            token_type: self.token_type,
+            scope: self.scope,
+            session_state: self.session_state,
+            extra,
+        }
+    }
+}
+
 /// Which account: the pair of provider and provider account id, compared part by part.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AccountKey {

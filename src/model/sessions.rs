@@ -57,6 +57,22 @@ impl<X: Default> NewSession<X> {
     }
 }
 
+impl<X> Session<X> {
+    /// The same, with these own fields instead.
+    #[must_use]
+    pub fn with_extra<Y>(self, extra: Y) -> Session<Y> {
+        Session { id: self.id, session_token: self.session_token, user_id: self.user_id, expires: self.expires, extra }
+    }
+}
+
+impl<X> NewSession<X> {
+    /// The same, with these own fields instead.
+    #[must_use]
+    pub fn with_extra<Y>(self, extra: Y) -> NewSession<Y> {
+        NewSession { session_token: self.session_token, user_id: self.user_id, expires: self.expires, extra }
+    }
+}
+
 /// What to change about a session. A field that is none stays as it is.
 #[derive(Clone, Debug)]
 pub struct SessionPatch {

@@ -24,6 +24,12 @@ impl<X> VerificationToken<X> {
     pub fn is_expired(&self, now: DateTime<Utc>) -> bool {
         self.expires < now
     }
+
+    /// The same, with these own fields instead.
+    #[must_use]
+    pub fn with_extra<Y>(self, extra: Y) -> VerificationToken<Y> {
+        VerificationToken { identifier: self.identifier, token: self.token, expires: self.expires, extra }
+    }
 }
 
 impl<X: Default> VerificationToken<X> {

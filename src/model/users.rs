@@ -55,6 +55,36 @@ impl<X: Default> NewUser<X> {
     }
 }
 
+impl<X> User<X> {
+    /// The same, with these own fields instead.
+    #[must_use]
+    pub fn with_extra<Y>(self, extra: Y) -> User<Y> {
+        User {
+            id: self.id,
+            name: self.name,
+            email: self.email,
+            email_verified: self.email_verified,
+            image: self.image,
+            extra,
+        }
+    }
+}
+
+impl<X> NewUser<X> {
+    /// The same, with these own fields instead.
+    #[must_use]
+    pub fn with_extra<Y>(self, extra: Y) -> NewUser<Y> {
+        NewUser {
+            id: self.id,
+            name: self.name,
+            email: self.email,
+            email_verified: self.email_verified,
+            image: self.image,
+            extra,
+        }
+    }
+}
+
 /// What to change about a user.
 ///
 /// ```
