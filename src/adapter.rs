@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::{
     Account, AccountKey, Authenticator, CredentialId, Extra, FieldPatch, Fields, Models, NewAccount, NewSession,
     NewUser, ProviderAccountId, Session, SessionAndUser, SessionPatch, User, UserId, UserPatch, VerificationToken,
@@ -402,8 +402,8 @@ impl<M: Models> Adapter<M> for AuthKv<M> {
     fn update_user(&self, patch: UserPatch) -> Reply<User<M::User>> {
         let update = UserUpdate::new(patch, self.email_matching()).and_then(|update| {
             let id = update.id.clone();
-            self.must_take::<M::User>(&update.extra, move |txn| Ok(users::get(txn, &id)?.map(|user| user.extra)))?;
-            Ok(update)
+            let stored = move |txn: &Txn<'_>| Ok(users::get(txn, &id)?.map(|user| user.extra));
+            if self.can_take::<M::User>(&update.extra, stored)? { Ok(update) } else { Err(Error::UnknownUser) }
         });
         match update {
             Ok(update) => self.write(move |txn| users::update(txn, &update), UserRecord::into_model),
@@ -462,13 +462,12 @@ impl<M: Models> Adapter<M> for AuthKv<M> {
         let (token, now) = (patch.session_token.clone(), self.now());
         let update = SessionUpdate::new(patch).and_then(|update| {
             let hash = update.token_hash;
-            self.must_take::<M::Session>(&update.extra, move |txn| {
-                Ok(sessions::session_and_user(txn, &hash, now)?.map(|found| found.extra))
-            })?;
-            Ok(update)
+            let stored = move |txn: &Txn<'_>| Ok(sessions::session_and_user(txn, &hash, now)?.map(|found| found.extra));
+            Ok(self.can_take::<M::Session>(&update.extra, stored)?.then_some(update))
         });
         match update {
-            Ok(update) => self.write(
+            Ok(None) => Reply::ready(Ok(None)),
+            Ok(Some(update)) => self.write(
                 move |txn| sessions::update(txn, &update, now),
                 |session| session.map(|session| session.into_model(token)).transpose(),
             ),
@@ -541,18 +540,22 @@ impl<M: Models> Adapter<M> for AuthKv<M> {
 }
 
 impl<M: Models> AuthKv<M> {
-    /// Refuses a patch of own fields that the application's model would not take. Its code does not run where others
-    /// wait for it, so the patch is tried on the fields that are stored now. It may be applied to newer ones: what fits
-    /// those fits these, unless the model makes one field depend on another.
-    fn must_take<X: Extra>(
+    /// Refuses a patch of own fields that the application's model would not take, and answers whether there is a record
+    /// to patch. The model's code does not run where others wait for it, so the patch is tried on the fields that are
+    /// stored now. It may be applied to newer ones: what fits those fits these, unless the model makes one field depend
+    /// on another.
+    fn can_take<X: Extra>(
         &self,
         patch: &FieldPatch,
         stored: impl Fn(&Txn<'_>) -> Result<Option<Fields>> + Send + 'static,
-    ) -> Result<()> {
+    ) -> Result<bool> {
         if patch.is_empty() {
-            return Ok(());
+            return Ok(true);
         }
-        self.read(stored, Ok).wait()?.map_or(Ok(()), |fields| fields.must_take::<X>(patch))
+        match self.read(stored, Ok).wait()? {
+            Some(fields) => fields.must_take::<X>(patch).map(|()| true),
+            None => Ok(false),
+        }
     }
 }
 

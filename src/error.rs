@@ -44,8 +44,8 @@ pub enum Error {
     Closed,
     /// The storage failed or its contents are damaged; nothing was written.
     Storage(StorageError),
-    /// The storage failed while committing: the write was done whole or not at all, but which is not known. Read to
-    /// find out.
+    /// The storage failed while committing, or the record that was written cannot be shown because its own fields do not
+    /// fit the application's model: the write was done whole or not at all, but which is not known. Read to find out.
     OutcomeUnknown(StorageError),
 }
 
@@ -102,6 +102,8 @@ pub enum Problem {
     NotIndexable,
     /// The field has no index.
     NotIndexed,
+    /// Two indexes are declared on the field.
+    IndexedTwice,
     /// The field's index is not unique.
     NotUnique,
     /// A text is no [`Cursor`](crate::models::Cursor).
@@ -228,7 +230,7 @@ impl fmt::Display for Error {
             Self::Closed => f.write_str("the store is closed"),
             Self::Storage(error) => write!(f, "the storage failed: {error}"),
             Self::OutcomeUnknown(error) => {
-                write!(f, "the storage failed while committing, and whether the write was done is not known: {error}")
+                write!(f, "the storage failed, and whether the write was done is not known: {error}")
             }
         }
     }
@@ -270,6 +272,7 @@ impl fmt::Display for Problem {
             Self::TooDeep { limit } => write!(f, "is nested more than {limit} levels deep"),
             Self::UnknownField => f.write_str("is not a field of the application's model"),
             Self::NotIndexable => f.write_str("has an index, and its value is of a kind that cannot be in one"),
+            Self::IndexedTwice => f.write_str("has two indexes"),
             Self::NotIndexed => f.write_str("has no index"),
             Self::NotUnique => f.write_str("has an index that is not unique"),
             Self::NotACursor => f.write_str("is no cursor of a list"),
@@ -304,7 +307,7 @@ impl fmt::Display for OpenProblem {
             }
             Self::ModelsNotSynchronized { found: (name, version), expected } => write!(
                 f,
-                "it holds the models {name:?} version {version} or other indexes than {:?} version {}, and synchronize is off",
+                "it holds the models {name:?} version {version} or other indexes than {:?} version {}: open it once with synchronize on, which changes it",
                 expected.0, expected.1
             ),
             Self::MigrationRefused { record, why } => write!(f, "{record} cannot be changed to the new models: {why}"),

@@ -31,10 +31,9 @@ pub(crate) type OnProgress = Box<dyn FnMut(MigrationProgress) + Send>;
 pub(crate) fn settle<M: Models>(
     engine: &RedbEngine,
     settings: &Settings,
-    synchronize: bool,
     mut on_progress: Option<OnProgress>,
 ) -> Result<Declared> {
-    let (name, version) = settings.models;
+    let to = (settings.models.0.to_owned(), settings.models.1);
     loop {
         let found = match engine.read(meta::stored_models, Ok).wait() {
             Ok(Some(found)) => found,
@@ -42,33 +41,35 @@ pub(crate) fn settle<M: Models>(
             Ok(None) | Err(Error::MissingTable(_)) => return Ok(declared(&settings.indexes)),
             Err(error) => return Err(error),
         };
-        let has_models = (found.name.as_str(), found.version) == (name, version);
-        let is_settled = name == Dynamic::NAME || (has_models && found.indexes == settings.indexes);
-        if is_settled && found.change.is_none() {
+        if found.is_settled(settings) {
             return Ok(declared(&found.indexes));
         }
-        let to = (name.to_owned(), version);
-        if !synchronize {
-            return Err(OpenProblem::ModelsNotSynchronized { found: (found.name, found.version), expected: to }.into());
-        }
-        let from = if found.name == name { found.version } else { 0 };
-        let begun = found.change.is_some();
-        let change = found.change.unwrap_or_else(|| {
-            let indexes = settings.indexes.clone();
-            Change { from, to, indexes, stage: Stage::Indexes, after: None }
-        });
+        let is_dynamic = to.0 == Dynamic::NAME;
+        // One that only builds indexes is begun again if they are to be others now.
+        let goes_on = found.is_migrated()
+            || found
+                .change
+                .as_ref()
+                .is_some_and(|change| is_dynamic || (change.to == to && change.indexes == settings.indexes));
         let mut settling = Settling::<M> {
             engine,
-            migrates: !has_models,
+            migrates: found.models != to && !is_dynamic,
             on_progress: &mut on_progress,
             progress: MigrationProgress { step: MigrationStep::Trying, records_done: 0, records: None },
             models: PhantomData,
         };
-        if !begun {
-            settling.sweep(&found.indexes)?;
-            settling.try_all(&change)?;
-            settling.write(&change, migration::begin)?;
-        }
+        let change = match found.change {
+            Some(change) if goes_on => change,
+            _ => {
+                let from = if found.models.0 == to.0 { found.models.1 } else { 0 };
+                let indexes = settings.indexes.clone();
+                let change = Change { from, to: to.clone(), indexes, stage: Stage::Indexes, after: None };
+                settling.sweep(&found.indexes)?;
+                settling.try_all(&change)?;
+                settling.write(&change, migration::begin)?;
+                change
+            }
+        };
         settling.carry_out(change)?;
     }
 }
@@ -126,6 +127,7 @@ impl<M: Models> Settling<'_, M> {
                     }
                 }
                 changed.entries(&change.indexes).map_err(|why| refused(&why))?;
+                R::TABLE.entry(&changed.key(), &changed).map_err(|why| refused(&why))?;
             }
             self.advance(records.len());
         }

@@ -16,7 +16,7 @@ use crate::model::{Indexes, MigrationProgress, Millis, Models};
 use crate::ops::check::{self, CheckReport};
 use crate::ops::meta::{self, Settings};
 use crate::ops::upkeep::{self, Purged};
-use crate::record::EmailMatching;
+use crate::record::{AccountRecord, EmailMatching, UserRecord};
 use crate::reply::Reply;
 use crate::sign_in::ExtendingSessions;
 use crate::txn::{Declared, Txn, declaring};
@@ -387,8 +387,9 @@ impl<M: Models> Options<M> {
         let choices = self.choices;
         let settings = Settings {
             models: (M::NAME, M::VERSION),
-            indexes: Indexes::declared::<M>(),
+            indexes: declared_indexes::<M>()?,
             email_matching: choices.email_matching,
+            synchronize: choices.synchronize,
         };
         let config = Config {
             durability: choices.durability,
@@ -397,9 +398,9 @@ impl<M: Models> Options<M> {
             check_pages: choices.verify,
         };
         let setup = Setup {
-            verify: Box::new({
+            accept: Box::new({
                 let settings = settings.clone();
-                move |txn| meta::verify(txn, &settings)
+                move |txn| meta::accept(txn, &settings)
             }),
             synchronize: Box::new({
                 let settings = settings.clone();
@@ -407,7 +408,8 @@ impl<M: Models> Options<M> {
             }),
         };
         let engine = RedbEngine::open(source, config, setup)?;
-        let declared = migration::settle::<M>(&engine, &settings, choices.synchronize, choices.on_migration)?;
+        let declared = migration::settle::<M>(&engine, &settings, choices.on_migration)?;
+        engine.defer_from_now_on();
         let inner = Inner {
             engine,
             clock: choices.clock,
@@ -419,6 +421,15 @@ impl<M: Models> Options<M> {
         inner.resume_sweep();
         Ok(AuthKv { inner: Arc::new(inner), models: PhantomData })
     }
+}
+
+/// # Errors
+/// A field that cannot have an index, or that has two.
+fn declared_indexes<M: Models>() -> Result<Indexes> {
+    let indexes = Indexes::declared::<M>();
+    UserRecord::check_indexes(&indexes.users)?;
+    AccountRecord::check_indexes(&indexes.accounts)?;
+    Ok(indexes)
 }
 
 impl Inner {

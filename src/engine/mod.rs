@@ -85,7 +85,16 @@ where
             (None, Some(found)) => found,
             (None, None) => Err(Error::Storage(StorageError::new("the writer stopped"))),
         };
-        answer.send_finished_by(move || result.and_then(finish));
+        answer.send_finished_by(move || result.and_then(|found| finish(found).map_err(after_commit)));
+    }
+}
+
+/// What goes wrong after the commit, as when own fields do not fit the application's model, must not say that nothing was
+/// written.
+fn after_commit(error: Error) -> Error {
+    match error {
+        Error::Storage(error) => Error::OutcomeUnknown(error),
+        error => error,
     }
 }
 

@@ -44,8 +44,14 @@ pub(crate) struct Indexes {
 }
 
 impl Indexes {
+    /// In the order of their fields, for the order in which they are declared does not matter.
     pub(crate) fn declared<M: Models>() -> Self {
-        Self { users: M::USER_INDEXES.to_vec(), accounts: M::ACCOUNT_INDEXES.to_vec() }
+        let sorted = |indexes: &[Index]| {
+            let mut indexes = indexes.to_vec();
+            indexes.sort_by(|left, right| left.field.cmp(&right.field));
+            indexes
+        };
+        Self { users: sorted(M::USER_INDEXES), accounts: sorted(M::ACCOUNT_INDEXES) }
     }
 }
 

@@ -21,16 +21,32 @@ pub(crate) struct Settings {
     pub(crate) models: (&'static str, u32),
     pub(crate) indexes: Indexes,
     pub(crate) email_matching: EmailMatching,
+    /// Whether the store may be changed to fit them.
+    pub(crate) synchronize: bool,
 }
 
 /// The models that a store has.
 pub(crate) struct StoredModels {
-    pub(crate) name: String,
-    pub(crate) version: u32,
+    /// Their name and version.
+    pub(crate) models: (String, u32),
     /// The indexes that are complete.
     pub(crate) indexes: Indexes,
     /// A change of models or indexes that was begun.
     pub(crate) change: Option<Change>,
+}
+
+impl StoredModels {
+    /// Whether the records are being changed, and not only their indexes.
+    pub(crate) fn is_migrated(&self) -> bool {
+        self.change.as_ref().is_some_and(|change| change.to != self.models)
+    }
+
+    /// Whether nothing has to be changed for these settings.
+    pub(crate) fn is_settled(&self, settings: &Settings) -> bool {
+        let (name, version) = settings.models;
+        let has_models = (self.models.0.as_str(), self.models.1) == (name, version);
+        self.change.is_none() && (name == Dynamic::NAME || (has_models && self.indexes == settings.indexes))
+    }
 }
 
 /// A change to other models or other indexes, and how far it has come.
@@ -57,31 +73,19 @@ pub(crate) enum Stage {
     VerificationTokens,
 }
 
-/// Refuses a store that these settings do not fit. One without any settings yet fits, and so does one that can be
+/// Refuses a store that these settings do not fit. One without any settings yet fits, and so does one that may be
 /// changed to fit.
-pub(crate) fn verify(txn: &Txn<'_>, settings: &Settings) -> Result<()> {
+pub(crate) fn accept(txn: &Txn<'_>, settings: &Settings) -> Result<()> {
     let Some(found) = number(txn, "format")? else {
-        return Ok(());
+        return match text(txn, "models")? {
+            None => Ok(()),
+            Some(_) => Err(Error::corrupt("a row of the meta table is missing")),
+        };
     };
     if found > FORMAT {
         return Err(OpenProblem::NewerFormat { found, known: FORMAT }.into());
     }
-    let (name, version) = settings.models;
-    let models = models(txn)?;
-    if let Some(Change { to, .. }) = models.change
-        && (to.0 != name || to.1 != version)
-    {
-        return Err(OpenProblem::ChangeUnfinished { to }.into());
-    }
-    let fits = if models.name == name {
-        models.version <= version
-    } else {
-        name == Dynamic::NAME || is_open(&models.name, name)
-    };
-    if !fits {
-        let (found, expected) = ((models.name, models.version), (name.to_owned(), version));
-        return Err(OpenProblem::OtherModels { found, expected }.into());
-    }
+    accept_models(models(txn)?, settings)?;
     let matching = required(txn, "email_matching")?;
     let expected = settings.email_matching;
     match EmailMatching::ALL.into_iter().find(|matching_of| matching_of.name() == matching) {
@@ -89,6 +93,29 @@ pub(crate) fn verify(txn: &Txn<'_>, settings: &Settings) -> Result<()> {
         Some(found) => Err(OpenProblem::OtherEmailMatching { found: found.name(), expected: expected.name() }.into()),
         None => Err(Error::corrupt("the e-mail matching of the store is unknown")),
     }
+}
+
+fn accept_models(found: StoredModels, settings: &Settings) -> Result<()> {
+    let (name, version) = settings.models;
+    let expected = (name.to_owned(), version);
+    if let Some(Change { to, .. }) = &found.change
+        && found.is_migrated()
+        && *to != expected
+    {
+        return Err(OpenProblem::ChangeUnfinished { to: to.clone() }.into());
+    }
+    let fits = if found.models.0 == name {
+        found.models.1 <= version
+    } else {
+        name == Dynamic::NAME || is_open(&found.models.0, name)
+    };
+    if !fits {
+        return Err(OpenProblem::OtherModels { found: found.models, expected }.into());
+    }
+    if !settings.synchronize && !found.is_settled(settings) {
+        return Err(OpenProblem::ModelsNotSynchronized { found: found.models, expected }.into());
+    }
+    Ok(())
 }
 
 /// Whether a store with the first models may be changed to the second ones: those of a store that has no own fields
@@ -104,8 +131,7 @@ pub(crate) fn stored_models(txn: &Txn<'_>) -> Result<Option<StoredModels>> {
 
 fn models(txn: &Txn<'_>) -> Result<StoredModels> {
     Ok(StoredModels {
-        name: required(txn, "models")?,
-        version: number(txn, "models_version")?.unwrap_or(0),
+        models: (required(txn, "models")?, number(txn, "models_version")?.unwrap_or(0)),
         indexes: json(txn, "indexes")?.unwrap_or_default(),
         change: json(txn, "change")?,
     })

@@ -3,10 +3,10 @@
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::{check_key, check_text};
+use super::{check_indexes, check_key, check_text};
 use crate::error::Result;
 use crate::model::{
-    Account, AccountId, AccountType, DynamicFields, Fields, Millis, NewAccount, ProviderAccountId, UserId,
+    Account, AccountId, AccountType, DynamicFields, Fields, Index, Millis, NewAccount, ProviderAccountId, UserId,
 };
 use crate::secret::Token;
 
@@ -81,6 +81,11 @@ impl AccountRecord {
             created,
             extra: Fields::of(&account.extra, RESERVED)?,
         })
+    }
+
+    /// Refuses indexes that an application cannot have.
+    pub(crate) fn check_indexes(indexes: &[Index]) -> Result<()> {
+        check_indexes(indexes, RESERVED)
     }
 
     /// The record with other own fields.

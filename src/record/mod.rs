@@ -16,7 +16,20 @@ pub(crate) use users::{Email, UserRecord, UserUpdate};
 use chrono::{DateTime, Utc};
 
 use crate::error::{Error, Problem, Result};
-use crate::model::{FIELD_BYTES_MAX, KEY_BYTES_MAX, Millis};
+use crate::model::{FIELD_BYTES_MAX, Index, KEY_BYTES_MAX, Millis};
+
+/// Refuses indexes on fields that are no own fields, and two on one.
+fn check_indexes(indexes: &[Index], reserved: &[&str]) -> Result<()> {
+    for (place, index) in indexes.iter().enumerate() {
+        if reserved.contains(&&*index.field) {
+            return Err(Error::invalid(index.field.clone(), Problem::ReservedName));
+        }
+        if indexes.iter().skip(place + 1).any(|other| other.field == index.field) {
+            return Err(Error::invalid(index.field.clone(), Problem::IndexedTwice));
+        }
+    }
+    Ok(())
+}
 
 /// Refuses a text that cannot be (part of) a key.
 fn check_key(field: &'static str, text: &str) -> Result<()> {

@@ -3,9 +3,9 @@
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::{check_key, check_text, instant};
+use super::{check_indexes, check_key, check_text, instant};
 use crate::error::Result;
-use crate::model::{Change, DynamicFields, FieldPatch, Fields, Millis, NewUser, User, UserId, UserPatch};
+use crate::model::{Change, DynamicFields, FieldPatch, Fields, Index, Millis, NewUser, User, UserId, UserPatch};
 
 /// The names that a user's own fields must not have: those of Auth.js and of this crate.
 const RESERVED: &[&str] = &["id", "name", "email", "emailVerified", "email_verified", "image"];
@@ -86,6 +86,11 @@ impl UserRecord {
             created,
             extra: Fields::of(&user.extra, RESERVED)?,
         })
+    }
+
+    /// Refuses indexes that an application cannot have.
+    pub(crate) fn check_indexes(indexes: &[Index]) -> Result<()> {
+        check_indexes(indexes, RESERVED)
     }
 
     /// The record with other own fields.

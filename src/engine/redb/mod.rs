@@ -6,6 +6,7 @@ mod view;
 mod writer;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
 use parking_lot::{Mutex, RwLock};
@@ -32,20 +33,22 @@ pub(crate) struct Config {
 }
 
 /// An operation that reads.
-pub(crate) type Verify = Box<dyn Fn(&Txn<'_>) -> Result<()> + Send>;
+pub(crate) type Accept = Box<dyn Fn(&Txn<'_>) -> Result<()> + Send>;
 /// An operation that writes.
 pub(crate) type Fill = Box<dyn Fn(&mut Txn<'_>) -> Result<()> + Send>;
 
 /// What the layers above want done when a store is opened and when its tables are created.
 pub(crate) struct Setup {
     /// Refuses a store that they cannot use.
-    pub(crate) verify: Verify,
+    pub(crate) accept: Accept,
     /// Fills new tables.
     pub(crate) synchronize: Fill,
 }
 
 pub(crate) struct RedbEngine {
     published: Arc<Published>,
+    /// Whether writes may be acknowledged before they are synced, if that is the durability.
+    defers: Arc<AtomicBool>,
     queue: Arc<Queue>,
     writer: Placed,
 }
@@ -104,7 +107,8 @@ impl RedbEngine {
         let in_memory = matches!(source, Source::Memory);
         let durability = if in_memory { Durability::Full } else { config.durability };
         let config = Config { durability, ..config };
-        let writer = unpanicked(|| Writer::open(source, config, setup, Arc::clone(&published)))?;
+        let defers = Arc::new(AtomicBool::new(false));
+        let writer = unpanicked(|| Writer::open(source, config, setup, Arc::clone(&published), Arc::clone(&defers)))?;
         let writer = if in_memory {
             Placed::Callers(Mutex::new(writer))
         } else {
@@ -115,7 +119,12 @@ impl RedbEngine {
                 .map_err(|error| Error::Storage(StorageError::caused("the writer thread cannot be started", error)))?;
             Placed::Thread(Some(thread))
         };
-        Ok(Self { published, queue, writer })
+        Ok(Self { published, defers, queue, writer })
+    }
+
+    /// Lets writes be deferred from now on. Until then each is synced, as those must be that a later one builds on.
+    pub(crate) fn defer_from_now_on(&self) {
+        self.defers.store(true, Ordering::Release);
     }
 
     pub(crate) fn synchronize(&self) -> Reply<()> {
@@ -205,7 +214,7 @@ mod tests {
     fn engine(source: Source) -> RedbEngine {
         let config =
             Config { durability: Durability::Full, cache_bytes: 1 << 20, synchronize: true, check_pages: false };
-        let setup = Setup { verify: Box::new(|_| Ok(())), synchronize: Box::new(|_| Ok(())) };
+        let setup = Setup { accept: Box::new(|_| Ok(())), synchronize: Box::new(|_| Ok(())) };
         RedbEngine::open(source, config, setup).unwrap()
     }
 

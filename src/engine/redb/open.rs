@@ -10,7 +10,7 @@ use redb::backends::InMemoryBackend;
 use redb::{Builder, Database, DatabaseError};
 use uuid::Uuid;
 
-use super::Verify;
+use super::Accept;
 use super::view::{Snapshot, failed};
 use crate::engine::unpanicked;
 use crate::error::{Error, OpenProblem, Result, StorageError};
@@ -45,16 +45,16 @@ impl Source {
         }
     }
 
-    /// Opens the database, or makes it, unless `verify` refuses what is in it.
-    pub(super) fn open(&self, builder: &mut Builder, verify: &Verify) -> Result<Arc<Database>> {
+    /// Opens the database, or makes it, unless `accept` refuses what is in it.
+    pub(super) fn open(&self, builder: &mut Builder, accept: &Accept) -> Result<Arc<Database>> {
         let database = unpanicked(|| match self {
             Self::File(path) => {
                 if !path.try_exists().map_err(unreadable)? {
                     make(path)?;
                 }
-                open_file(builder, path, verify, |builder| builder.create(path))
+                open_file(builder, path, accept, |builder| builder.create(path))
             }
-            Self::KnownFile(path) => open_file(builder, path, verify, |builder| builder.open(path)),
+            Self::KnownFile(path) => open_file(builder, path, accept, |builder| builder.open(path)),
             Self::Memory => {
                 let database = builder.create_with_backend(InMemoryBackend::new());
                 database.map(Arc::new).map_err(|error| failed("a database in memory cannot be made", error))
@@ -65,7 +65,7 @@ impl Source {
                 make(builder).map(Arc::new).map_err(|error| failed("the database cannot be opened", error))
             }
         })?;
-        unpanicked(|| verify(&Txn::new(&Snapshot::begin(&*database)?)))?;
+        unpanicked(|| accept(&Txn::new(&Snapshot::begin(&*database)?)))?;
         Ok(database)
     }
 
@@ -84,10 +84,10 @@ impl Source {
 fn open_file(
     builder: &mut Builder,
     path: &Path,
-    verify: &Verify,
+    accept: &Accept,
     open: impl Fn(&Builder) -> Result<Database, DatabaseError>,
 ) -> Result<Arc<Database>> {
-    if let Tables::SomeMissing = inspect(path, &std::fs::metadata(path).map_err(unreadable)?, verify)? {
+    if let Tables::SomeMissing = inspect(path, &std::fs::metadata(path).map_err(unreadable)?, accept)? {
         // They may be there, and not be found because of damage. New ones in their place would be an empty store.
         builder.set_check_integrity_on_open(true);
     }
@@ -101,7 +101,7 @@ enum Tables {
 
 /// Refuses a file that is not for this store, without writing to it as opening it for writing would. An empty one will
 /// do.
-fn inspect(path: &Path, metadata: &Metadata, verify: &Verify) -> Result<Tables> {
+fn inspect(path: &Path, metadata: &Metadata, accept: &Accept) -> Result<Tables> {
     if metadata.is_dir() {
         return Err(OpenProblem::Folder.into());
     }
@@ -119,7 +119,7 @@ fn inspect(path: &Path, metadata: &Metadata, verify: &Verify) -> Result<Tables> 
     match Builder::new().set_cache_size(0).open_read_only(path) {
         Ok(database) => {
             let snapshot = Snapshot::begin(&database)?;
-            verify(&Txn::new(&snapshot))?;
+            accept(&Txn::new(&snapshot))?;
             Ok(if snapshot.missing_table()?.is_none() { Tables::AllThere } else { Tables::SomeMissing })
         }
         // It was not closed properly and cannot be looked into before it is repaired, which checks every page too.
@@ -216,7 +216,7 @@ mod tests {
     fn a_file_that_is_gone_is_not_made_again_when_the_store_reopens() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("app.redb");
-        let open = |source: &Source| source.open(&mut Builder::new(), &(Box::new(|_: &Txn<'_>| Ok(())) as Verify));
+        let open = |source: &Source| source.open(&mut Builder::new(), &(Box::new(|_: &Txn<'_>| Ok(())) as Accept));
         let known = Source::File(path.clone()).reopened().unwrap();
         assert!(matches!(open(&known), Err(Error::Storage(_))));
         File::create(&path).unwrap();

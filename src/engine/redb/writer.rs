@@ -1,6 +1,7 @@
 //! The writer: takes what waits, runs it in one transaction, commits once, publishes, and then answers all.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use redb::{Builder, CommitError, Database, WriteTransaction};
@@ -29,6 +30,7 @@ pub(super) struct Writer {
     config: Config,
     setup: Setup,
     published: Arc<Published>,
+    defers: Arc<AtomicBool>,
     /// None while it cannot be reopened, and after it was closed.
     database: Option<Arc<Database>>,
     /// A table that does not exist, if there is one.
@@ -44,16 +46,23 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn open(source: Source, config: Config, setup: Setup, published: Arc<Published>) -> Result<Self> {
+    pub(super) fn open(
+        source: Source,
+        config: Config,
+        setup: Setup,
+        published: Arc<Published>,
+        defers: Arc<AtomicBool>,
+    ) -> Result<Self> {
         let claim = source.claim()?;
         let mut builder = Builder::new();
         builder.set_cache_size(config.cache_bytes).set_check_integrity_on_open(config.check_pages);
-        let database = source.open(&mut builder, &setup.verify)?;
+        let database = source.open(&mut builder, &setup.accept)?;
         let mut writer = Self {
             origin: source.reopened(),
             config,
             setup,
             published,
+            defers,
             database: Some(database),
             missing_table: None,
             follow_up: None,
@@ -165,16 +174,21 @@ impl Writer {
             }
         }
         drop(view);
+        let durability = self.durability();
         if rows == 0 {
             transaction.abort().map_err(|error| failed("the transaction cannot be ended", error))?;
         } else {
-            self.commit(transaction, self.config.durability)?;
+            self.commit(transaction, durability)?;
         }
         self.follow_up = next_follow_up;
-        if rows > 0 && self.guard(Self::publish).is_ok() && self.config.durability == Durability::Deferred {
+        if rows > 0 && self.guard(Self::publish).is_ok() && durability == Durability::Deferred {
             self.unsynced_since.get_or_insert_with(Instant::now);
         }
         Ok(())
+    }
+
+    fn durability(&self) -> Durability {
+        if self.defers.load(Ordering::Acquire) { self.config.durability } else { Durability::Full }
     }
 
     fn begin(&self) -> Result<WriteTransaction> {
@@ -300,7 +314,7 @@ impl Writer {
             let origin = self.origin.as_ref().ok_or(Error::Closed)?;
             let mut builder = Builder::new();
             builder.set_cache_size(self.config.cache_bytes);
-            self.database = Some(origin.open(&mut builder, &self.setup.verify)?);
+            self.database = Some(origin.open(&mut builder, &self.setup.accept)?);
             self.find_tables()
         });
         if let Err(error) = result {
