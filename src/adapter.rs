@@ -36,8 +36,8 @@ pub trait Adapter<M: Models = ()>: Send + Sync {
     /// Creates a user and returns it, with a fresh id if it has none.
     ///
     /// # Errors
-    /// [`Conflict`](crate::Error::Conflict) when the id or the e-mail address is taken, and
-    /// [`InvalidArgument`](crate::Error::InvalidArgument).
+    /// [`Conflict`](crate::Error::Conflict) when the id, the e-mail address or the value of an own field with a unique
+    /// index is taken, and [`InvalidArgument`](crate::Error::InvalidArgument).
     ///
     /// ```
     /// use authkv::models::NewUser;
@@ -94,8 +94,9 @@ pub trait Adapter<M: Models = ()>: Send + Sync {
     /// one freed in the same step.
     ///
     /// # Errors
-    /// [`UnknownUser`](crate::Error::UnknownUser), [`Conflict`](crate::Error::Conflict) when the e-mail address is
-    /// another user's, and [`InvalidArgument`](crate::Error::InvalidArgument).
+    /// [`UnknownUser`](crate::Error::UnknownUser), [`Conflict`](crate::Error::Conflict) when the e-mail address or the
+    /// value of an own field with a unique index is another user's, and
+    /// [`InvalidArgument`](crate::Error::InvalidArgument).
     ///
     /// ```
     /// # use authkv::{Adapter, AuthKv, models::*};
@@ -130,7 +131,8 @@ pub trait Adapter<M: Models = ()>: Send + Sync {
     ///
     /// # Errors
     /// [`UnknownUser`](crate::Error::UnknownUser), [`Conflict`](crate::Error::Conflict) when the pair of provider and
-    /// provider account id is linked already, be it to the same user, or the id is taken, and
+    /// provider account id is linked already, be it to the same user, or the id or the value of an own field with a unique
+    /// index is taken, and
     /// [`InvalidArgument`](crate::Error::InvalidArgument).
     ///
     /// ```

@@ -96,7 +96,7 @@ pub enum Problem {
     /// The application's model has no such field.
     UnknownField,
     /// The application's model could not be read back from the custom fields as they would be stored: a value is of
-    /// another type, or is missing, or is a number that is not finite.
+    /// another type, or is missing. (A number that is not finite is stored as null.)
     Misfit,
     /// The value of a field that has an index is neither a truth value, an integer, an instant nor a text.
     NotIndexable,
@@ -149,7 +149,8 @@ pub enum OpenProblem {
         /// Name and version that it was opened with.
         expected: (String, u32),
     },
-    /// A record cannot be changed to the models that the store was opened with.
+    /// A record cannot be changed to the models that the store was opened with. The store is as it was, unless an earlier
+    /// change was interrupted and this one went on with it.
     MigrationRefused {
         /// Which record: of what kind and with which id.
         record: String,

@@ -193,7 +193,13 @@ pub(crate) fn field_range(field: &str, range: &RangeOf) -> Option<(Vec<u8>, Vec<
         }
         RangeOf::AtLeast(value) => key(value).map(|key| (at(&key.to_bytes()), at(&[key.tag()])))?,
         RangeOf::AtMost(value) => key(value).map(|key| (at(&[key.tag()]), at(&key.to_bytes())))?,
-        RangeOf::Between(least, greatest) => (at(&key(least)?.to_bytes()), at(&key(greatest)?.to_bytes())),
+        RangeOf::Between(least, greatest) => {
+            let (least, greatest) = (key(least)?, key(greatest)?);
+            if least.tag() != greatest.tag() {
+                return None;
+            }
+            (at(&least.to_bytes()), at(&greatest.to_bytes()))
+        }
     };
     let end = prefix_end(last)?;
     (start < end).then_some((start, end))

@@ -22,7 +22,7 @@
 //! others
 //!   sweep                              id of a deleted user whose    -
 //!                                      accounts, sessions and authenticators are not all removed yet
-//!   meta                               "format", "settings"          see `ops::meta`
+//!   meta                               a row for each setting        see `ops::meta`
 //! ```
 //!
 //! In redb each name is prefixed with `authkv_`. A record is the truth; an index entry may repeat the few fields that

@@ -244,7 +244,8 @@ struct Choices {
 
 impl<M: Models> Options<M> {
     /// Whether opening creates missing tables; on by default. When it is off and a table is missing, calls answer
-    /// [`MissingTable`](crate::Error::MissingTable) until [`AuthKv::synchronize`] is called.
+    /// [`MissingTable`](crate::Error::MissingTable) until [`AuthKv::synchronize`] is called; and a store with older models
+    /// or other indexes is refused, for only opening changes it.
     #[must_use]
     pub fn synchronize(mut self, on: bool) -> Self {
         self.choices.synchronize = on;

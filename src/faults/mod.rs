@@ -3,6 +3,7 @@
 //! when the database is reopened.
 
 mod full;
+mod migrating;
 mod opening;
 mod power;
 mod reading;

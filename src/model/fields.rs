@@ -9,8 +9,10 @@ use serde::{Deserialize, Serialize, Serializer, forward_to_deserialize_any};
 use serde_json::ser::{CompactFormatter, Formatter};
 use serde_json::{Map, Value};
 
-use super::patch::{Change, FieldPatch};
-use super::{FIELD_BYTES_MAX, FIELD_DEPTH_MAX, FieldKey, RECORD_BYTES_MAX, Value as DynamicValue};
+use super::patch::FieldPatch;
+use super::{
+    DynamicFields, FIELD_BYTES_MAX, FIELD_DEPTH_MAX, FieldKey, KEY_BYTES_MAX, RECORD_BYTES_MAX, Value as DynamicValue,
+};
 use crate::error::{Error, Problem, Result};
 
 /// An application's own fields as they are stored: a JSON object, or nothing at all where there are none.
@@ -39,6 +41,12 @@ impl Fields {
         }
     }
 
+    /// These fields, or those that they are to become. What is to stay the same is stored as it is.
+    pub(crate) fn becoming(self, fields: &DynamicFields, reserved: &[&str]) -> Result<Self> {
+        let stays = self.clone().read::<DynamicFields>().is_ok_and(|(now, _)| now == *fields);
+        if stays { Ok(self) } else { Self::of(fields, reserved) }
+    }
+
     pub(crate) fn into_extra<X: DeserializeOwned>(self) -> Result<X> {
         // What serde says may show the value of a field.
         let misfit = |_| Error::corrupt("a record's own fields do not fit the application's model");
@@ -48,9 +56,8 @@ impl Fields {
     pub(crate) fn apply(&mut self, patch: &FieldPatch) {
         for (name, change) in patch.changes() {
             match change {
-                Change::Set(value) => drop(self.0.insert(name.clone(), value.clone())),
-                Change::Clear => drop(self.0.remove(name)),
-                Change::Keep => {}
+                Some(value) => drop(self.0.insert(name.clone(), value.clone())),
+                None => drop(self.0.remove(name)),
             }
         }
     }
@@ -76,7 +83,13 @@ impl Fields {
             return Ok(None);
         };
         let value = DynamicValue::deserialize(value).map_err(|_| Error::corrupt("an own field cannot be read"))?;
-        FieldKey::of(value).map_err(|problem| Error::invalid(field.to_owned(), problem))
+        match FieldKey::of(value) {
+            Ok(Some(FieldKey::Text(text))) if text.len() > KEY_BYTES_MAX => {
+                let problem = Problem::TooLong { bytes: text.len(), limit: KEY_BYTES_MAX };
+                Err(Error::invalid(field.to_owned(), problem))
+            }
+            key => key.map_err(|problem| Error::invalid(field.to_owned(), problem)),
+        }
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{KEY_BYTES_MAX, Millis, Models, Value};
+use super::{Millis, Models, Value};
 use crate::error::{Error, Problem};
 
 /// An index on an own field, declared in [`Models`]. It covers the records whose field is a truth value, an integer, an
@@ -65,24 +65,21 @@ pub(crate) enum FieldKey {
 }
 
 impl FieldKey {
-    /// None for null.
+    /// None for null. A text may be of any length here, as one that is asked for may.
     pub(crate) fn of(value: Value) -> Result<Option<Self>, Problem> {
         match value {
             Value::Null => Ok(None),
             Value::Bool(value) => Ok(Some(Self::Bool(value))),
             Value::Integer(value) => Ok(Some(Self::Integer(value))),
             Value::Instant(value) => Ok(Some(Self::Instant(value.into()))),
-            Value::Text(value) if value.len() > KEY_BYTES_MAX => {
-                Err(Problem::TooLong { bytes: value.len(), limit: KEY_BYTES_MAX })
-            }
             Value::Text(value) => Ok(Some(Self::Text(value))),
             Value::Float(_) | Value::List(_) | Value::Map(_) => Err(Problem::NotIndexable),
         }
     }
 }
 
-/// Which values of an indexed field to list. They are of one kind and in order: integers and instants by size, texts
-/// by their bytes.
+/// Which values of an indexed field to list. They are in order: truth values, integers and instants by size, texts by
+/// their bytes.
 #[derive(Clone, Debug)]
 pub struct FieldRange(pub(crate) RangeOf);
 
@@ -122,7 +119,7 @@ impl FieldRange {
         Self(RangeOf::AtMost(value.into()))
     }
 
-    /// These two values and all between them.
+    /// These two values and all between them; nothing if they are of different kinds.
     pub fn between(least: impl Into<Value>, greatest: impl Into<Value>) -> Self {
         Self(RangeOf::Between(least.into(), greatest.into()))
     }

@@ -77,10 +77,12 @@ pub trait Models: Send + Sync + 'static {
     /// own fields or the [`Dynamic`] ones before). It must always answer the same, as it may be called twice.
     ///
     /// Without it the fields stay as they are. What it answers must fit [`User`](Self::User), or the store is not
-    /// changed at all.
+    /// changed at all. A field that is renamed is renamed here: `#[serde(alias)]` reads the old name, but neither patches
+    /// nor indexes know it.
     ///
     /// # Errors
-    /// Any; it is in the error of opening the store, which is not changed.
+    /// Any; it is in the error of opening the store. All records are tried before the first is changed, so the store is
+    /// then as it was, unless an earlier attempt was interrupted and this one goes on with it.
     fn migrate_user(from: u32, user: User<DynamicFields>) -> Result<DynamicFields, MigrationError> {
         let _ = from;
         Ok(user.extra)

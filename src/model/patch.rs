@@ -64,7 +64,7 @@ impl<T> Change<T> {
 /// let patch = FieldPatch::new().set("phone_number", "+44 20 7946 0018").clear("nickname");
 /// ```
 #[derive(Clone, Default)]
-pub struct FieldPatch(BTreeMap<String, Result<Change<Value>, Problem>>);
+pub struct FieldPatch(BTreeMap<String, Result<Option<Value>, Problem>>);
 
 impl FieldPatch {
     /// A patch that changes nothing.
@@ -73,17 +73,21 @@ impl FieldPatch {
     }
 
     /// Sets a field. The method that is given the patch refuses a name that the model does not have and a value that
-    /// does not fit the field or any limit.
+    /// does not fit the field or any limit. (What serde reads through `#[serde(flatten)]` or an internally tagged enum
+    /// takes any name.) As in JSON, a number that is not finite is null.
+    ///
+    /// The patch is tried on the record as it is then. Should the model make one field depend on another, two patches at
+    /// the same time may each fit and both not, and the record is unreadable until it is patched again.
     #[must_use]
     pub fn set(mut self, name: impl Into<String>, value: impl Serialize) -> Self {
-        self.0.insert(name.into(), to_json(&value, FIELD_BYTES_MAX).map(Change::Set));
+        self.0.insert(name.into(), to_json(&value, FIELD_BYTES_MAX).map(Some));
         self
     }
 
     /// Removes a field from the record.
     #[must_use]
     pub fn clear(mut self, name: impl Into<String>) -> Self {
-        self.0.insert(name.into(), Ok(Change::Clear));
+        self.0.insert(name.into(), Ok(None));
         self
     }
 
@@ -93,8 +97,8 @@ impl FieldPatch {
             check_name(name, reserved)?;
             match change {
                 Err(problem) => return Err(Error::invalid(name.clone(), problem.clone())),
-                Ok(Change::Set(value)) => check_value(name, value)?,
-                Ok(_) => {}
+                Ok(Some(value)) => check_value(name, value)?,
+                Ok(None) => {}
             }
         }
         Ok(())
@@ -106,10 +110,11 @@ impl FieldPatch {
 
     /// Whether it sets this field.
     pub(crate) fn sets(&self, name: &str) -> bool {
-        matches!(self.0.get(name), Some(Ok(Change::Set(_))))
+        matches!(self.0.get(name), Some(Ok(Some(_))))
     }
 
-    pub(crate) fn changes(&self) -> impl Iterator<Item = (&String, &Change<Value>)> {
+    /// What each field is set to; none where it is cleared.
+    pub(crate) fn changes(&self) -> impl Iterator<Item = (&String, &Option<Value>)> {
         self.0.iter().filter_map(|(name, change)| Some((name, change.as_ref().ok()?)))
     }
 }

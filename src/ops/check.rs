@@ -5,11 +5,11 @@ use std::ops::{Bound, ControlFlow};
 use crate::codec;
 use crate::error::Result;
 use crate::key::Key;
-use crate::model::{Indexes, UserId};
+use crate::model::{FieldKey, Indexes, UserId};
 use crate::record::{AccountRecord, AuthenticatorRecord, SessionRecord, TokenRecord, UserRecord};
 use crate::schema::{
-    ACCOUNT_BY_FIELD, ACCOUNT_BY_PROVIDER, ACCOUNTS_BY_USER, AUTHENTICATORS_BY_USER, BY_EXPIRY, Record,
-    SESSION_BY_TOKEN, SESSIONS_BY_USER, SWEEP, TABLES, USER_BY_EMAIL, USER_BY_FIELD, USERS,
+    ACCOUNT_BY_FIELD, ACCOUNT_BY_PROVIDER, ACCOUNTS, ACCOUNTS_BY_USER, AUTHENTICATORS_BY_USER, BY_EXPIRY, FieldIndexed,
+    Record, SESSION_BY_TOKEN, SESSIONS_BY_USER, SWEEP, TABLES, USER_BY_EMAIL, USER_BY_FIELD, USERS,
 };
 use crate::txn::{TableId, Txn};
 
@@ -75,6 +75,12 @@ pub(crate) fn check(txn: &Txn<'_>, declared: &Indexes) -> Result<CheckReport> {
     check.report.authenticators = check.records(|key: &AuthenticatorRecord| Some(key.model.user_id.clone()))?;
     check.report.verification_tokens = check.records(|_: &TokenRecord| None)?;
     check.indexes()?;
+    check.unique_values::<UserRecord>(|_| Ok(true))?;
+    check.unique_values::<AccountRecord>(|id| match txn.get(&ACCOUNTS, id) {
+        Ok(Some(account)) => txn.contains(&USERS, &account.user_id),
+        // That it is missing or damaged was seen before.
+        Ok(None) | Err(_) => Ok(false),
+    })?;
     Ok(check.report)
 }
 
@@ -157,6 +163,28 @@ impl Check<'_, '_> {
             if found > expected {
                 self.report.problem(index, &format!("{} entries belong to no record", found - expected));
             }
+        }
+        Ok(())
+    }
+
+    /// Entries of one value follow each other. `is_there` says whether a record is more than one that waits to be swept.
+    fn unique_values<R: FieldIndexed>(&mut self, is_there: impl Fn(&R::Key) -> Result<bool>) -> Result<()> {
+        let table = R::BY_FIELD.id;
+        let unique = |field: &str| R::indexes(self.declared).iter().any(|index| index.unique && index.field == field);
+        let (mut last, mut shared) = (None, 0);
+        self.txn.scan_bytes(table, (Bound::Unbounded, Bound::Unbounded), &mut |key, _| {
+            if let Some((value, id)) = <((String, FieldKey), R::Key)>::from_bytes(key)
+                && unique(&value.0)
+                && is_there(&id)?
+            {
+                shared += u64::from(last.as_ref() == Some(&value));
+                last = Some(value);
+            }
+            Ok(ControlFlow::Continue(()))
+        })?;
+        if shared > 0 {
+            self.report
+                .problem(table, &format!("{shared} entries have a value that another one has in a unique index"));
         }
         Ok(())
     }

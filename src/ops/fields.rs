@@ -72,8 +72,9 @@ fn page<R: FieldIndexed>(
         Some(Cursor(after)) if *after >= start => Bound::Excluded(after.as_slice()),
         _ => Bound::Included(start.as_slice()),
     };
-    let rows = txn.rows(&R::BY_FIELD, (start, Bound::Excluded(&end)), limit)?;
-    if rows.len() == limit {
+    let mut rows = txn.rows(&R::BY_FIELD, (start, Bound::Excluded(&end)), limit.saturating_add(1))?;
+    if rows.len() > limit {
+        rows.truncate(limit);
         page.next = rows.last().map(|(key, ())| Cursor(key.to_bytes()));
     }
     for ((_, key), ()) in rows {
@@ -88,14 +89,15 @@ fn first<R: FieldIndexed>(txn: &Txn<'_>, field: &str, value: FieldKey) -> Result
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::model::Millis;
     use crate::models::{AccountType, Index, Models, NewAccount, NewUser};
     use crate::ops::users;
-    use crate::schema::ACCOUNT_BY_FIELD;
+    use crate::schema::{ACCOUNT_BY_FIELD, replace};
     use crate::{Adapter, AuthKv};
 
     type Own = BTreeMap<String, u64>;
@@ -110,6 +112,22 @@ mod tests {
         type Session = ();
         type VerificationToken = ();
         const ACCOUNT_INDEXES: &'static [Index] = &[Index::unique("number")];
+    }
+
+    #[test]
+    fn two_accounts_with_one_value_of_a_unique_index_are_reported() {
+        let auth = AuthKv::options().models::<Numbered>().in_memory().unwrap();
+        let ada = auth.create_user(NewUser::default()).wait().unwrap();
+        for key in 0..2_u64 {
+            let extra: Own = [("number".to_owned(), 7)].into();
+            let account = NewAccount { extra, ..NewAccount::new(ada.id.clone(), AccountType::Oauth, "a", key) };
+            let account = AccountRecord::new(account, || key.to_string().into(), Millis::new(0)).unwrap();
+            // Past the operation that would refuse it.
+            auth.write(move |txn| replace(txn, None, Some(&account)), Ok).wait().unwrap();
+        }
+        let report = auth.check().wait().unwrap();
+        assert_eq!(report.problem_count, 1, "{:?}", report.problems);
+        assert!(report.problems[0].contains("unique index"), "{:?}", report.problems);
     }
 
     #[test]

@@ -47,7 +47,7 @@ impl SessionRecord {
 
     /// The record with other own fields.
     pub(crate) fn with_fields(self, fields: &DynamicFields) -> Result<Self> {
-        Ok(Self { extra: Fields::of(fields, RESERVED)?, ..self })
+        Ok(Self { extra: self.extra.becoming(fields, RESERVED)?, ..self })
     }
 
     /// The session with the token that its caller knows.

@@ -36,7 +36,7 @@ impl TokenRecord {
 
     /// The record with other own fields.
     pub(crate) fn with_fields(self, fields: &DynamicFields) -> Result<Self> {
-        Ok(Self { extra: Fields::of(fields, RESERVED)?, ..self })
+        Ok(Self { extra: self.extra.becoming(fields, RESERVED)?, ..self })
     }
 
     /// The verification token with the secret that its caller knows.

@@ -95,7 +95,7 @@ impl UserRecord {
 
     /// The record with other own fields.
     pub(crate) fn with_fields(self, fields: &DynamicFields) -> Result<Self> {
-        Ok(Self { extra: Fields::of(fields, RESERVED)?, ..self })
+        Ok(Self { extra: self.extra.becoming(fields, RESERVED)?, ..self })
     }
 
     pub(crate) fn into_model<X: DeserializeOwned>(self) -> Result<User<X>> {

@@ -50,7 +50,8 @@ fn numbers<M: Models<User = Own>>(auth: &AuthKv<M>, field: &str, range: &FieldRa
     let (mut numbers, mut after) = (Vec::new(), None);
     loop {
         let page = auth.list_users_by(field, range.clone(), after.as_ref(), size).wait().unwrap();
-        assert!(page.items.len() <= size);
+        assert!(page.items.len() == size || page.next.is_none());
+        assert!(!page.items.is_empty() || after.is_none(), "a page led to an empty one");
         numbers.extend(page.items.iter().filter_map(|user| user.extra.number));
         // As text, as it would be in a link.
         match page.next {
@@ -77,6 +78,7 @@ fn ranges_are_listed_in_order_and_in_pages() {
         (FieldRange::only(8), &[]),
         (FieldRange::between(7, -300), &[]),
         (FieldRange::at_least("7"), &[]),
+        (FieldRange::between(7, "7"), &[]),
         (FieldRange::prefix(""), &[]),
         (FieldRange::only(0.5), &[]),
         (FieldRange::at_most(Value::Null), &[]),
@@ -103,6 +105,7 @@ fn texts_are_listed_by_what_they_start_with() {
         (FieldRange::prefix("abcd"), 0..0),
         (FieldRange::at_least("ab"), 4..9),
         (FieldRange::between("a", "ab"), 1..5),
+        (FieldRange::at_most("b".repeat(513)), 0..7),
     ];
     for (range, expected) in ranges {
         assert_eq!(numbers(&auth, "text", &range, 2), expected.collect::<Vec<i64>>(), "{range:?}");
@@ -204,6 +207,20 @@ fn what_cannot_be_in_an_index_is_refused() {
     assert_eq!(auth.get_user_by("text", 0.5).wait().unwrap(), None);
     for text in ["0", "zz", "-1", "00é"] {
         assert!(text.parse::<Cursor>().is_err(), "{text}");
+    }
+}
+
+#[test]
+fn an_index_on_a_field_of_the_record_itself_and_two_on_one_field_are_refused() {
+    indexed!(OnEmail: &[Index::unique("email")]);
+    indexed!(Twice: &[Index::new("number"), Index::unique("number")]);
+    let refused = [
+        ("email", Problem::ReservedName, AuthKv::options().models::<OnEmail>().in_memory().err()),
+        ("number", Problem::IndexedTwice, AuthKv::options().models::<Twice>().in_memory().err()),
+    ];
+    for (name, expected, error) in refused {
+        let Some(Error::InvalidArgument { field, problem }) = error else { panic!("{error:?}") };
+        assert_eq!((&*field, problem), (name, expected));
     }
 }
 

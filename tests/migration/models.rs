@@ -51,6 +51,13 @@ models!(First: "app" 1, Phone, Device, {
     const USER_INDEXES: &'static [Index] = &[Index::unique("phone")];
 });
 
+models!(
+    /// The first version with another index.
+    Indexed: "app" 1, Phone, Device, {
+        const USER_INDEXES: &'static [Index] = &[Index::new("phone")];
+    }
+);
+
 models!(Second: "app" 2, Contact, Renamed, {
     const USER_INDEXES: &'static [Index] = &[Index::unique("number"), Index::new("country")];
 

@@ -3,10 +3,10 @@
 use std::sync::{Arc, Mutex};
 
 use authkv::models::{
-    AccountType, Dynamic, FieldPatch, FieldRange, MigrationProgress, MigrationStep, Models, NewAccount, NewSession,
-    NewUser, UserPatch, Value, VerificationToken,
+    AccountType, Dynamic, DynamicFields, FieldPatch, FieldRange, MigrationError, MigrationProgress, MigrationStep,
+    Models, NewAccount, NewSession, NewUser, User, UserPatch, Value, VerificationToken,
 };
-use authkv::redb::Database;
+use authkv::redb::{Database, TableDefinition};
 use authkv::{Adapter, AuthKv, Error, OpenProblem};
 use chrono::{DateTime, Utc};
 
@@ -244,4 +244,100 @@ fn a_file_of_the_dynamic_model_is_taken_over_by_models_that_fit_it() {
     assert_eq!(auth.get_user_by("phone", "+44 1").wait().unwrap().unwrap().id, user.id);
     drop(auth);
     assert_eq!(open::<Dynamic>(&path).get_user(&user.id).wait().unwrap(), Some(user));
+}
+
+#[test]
+fn a_file_whose_migrated_records_would_be_too_long_stays_as_it_is() {
+    let (_folder, path) = new_path();
+    let auth = open::<Short>(&path);
+    let extra = Texts::from([("text".to_owned(), "x".repeat(60_000))]);
+    let user = NewUser { id: Some("ada".into()), image: Some("y".repeat(64_000)), extra, ..NewUser::default() };
+    let user = auth.create_user(user).wait().unwrap();
+    drop(auth);
+    let OpenProblem::MigrationRefused { record, why } = refusal::<Long>(&path) else { panic!("not refused") };
+    assert_eq!(record, "user ada");
+    assert!(why.contains("the limit is 524288"), "{why}");
+    assert_eq!(open::<Short>(&path).get_user(&user.id).wait().unwrap(), Some(user));
+}
+
+type Texts = std::collections::BTreeMap<String, String>;
+
+struct Short;
+struct Long;
+
+impl Models for Short {
+    const NAME: &'static str = "texts";
+    const VERSION: u32 = 1;
+    type User = Texts;
+    type Account = ();
+    type Session = ();
+    type VerificationToken = ();
+}
+
+impl Models for Long {
+    const NAME: &'static str = "texts";
+    const VERSION: u32 = 2;
+    type User = Texts;
+    type Account = ();
+    type Session = ();
+    type VerificationToken = ();
+
+    fn migrate_user(_: u32, user: User<DynamicFields>) -> Result<DynamicFields, MigrationError> {
+        let text = user.extra.get("text").cloned().ok_or("there is no text")?;
+        Ok((0..8).map(|n| (n.to_string(), text.clone())).collect())
+    }
+}
+
+#[test]
+fn what_a_migration_leaves_alone_stays_as_it_is_stored() {
+    let (_folder, path) = new_path();
+    let labels =
+        || Labels { labels: [("$instant", "x"), ("$$instant", "y")].map(|(k, v)| (k.into(), v.into())).into() };
+    let auth = open::<OldLabels>(&path);
+    let user = auth.create_user(NewUser { extra: labels(), ..NewUser::default() }).wait().unwrap();
+    drop(auth);
+    assert_eq!(open::<NewLabels>(&path).get_user(&user.id).wait().unwrap().unwrap().extra, labels());
+}
+
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+struct Labels {
+    labels: Texts,
+}
+
+macro_rules! labelled {
+    ($name:ident $version:literal) => {
+        struct $name;
+
+        impl Models for $name {
+            const NAME: &'static str = "labels";
+            const VERSION: u32 = $version;
+            type User = Labels;
+            type Account = ();
+            type Session = ();
+            type VerificationToken = ();
+        }
+    };
+}
+
+labelled!(OldLabels 1);
+labelled!(NewLabels 2);
+
+#[test]
+fn a_store_with_other_models_is_not_made_whole_while_synchronize_is_off() {
+    let (_folder, path) = new_path();
+    fill(&open::<First>(&path), 0..3);
+    let database = Arc::new(Database::open(&path).unwrap());
+    let transaction = database.begin_write().unwrap();
+    let table = TableDefinition::<&[u8], &[u8]>::new("authkv_sweep");
+    assert!(transaction.delete_table(table).unwrap());
+    transaction.commit().unwrap();
+    let off = AuthKv::options().models::<Second>().synchronize(false).on_database(Arc::clone(&database));
+    assert!(matches!(off, Err(Error::Open { problem: OpenProblem::ModelsNotSynchronized { .. }, .. })), "{off:?}");
+    let auth = AuthKv::options().models::<First>().synchronize(false).on_database(Arc::clone(&database)).unwrap();
+    assert!(matches!(auth.check().wait(), Err(Error::MissingTable("authkv_sweep"))));
+    auth.synchronize().wait().unwrap();
+    assert!(auth.get_user_by("phone", "+44 1").wait().unwrap().is_some());
+    must_be_sound(&auth);
+    drop(auth);
+    must_be_migrated(&AuthKv::options().models::<Second>().on_database(database).unwrap(), 3);
 }

@@ -194,6 +194,11 @@ fn an_error_about_fields_that_do_not_fit_does_not_show_them() {
     for printed in [error.to_string(), format!("{error:?}")] {
         assert!(!printed.contains("7946"), "{printed}");
     }
+    // What was written must not be reported as not written.
+    let patch = UserPatch { name: authkv::models::Change::to("Ada"), ..UserPatch::new(user.id.clone()) };
+    assert!(matches!(auth.update_user(patch).wait(), Err(Error::OutcomeUnknown(_))));
+    assert!(matches!(auth.delete_user(&user.id).wait(), Err(Error::OutcomeUnknown(_))));
+    assert_eq!(auth.check().wait().unwrap().users, 0);
 }
 
 #[test]
@@ -214,4 +219,19 @@ fn own_fields_that_could_not_be_read_back_are_refused_and_change_nothing() {
     let refused = auth.update_session(SessionPatch { extra, ..SessionPatch::new("a-secret") }).wait();
     assert_eq!(invalid(refused).0, "extra");
     assert!(auth.get_session_and_user("a-secret").wait().unwrap().unwrap().session.extra.is_empty());
+}
+
+#[test]
+fn a_patch_of_a_record_that_is_not_committed_yet_cannot_spoil_it() {
+    let (_folder, path) = new_path();
+    let auth = AuthKv::options().models::<App>().open(&path).unwrap();
+    for n in 0..50 {
+        let id = || authkv::models::UserId::from(n.to_string());
+        let created = auth.create_user(NewUser { id: Some(id()), extra: Profile::default(), ..NewUser::default() });
+        let extra = FieldPatch::new().set("phone", 7).set("phnoe", "7");
+        let patched = auth.update_user(UserPatch { extra, ..UserPatch::new(id()) });
+        created.wait().unwrap();
+        patched.wait().expect_err("the patch does not fit");
+        assert_eq!(auth.get_user(&id()).wait().unwrap().unwrap().extra, Profile::default());
+    }
 }

@@ -1,0 +1,82 @@
+//! Changing a store to newer models while the storage fails.
+
+use std::collections::BTreeMap;
+
+use super::{Call, Flaky};
+use crate::engine::redb::Source;
+use crate::models::{DynamicFields, MigrationError, Models, NewUser, User, Value};
+use crate::{Adapter, AuthKv, Durability, Options, Result};
+
+const USERS: u64 = 1_000;
+
+type Own = BTreeMap<String, u64>;
+
+macro_rules! models {
+    ($name:ident $version:literal $migrate_user:item) => {
+        struct $name;
+
+        impl Models for $name {
+            const NAME: &'static str = "numbered";
+            const VERSION: u32 = $version;
+            type User = Own;
+            type Account = ();
+            type Session = ();
+            type VerificationToken = ();
+
+            $migrate_user
+        }
+    };
+}
+
+models! {
+    First 1
+    fn migrate_user(_: u32, _: User<DynamicFields>) -> Result<DynamicFields, MigrationError> {
+        Err("there is nothing older".into())
+    }
+}
+
+models! {
+    Second 2
+    fn migrate_user(_: u32, user: User<DynamicFields>) -> Result<DynamicFields, MigrationError> {
+        match user.extra.get("once") {
+            Some(Value::Integer(1)) => Ok([("twice".to_owned(), Value::Integer(2))].into()),
+            _ => Err("it was migrated before".into()),
+        }
+    }
+}
+
+fn open<M: Models>(disk: &Flaky, options: Options<M>) -> Result<AuthKv<M>> {
+    let disk = disk.clone();
+    let source = Source::Made(Box::new(move |builder| builder.set_cache_size(0).create_with_backend(disk.clone())));
+    options.open_source(source)
+}
+
+/// Each sync in turn fails once, with either durability.
+#[test]
+fn a_change_during_which_a_sync_fails_is_finished_and_migrates_each_record_once() {
+    let new = Flaky::default();
+    let auth = open(&new, AuthKv::options().models::<First>()).unwrap();
+    let once = || Own::from([("once".to_owned(), 1)]);
+    let create = |_| auth.create_user(NewUser { extra: once(), ..NewUser::default() });
+    let users: Vec<_> = (0..USERS).map(create).collect();
+    let users: Vec<_> = users.into_iter().map(|reply| reply.wait().unwrap()).collect();
+    drop(auth);
+    let mut failed = 0;
+    for (durability, after) in
+        [Durability::Full, Durability::Deferred].into_iter().flat_map(|d| (0..24).map(move |n| (d, n)))
+    {
+        let disk = Flaky::new(new.bytes());
+        disk.fail(Call::Sync, after, false);
+        let options = || AuthKv::options().models::<Second>().durability(durability);
+        let auth = open(&disk, options()).or_else(|_| {
+            failed += 1;
+            open(&disk, options())
+        });
+        let auth = auth.unwrap_or_else(|error| panic!("{durability:?}, sync {after}: {error}"));
+        for user in &users {
+            let found = auth.get_user(&user.id).wait().unwrap().unwrap();
+            assert_eq!(found.extra, Own::from([("twice".to_owned(), 2)]), "{durability:?}, sync {after}");
+        }
+    }
+    assert!(failed > 10, "only {failed} changes met the failure");
+}
