@@ -135,6 +135,7 @@ function key(text, what) {
 /** The provider's id of an account to look it up by; a number is its decimal text. */
 function providerAccountId(id) {
     if (Number.isSafeInteger(id)) return String(id);
+    if (typeof id !== "string") throw invalid("providerAccountId", "must be a string or a safe integer");
     return key(id, "providerAccountId");
 }
 

@@ -14,7 +14,8 @@ class AuthKvError extends Error {
 Object.defineProperty(AuthKvError.prototype, "name", { value: "AuthKvError", configurable: true, writable: true });
 
 function invalid(field, problem) {
-    return new AuthKvError("INVALID_ARGUMENT", `${field} ${problem}`, field);
+    const shown = field.length > 80 ? `${field.slice(0, 80)}…` : field;
+    return new AuthKvError("INVALID_ARGUMENT", `${shown} ${problem}`, field);
 }
 
 module.exports = { AuthKvError, invalid };

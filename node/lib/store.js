@@ -3,6 +3,7 @@
 "use strict";
 
 const { fileURLToPath } = require("node:url");
+const { isProxy } = require("node:util/types");
 
 const native = require("./native.js");
 const { adapterOf } = require("./adapter.js");
@@ -13,11 +14,18 @@ const { invalid } = require("./errors.js");
 
 const MEMORY = ":memory:";
 
+/** Marks the stores of every copy of this package. */
+const IS_STORE = Symbol.for("authkv.Store");
+
 /** A handle on a store that is open. */
 class Store {
     #native;
     /** The functions that Auth.js calls. */
     adapter;
+
+    get [IS_STORE]() {
+        return true;
+    }
 
     constructor(opened) {
         this.#native = opened;
@@ -49,11 +57,15 @@ class Store {
 
 /** The default export: the adapter on a path or on a store that is open. It opens a path at once. */
 function RedbAdapter(pathOrStore, options) {
-    if (pathOrStore instanceof Store) {
+    if (isStore(pathOrStore)) {
         if (options !== undefined) throw invalid("options", "belong to the call that opens the store");
         return pathOrStore.adapter;
     }
     return adapterOf(opened(native.open(pathOf(pathOrStore), optionsOf(options), answers)));
+}
+
+function isStore(value) {
+    return typeof value === "object" && value !== null && !isProxy(value) && value[IS_STORE] === true;
 }
 
 /** The adapter on a new store in memory. */
@@ -73,11 +85,19 @@ function opened(storeOrError) {
 
 /** None for a store in memory. */
 function pathOf(path) {
-    const text = path instanceof URL && path.protocol === "file:" ? fileURLToPath(path) : path;
+    const text = !isProxy(path) && path instanceof URL ? ofUrl(path) : path;
     if (typeof text !== "string" || text === "" || text.includes("\0") || !text.isWellFormed()) {
         throw invalid("path", "must be the path of a file");
     }
     return text === MEMORY ? null : text;
+}
+
+function ofUrl(url) {
+    try {
+        return fileURLToPath(url);
+    } catch {
+        throw invalid("path", "must be the path of a file, or a file URL");
+    }
 }
 
 function optionsOf(options) {

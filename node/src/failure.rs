@@ -1,5 +1,7 @@
 //! What JavaScript is told when a call fails: a stable code and a sentence.
 
+use std::error::Error as _;
+
 use authkv::{Error, OpenProblem, UniqueKey};
 
 /// An error as JavaScript sees it.
@@ -20,7 +22,10 @@ impl Failure {
     /// An argument that cannot be taken: `problem` goes on where the field's name ends.
     pub(crate) fn invalid(field: impl Into<String>, problem: &str) -> Self {
         let field = field.into();
-        let message = format!("{field} {problem}");
+        let message = match field.char_indices().nth(80) {
+            Some((end, _)) => format!("{}… {problem}", &field[..end]),
+            None => format!("{field} {problem}"),
+        };
         Self { code: "INVALID_ARGUMENT", field: Some(field), message }
     }
 
@@ -85,17 +90,17 @@ fn locked(error: &Error) -> String {
 }
 
 fn with_causes(error: &Error) -> String {
-    let text = error.to_string();
-    let mut causes = text;
-    let mut source = std::error::Error::source(error);
+    let mut message = error.to_string();
+    let mut source = error.source();
     while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !causes.contains(&cause_text) {
-            causes = format!("{causes}: {cause_text}");
+        // Some say what caused them themselves.
+        let text = cause.to_string();
+        if !message.contains(&text) {
+            message = format!("{message}: {text}");
         }
         source = cause.source();
     }
-    causes
+    message
 }
 
 /// A field as Auth.js spells it.

@@ -81,6 +81,8 @@ impl Input {
         match self.0.remove(NAME) {
             Some(Value::Text(text)) => Ok(text.into()),
             Some(Value::Integer(number)) if number.unsigned_abs() < 1 << 53 => Ok(number.to_string().into()),
+            // JavaScript has two zeros, which it writes the same.
+            Some(Value::Float(0.0)) => Ok(0_u64.into()),
             _ => Err(Failure::invalid(NAME, "must be a string or a safe integer")),
         }
     }

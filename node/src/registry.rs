@@ -129,7 +129,10 @@ fn forget(key: &Path, place: &Arc<Place>) {
 }
 
 fn opened_otherwise(path: &Path) -> Failure {
-    let message = format!("{} is open in this process already, with other options", path.display());
+    let message = format!(
+        "{} is open in this process already, with other options: they change when it is closed, or the process starts again",
+        path.display()
+    );
     Failure::new("OTHER_OPTIONS", message)
 }
 
