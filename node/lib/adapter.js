@@ -80,7 +80,7 @@ function accountKey(account) {
 }
 
 function u32(number, what) {
-    if (number !== number >>> 0) throw invalid(what, "must be an integer from 0 to 4294967295");
+    if (typeof number !== "number" || number !== number >>> 0) throw invalid(what, "must be an integer from 0 to 4294967295");
     return number;
 }
 
