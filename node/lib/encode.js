@@ -6,9 +6,9 @@ const { isDate, isProxy } = require("node:util/types");
 
 const { invalid } = require("./errors.js");
 
-/** How deeply lists and objects may be nested in a field. */
+/** How deeply lists and objects may be nested; the record itself is the first level. */
 const DEPTH_MAX = 32;
-/** The longest field. A text has at least as many bytes as it has UTF-16 units. */
+/** The longest field, in bytes of JSON for an own one. What is counted here is fewer: UTF-16 units, and little for a number. */
 const FIELD_LENGTH_MAX = 64 << 10;
 /** No record that is within the limits has a longer text, even if every character of it is escaped. */
 const RECORD_LENGTH_MAX = 4 << 20;
@@ -24,17 +24,15 @@ const NO_KEY = "\0".repeat(KEY_LENGTH_MAX + 1);
 /** A record as JSON text, in which a Date is `{"$instant": milliseconds}`. */
 function record(value, what) {
     if (typeof value !== "object" || value === null || !isPlain(value)) throw invalid(what, "must be a plain object");
-    const out = { left: RECORD_LENGTH_MAX };
     let text = "";
     for (const name of namesOf(value, what)) {
         const field = read(value, name, name);
-        if (field !== undefined) text += `${text && ","}${member(name, field, name, 0, out)}`;
+        if (field === undefined) continue;
+        const key = string(escaped(name), name, { left: FIELD_LENGTH_MAX });
+        text += `${text && ","}${key}:${encode(field, name, 1, { left: FIELD_LENGTH_MAX })}`;
+        if (text.length > RECORD_LENGTH_MAX) throw invalid(what, "is longer than the limit of 524288 bytes");
     }
     return `{${text}}`;
-}
-
-function member(name, value, field, depth, out) {
-    return `${string(escaped(name), field, out)}:${encode(value, field, depth, out)}`;
 }
 
 function encode(value, field, depth, out) {
@@ -45,7 +43,7 @@ function encode(value, field, depth, out) {
             return String(value);
         case "number":
             if (!Number.isFinite(value)) throw invalid(field, "must be a finite number");
-            spend(out, 24, field);
+            spend(out, 1, field);
             return Object.is(value, -0) ? "-0.0" : String(value);
         case "object":
             if (value === null) return "null";
@@ -56,16 +54,15 @@ function encode(value, field, depth, out) {
 }
 
 function string(text, field, out) {
-    if (text.length > FIELD_LENGTH_MAX) throw invalid(field, "is longer than the limit of 65536 bytes");
+    spend(out, text.length, field);
     if (!text.isWellFormed()) throw invalid(field, "contains half of a surrogate pair");
-    spend(out, text.length + 2, field);
     return JSON.stringify(text);
 }
 
 function instant(date, field, out) {
     const ms = Date.prototype.getTime.call(date);
     if (!(ms >= INSTANT_MS_MIN && ms <= INSTANT_MS_MAX)) throw invalid(field, "must be a valid Date");
-    spend(out, 32, field);
+    spend(out, 1, field);
     return `{"$instant":${ms}}`;
 }
 
@@ -85,7 +82,8 @@ function nested(value, field, depth, out) {
     if (!isPlain(value)) throw invalid(field, "must not contain instances of classes");
     for (const name of namesOf(value, field)) {
         const item = read(value, name, field);
-        if (item !== undefined) text += `${text && ","}${member(name, item, field, depth, out)}`;
+        if (item === undefined) continue;
+        text += `${text && ","}${string(escaped(name), field, out)}:${encode(item, field, depth, out)}`;
     }
     return `{${text}}`;
 }
@@ -103,7 +101,7 @@ function isRoot(prototype) {
 
 function namesOf(value, field) {
     const names = Object.keys(value);
-    if (names.length > FIELD_LENGTH_MAX) throw invalid(field, "has too many names");
+    if (names.length > FIELD_LENGTH_MAX) throw invalid(field, "has too many fields");
     return names;
 }
 
@@ -123,7 +121,7 @@ function escaped(name) {
 
 function spend(out, length, field) {
     out.left -= length;
-    if (out.left < 0) throw invalid(field, "makes the record longer than the limit of 524288 bytes");
+    if (out.left < 0) throw invalid(field, "is longer than the limit of 65536 bytes");
 }
 
 /** A text to look something up by. Nothing is found by one that could not have been stored. */

@@ -115,6 +115,8 @@ fn spelling(field: &str) -> &str {
         "credential_public_key" => "credentialPublicKey",
         "credential_device_type" => "credentialDeviceType",
         "credential_backed_up" => "credentialBackedUp",
+        // All of the own fields together.
+        "extra" => "record",
         other => other,
     }
 }
