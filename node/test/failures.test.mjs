@@ -19,9 +19,12 @@ onEachStore("too many writes at once are refused, and all others carried out", a
     await auth.createUser({ id: "ada" });
 });
 
-test("on a full disk writes fail, reads go on, and nothing acknowledged is lost", { skip: process.platform === "win32" }, async (t) => {
-    const path = freshPath(t);
-    const code = `
+test(
+    "on a full disk writes fail, reads go on, and nothing acknowledged is lost",
+    { skip: process.platform === "win32" },
+    async (t) => {
+        const path = freshPath(t);
+        const code = `
         import { open } from "authkv";
         const { adapter } = await open(${JSON.stringify(path)});
         const name = "x".repeat(60_000);
@@ -31,23 +34,28 @@ test("on a full disk writes fail, reads go on, and nothing acknowledged is lost"
                 acknowledged.push((await adapter.createUser({ id: "user-" + place, name })).id);
             } catch (error) {
                 const found = await Promise.all(acknowledged.map((id) => adapter.getUser(id)));
-                console.log(JSON.stringify({ code: error.code, message: error.message, acknowledged, found: found.map(({ id }) => id) }));
+                const { code, message } = error;
+                const read = found.map(({ id }) => id);
+                console.log(JSON.stringify({ failed: code, message, acknowledged, read }));
                 process.exit();
             }
         }`;
-    // Blocks of 512 bytes. A process that may not write more is told so, as it ignores the signal that would end it.
-    const limited = `trap '' XFSZ; ulimit -f 8192; exec "$0" --input-type=module --eval "$1"`;
-    const { stdout } = await promisify(execFile)("sh", ["-c", limited, process.execPath, code], { cwd: packageFolder });
-    const { code: found, message, acknowledged, found: read } = JSON.parse(stdout);
-    assert.ok(["STORAGE", "OUTCOME_UNKNOWN"].includes(found), message);
-    assert.match(message, /storage failed/);
-    assert.ok(acknowledged.length > 0);
-    assert.deepEqual(read, acknowledged);
-    const store = await open(path);
-    for (const id of acknowledged) assert.equal((await store.adapter.getUser(id)).id, id);
-    assert.ok((await store.check()).isSound);
-    await store.close();
-});
+        // In blocks of 512 bytes. The signal would end the process that writes more; without it the write fails.
+        const limited = `trap '' XFSZ; ulimit -f 8192; exec "$0" --input-type=module --eval "$1"`;
+        const { stdout } = await promisify(execFile)("sh", ["-c", limited, process.execPath, code], {
+            cwd: packageFolder,
+        });
+        const { failed, message, acknowledged, read } = JSON.parse(stdout);
+        assert.ok(["STORAGE", "OUTCOME_UNKNOWN"].includes(failed), message);
+        assert.match(message, /storage failed/);
+        assert.ok(acknowledged.length > 0);
+        assert.deepEqual(read, acknowledged);
+        const store = await open(path);
+        for (const id of acknowledged) assert.equal((await store.adapter.getUser(id)).id, id);
+        assert.ok((await store.check()).isSound);
+        await store.close();
+    },
+);
 
 test("damage is reported when a file is opened with verify", async (t) => {
     const path = freshPath(t);

@@ -1,5 +1,5 @@
-// Memory: 100,000 calls of every kind, and stores that are opened and closed, leave the heap and the process as large as
-// they were.
+// Memory: 100,000 calls of every kind, and stores that are opened and closed, leave the heap and the process as large
+// as they were.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
