@@ -13,7 +13,7 @@ const MIB = 1 << 20;
 const HEAP_GROWTH_MAX = 2 * MIB;
 const RSS_GROWTH_MAX = 8 * MIB;
 /** Caches and the allocator fill up at first; a leak goes on. */
-const ROUNDS_MAX = 4;
+const ROUNDS_MAX = 8;
 
 /** Sizes when nothing is left to collect. */
 async function sizes() {
