@@ -10,7 +10,7 @@ use crate::model::{
 };
 use crate::secret::{Token, TokenHash};
 
-const RESERVED: &[&str] = &["id", "sessionToken", "session_token", "userId", "user_id", "expires"];
+const RESERVED: &[&str] = &["id", "sessionToken", "userId", "expires"];
 
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct SessionRecord {

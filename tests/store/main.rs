@@ -18,3 +18,4 @@ mod purging;
 mod redaction;
 mod sign_in;
 mod soak;
+mod tokens;
