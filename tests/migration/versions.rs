@@ -55,6 +55,8 @@ pub(crate) fn must_be_migrated(auth: &AuthKv<Second>, users: usize) {
         assert_eq!((found.session.extra, found.user), (agent(n), user));
         let account = auth.get_account(&(n as u64).into(), "github").wait().unwrap().unwrap();
         assert_eq!(account.extra, agent(n));
+        let token = auth.find_verification_token(&id, &id).wait().unwrap().unwrap();
+        assert_eq!(token.extra, agent(n));
     }
     must_be_sound(auth);
     let report = auth.check().wait().unwrap();
