@@ -75,11 +75,11 @@ pub(crate) fn check(txn: &Txn<'_>, declared: &Indexes) -> Result<CheckReport> {
     check.report.authenticators = check.records(|key: &AuthenticatorRecord| Some(key.model.user_id.clone()))?;
     check.report.verification_tokens = check.records(|_: &TokenRecord| None)?;
     check.indexes()?;
-    check.unique_values::<UserRecord>(|_| Ok(true))?;
-    check.unique_values::<AccountRecord>(|id| match txn.get(&ACCOUNTS, id) {
-        Ok(Some(account)) => txn.contains(&USERS, &account.user_id),
-        // That it is missing or damaged was seen before.
-        Ok(None) | Err(_) => Ok(false),
+    check.unique_values::<UserRecord>(|_| true)?;
+    check.unique_values::<AccountRecord>(|id| {
+        // That an account is missing or damaged was seen before.
+        let account = txn.get(&ACCOUNTS, id).ok().flatten();
+        account.is_some_and(|account| txn.contains(&USERS, &account.user_id).unwrap_or(false))
     })?;
     Ok(check.report)
 }
@@ -168,14 +168,14 @@ impl Check<'_, '_> {
     }
 
     /// Entries of one value follow each other. `is_there` says whether a record is more than one that waits to be swept.
-    fn unique_values<R: FieldIndexed>(&mut self, is_there: impl Fn(&R::Key) -> Result<bool>) -> Result<()> {
+    fn unique_values<R: FieldIndexed>(&mut self, is_there: impl Fn(&R::Key) -> bool) -> Result<()> {
         let table = R::BY_FIELD.id;
         let unique = |field: &str| R::indexes(self.declared).iter().any(|index| index.unique && index.field == field);
         let (mut last, mut shared) = (None, 0);
         self.txn.scan_bytes(table, (Bound::Unbounded, Bound::Unbounded), &mut |key, _| {
             if let Some((value, id)) = <((String, FieldKey), R::Key)>::from_bytes(key)
                 && unique(&value.0)
-                && is_there(&id)?
+                && is_there(&id)
             {
                 shared += u64::from(last.as_ref() == Some(&value));
                 last = Some(value);

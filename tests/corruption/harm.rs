@@ -6,10 +6,10 @@ use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
 
 use authkv::models::{Change, NewSession, SessionPatch, UserPatch};
-use authkv::{Adapter, AuthKv, Error, OpenProblem, Result};
+use authkv::{Adapter, Error, OpenProblem, Result};
 
 use crate::damage::Damage;
-use crate::sample::{self, Answer, DOOMED, NOBODY, Question, USERS, options};
+use crate::sample::{self, Answer, DOOMED, NOBODY, Question, Store, USERS, options};
 
 /// How many damages there were, and what came of them.
 #[derive(Debug, Default)]
@@ -117,7 +117,7 @@ type Found = Result<(), String>;
 struct Known(Vec<(Question, Answer)>);
 
 impl Known {
-    fn of(store: &AuthKv) -> Self {
+    fn of(store: &Store) -> Self {
         let questions = Question::about(0..USERS).into_iter().chain(Question::about(NOBODY + 1..NOBODY + 6));
         let answered = |question: Question| {
             let answer = question.ask(store).unwrap();
@@ -186,12 +186,12 @@ impl Known {
         Ok(())
     }
 
-    fn ask_some(&self, store: &AuthKv) -> Found {
+    fn ask_some(&self, store: &Store) -> Found {
         self.ask(5, store, &mut Harm::default())
     }
 
     /// Asks every n-th question. An answer may be right, say less, or be a storage error.
-    fn ask(&self, every: usize, store: &AuthKv, harm: &mut Harm) -> Found {
+    fn ask(&self, every: usize, store: &Store, harm: &mut Harm) -> Found {
         for (question, right) in self.0.iter().step_by(every) {
             harm.lookups += 1;
             match question.ask(store) {
@@ -225,7 +225,7 @@ fn must_be_of_storage(error: &Error) -> Found {
 }
 
 /// Each writing call, on what is not asked for, or leaving it as it is; with whether it was answered rightly.
-fn write(store: &AuthKv) -> Vec<(&'static str, Result<bool>)> {
+fn write(store: &Store) -> Vec<(&'static str, Result<bool>)> {
     let mut did = Vec::new();
     for number in (0..USERS).step_by(8) {
         let (key, token) = (sample::authenticator(number, number), sample::token(number));

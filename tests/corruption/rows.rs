@@ -4,14 +4,14 @@ use std::fs;
 
 use authkv::models::SessionPatch;
 use authkv::redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
-use authkv::{Adapter, AuthKv, Error, OpenProblem, Result};
+use authkv::{Adapter, Error, OpenProblem, Result};
 use tempfile::TempDir;
 
 use crate::damage::Random;
-use crate::sample::{self, Answer, Question, options};
+use crate::sample::{self, Answer, Question, Store, options};
 
 const RECORDS: [&str; 5] = ["users", "accounts", "sessions", "verification_tokens", "authenticators"];
-const INDEXES: [&str; 7] = [
+const INDEXES: [&str; 9] = [
     "user_by_email",
     "account_by_provider",
     "session_by_token",
@@ -19,6 +19,8 @@ const INDEXES: [&str; 7] = [
     "sessions_by_user",
     "authenticators_by_user",
     "by_expiry",
+    "user_by_field",
+    "account_by_field",
 ];
 
 /// What no question of [`Question`] reads.
@@ -50,7 +52,7 @@ impl Sample {
     }
 
     /// A copy of the store that has this row in the place of another one.
-    fn with(&self, table: &str, old: &[u8], new: Option<(&[u8], &[u8])>) -> Result<AuthKv> {
+    fn with(&self, table: &str, old: &[u8], new: Option<(&[u8], &[u8])>) -> Result<Store> {
         let path = self.folder.path().join("damaged.redb");
         fs::copy(self.folder.path().join("whole.redb"), &path).unwrap();
         let database = Database::open(&path).unwrap();
@@ -69,7 +71,7 @@ impl Sample {
     }
 
     /// How many answers are right, say less, and are storage errors. There are no others.
-    fn answers(&self, store: &AuthKv) -> [usize; 3] {
+    fn answers(&self, store: &Store) -> [usize; 3] {
         let mut counts = [0; 3];
         for (question, right) in &self.answers {
             let place = match question.ask(store) {
@@ -92,7 +94,7 @@ fn definition(name: &str) -> TableDefinition<'_, &'static [u8], &'static [u8]> {
     TableDefinition::new(name)
 }
 
-fn must_be_reported(store: &AuthKv, table: &str) {
+fn must_be_reported(store: &Store, table: &str) {
     let report = store.check().wait().unwrap();
     let of_table = format!("{}: ", name(table));
     assert!(report.problems.iter().any(|problem| problem.starts_with(&of_table)), "{table}: {:?}", report.problems);
@@ -106,7 +108,7 @@ fn failing<T: std::fmt::Debug>(call: impl Fn(usize) -> Result<T>) -> usize {
 #[test]
 fn an_entry_whose_record_is_missing_is_a_storage_error() {
     let sample = Sample::new();
-    let without = |table, reported_in, test: &dyn Fn(&AuthKv)| {
+    let without = |table, reported_in, test: &dyn Fn(&Store)| {
         for (key, _) in sample.rows(table) {
             let store = sample.with(table, &key, None).unwrap();
             must_be_reported(&store, reported_in);

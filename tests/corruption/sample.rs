@@ -3,12 +3,40 @@
 use std::path::Path;
 
 use authkv::models::{
-    Account, AccountKey, AccountType, Authenticator, NewAccount, NewSession, NewUser, SessionAndUser, User,
-    VerificationToken,
+    AccountKey, AccountType, Authenticator, Index, Models, NewAccount, NewSession, NewUser, VerificationToken,
 };
 use authkv::redb::Database;
 use authkv::{Adapter, AuthKv, Options, Result};
 use chrono::{DateTime, Days, Utc};
+use serde::{Deserialize, Serialize};
+
+/// Own fields with an index on users and accounts, so that those tables are damaged as well.
+pub(crate) struct Numbered;
+
+impl Models for Numbered {
+    const NAME: &'static str = "numbered";
+    const VERSION: u32 = 1;
+    type User = Own;
+    type Account = Own;
+    type Session = ();
+    type VerificationToken = ();
+    const USER_INDEXES: &'static [Index] = &[Index::unique("number")];
+    const ACCOUNT_INDEXES: &'static [Index] = &[Index::unique("number")];
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Own {
+    number: u64,
+}
+
+fn own(number: usize) -> Own {
+    Own { number: number as u64 }
+}
+
+pub(crate) type Store = AuthKv<Numbered>;
+type User = authkv::models::User<Own>;
+type Account = authkv::models::Account<Own>;
+type SessionAndUser = authkv::models::SessionAndUser<(), Own>;
 
 /// Enough that every tree has branches.
 pub(crate) const USERS: usize = 240;
@@ -30,8 +58,8 @@ pub(crate) fn late() -> DateTime<Utc> {
     now() + Days::new(30)
 }
 
-pub(crate) fn options() -> Options {
-    AuthKv::options().clock(now)
+pub(crate) fn options() -> Options<Numbered> {
+    AuthKv::options().models().clock(now)
 }
 
 /// Half of the ids are UUIDs.
@@ -74,13 +102,15 @@ pub(crate) fn session(number: usize) -> String {
     format!("session-{number}")
 }
 
-pub(crate) fn user(number: usize) -> NewUser {
-    NewUser { id: Some(user_id(number).into()), name: Some(name(number)), ..NewUser::email(email(number)) }
+pub(crate) fn user(number: usize) -> NewUser<Own> {
+    let (id, name) = (Some(user_id(number).into()), Some(name(number)));
+    NewUser { id, name, extra: own(number), ..NewUser::email(email(number)) }
 }
 
-pub(crate) fn linked(number: usize) -> NewAccount {
+pub(crate) fn linked(number: usize) -> NewAccount<Own> {
     let AccountKey { provider, provider_account_id, .. } = account(number);
-    NewAccount::new(user_id(number), AccountType::Oauth, provider, provider_account_id)
+    let account = NewAccount::new(user_id(number), AccountType::Oauth, provider, provider_account_id);
+    NewAccount { extra: own(number), ..account }
 }
 
 /// Makes the store and closes it. It has no pages left over from earlier states: one of those in the place of a branch
@@ -102,7 +132,7 @@ pub(crate) fn make(path: &Path) -> Result<()> {
 }
 
 /// Adds a user and one of everything that belongs to it, and two keys.
-pub(crate) fn add_user(store: &AuthKv, number: usize) -> Result<()> {
+pub(crate) fn add_user(store: &Store, number: usize) -> Result<()> {
     let user = store.create_user(user(number));
     let account = store.link_account(linked(number));
     let session = store.create_session(NewSession::new(session(number), user_id(number), late()));
@@ -121,6 +151,8 @@ pub(crate) enum Question {
     User(usize),
     UserByEmail(usize),
     UserByAccount(usize),
+    UserByNumber(usize),
+    AccountByNumber(usize),
     Account(usize),
     Session(usize),
     Authenticator(usize),
@@ -143,6 +175,8 @@ impl Question {
                 Self::User(number),
                 Self::UserByEmail(number),
                 Self::UserByAccount(number),
+                Self::UserByNumber(number),
+                Self::AccountByNumber(number),
                 Self::Account(number),
                 Self::Session(number),
                 Self::Authenticator(number),
@@ -152,11 +186,13 @@ impl Question {
         users.flat_map(of_user).collect()
     }
 
-    pub(crate) fn ask(&self, store: &AuthKv) -> Result<Answer> {
+    pub(crate) fn ask(&self, store: &Store) -> Result<Answer> {
         match *self {
             Self::User(number) => store.get_user(&user_id(number).into()).wait().map(Answer::User),
             Self::UserByEmail(number) => store.get_user_by_email(&email(number)).wait().map(Answer::User),
             Self::UserByAccount(number) => store.get_user_by_account(&account(number)).wait().map(Answer::User),
+            Self::UserByNumber(number) => store.get_user_by("number", number as u64).wait().map(Answer::User),
+            Self::AccountByNumber(number) => store.get_account_by("number", number as u64).wait().map(Answer::Account),
             Self::Account(number) => {
                 let AccountKey { provider, provider_account_id, .. } = account(number);
                 store.get_account(&provider_account_id, &provider).wait().map(Answer::Account)
