@@ -31,7 +31,7 @@ const authConfig = {
 
 const app = express();
 app.use(express.static("public"));
-app.use("/auth/{*path}", ExpressAuth(authConfig));
+app.use("/auth", ExpressAuth(authConfig));
 
 app.get("/", (request, response) => response.send(homePage()));
 
