@@ -541,6 +541,35 @@ impl<M: Models> Adapter<M> for AuthKv<M> {
 }
 
 impl<M: Models> AuthKv<M> {
+    /// The verification token of this identifier, which stays where it is: for tests and support, where
+    /// [`use_verification_token`](Adapter::use_verification_token) is for signing in. It may have expired.
+    ///
+    /// # Errors
+    /// Those that every method of [`Adapter`] may answer with.
+    ///
+    /// ```
+    /// # use authkv::{Adapter, AuthKv, models::*};
+    /// # let auth = AuthKv::in_memory()?;
+    /// let expires = chrono::Utc::now() + chrono::TimeDelta::minutes(15);
+    /// auth.create_verification_token(VerificationToken::new("ada@example.com", "a-secret", expires)).wait()?;
+    /// assert!(auth.find_verification_token("ada@example.com", "a-secret").wait()?.is_some());
+    /// assert!(auth.use_verification_token(Some("ada@example.com"), "a-secret").wait()?.is_some());
+    /// assert!(auth.find_verification_token("ada@example.com", "a-secret").wait()?.is_none());
+    /// # Ok::<(), authkv::Error>(())
+    /// ```
+    pub fn find_verification_token(
+        &self,
+        identifier: &str,
+        token: &str,
+    ) -> Reply<Option<VerificationToken<M::VerificationToken>>> {
+        let (identifier, token) = (identifier.to_owned(), Token::from(token));
+        let hash = token.hash();
+        self.read(
+            move |txn| tokens::get(txn, &identifier, hash),
+            |record| record.map(|record| record.into_model(token)).transpose(),
+        )
+    }
+
     /// Refuses a patch of own fields that the application's model would not take. Its code does not run where others
     /// wait for it, so the patch is tried on the fields that are stored now. It may be applied to newer ones: what fits
     /// those fits these, unless the model makes one field depend on another.

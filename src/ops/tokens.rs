@@ -11,10 +11,14 @@ pub(crate) fn create(txn: &mut Txn<'_>, token: &TokenRecord) -> Result<()> {
     replace(txn, old.as_ref(), Some(token))
 }
 
+pub(crate) fn get(txn: &Txn<'_>, identifier: &str, token: TokenHash) -> Result<Option<TokenRecord>> {
+    txn.get(&VERIFICATION_TOKENS, &(token, identifier.to_owned()))
+}
+
 /// Takes the token of this identifier; without one, the only token with this hash.
 pub(crate) fn take(txn: &mut Txn<'_>, identifier: Option<&String>, token: TokenHash) -> Result<Option<TokenRecord>> {
     let found = match identifier {
-        Some(identifier) => txn.get(&VERIFICATION_TOKENS, &(token, identifier.clone()))?,
+        Some(identifier) => get(txn, identifier, token)?,
         None => only(txn.with_prefix(&VERIFICATION_TOKENS, &token, 2)?),
     };
     if let Some(token) = &found {

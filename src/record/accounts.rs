@@ -13,12 +13,9 @@ use crate::secret::Token;
 const RESERVED: &[&str] = &[
     "id",
     "userId",
-    "user_id",
     "type",
-    "account_type",
     "provider",
     "providerAccountId",
-    "provider_account_id",
     "access_token",
     "refresh_token",
     "id_token",

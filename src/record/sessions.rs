@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::model::{DynamicFields, FieldPatch, Fields, Millis, NewSession, Session, SessionId, SessionPatch, UserId};
 use crate::secret::{Token, TokenHash};
 
-const RESERVED: &[&str] = &["id", "sessionToken", "session_token", "userId", "user_id", "expires"];
+const RESERVED: &[&str] = &["id", "sessionToken", "userId", "expires"];
 
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct SessionRecord {

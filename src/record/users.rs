@@ -7,8 +7,9 @@ use super::{check_key, check_text, instant};
 use crate::error::Result;
 use crate::model::{Change, DynamicFields, FieldPatch, Fields, Millis, NewUser, User, UserId, UserPatch};
 
-/// The names that a user's own fields must not have: those of Auth.js and of this crate.
-const RESERVED: &[&str] = &["id", "name", "email", "emailVerified", "email_verified", "image"];
+/// The names that a user's own fields must not have: those of Auth.js, as it spells them. `email_verified` is not among
+/// them: it is what OpenID Connect calls a claim, which a user may be created with.
+const RESERVED: &[&str] = &["id", "name", "email", "emailVerified", "image"];
 
 /// When two e-mail addresses are the same. It is a property of a store and cannot change later.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

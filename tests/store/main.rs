@@ -17,3 +17,4 @@ mod persistence;
 mod purging;
 mod redaction;
 mod soak;
+mod tokens;

@@ -121,6 +121,14 @@ fn names_of_the_records_own_fields_are_refused() {
     assert_eq!(auth.check().wait().unwrap().users, 0);
 }
 
+#[test]
+fn names_that_only_rust_has_for_a_field_are_free() {
+    let auth = AuthKv::options().models::<Dynamic>().in_memory().unwrap();
+    let extra: Texts = [("email_verified".to_owned(), "x".to_owned())].into();
+    let user = auth.create_user(NewUser { extra: extra.clone(), ..NewUser::default() }).wait().unwrap();
+    assert!(user.extra == extra && user.email_verified.is_none());
+}
+
 /// Own fields of exactly so many bytes of text, none longer than a field may be.
 fn texts(bytes: usize) -> Texts {
     const EACH: usize = 60_000;

@@ -1,0 +1,2 @@
+export * from "./types.js";
+export { RedbAdapter as default } from "./types.js";

@@ -1,0 +1,2 @@
+export * from "./types";
+export { RedbAdapter as default } from "./types";

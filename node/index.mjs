@@ -1,0 +1,4 @@
+import authkv from "./index.js";
+
+export const { AuthKvError, RedbAdapter, Store, open } = authkv;
+export default RedbAdapter;

@@ -1,0 +1,151 @@
+// What callers pass, as JSON text for the addon. Anything that JSON cannot hold is refused: never changed, never guessed.
+
+"use strict";
+
+const { isDate, isProxy } = require("node:util/types");
+
+const { invalid } = require("./errors.js");
+
+/** How deeply lists and objects may be nested; the record itself is the first level. */
+const DEPTH_MAX = 32;
+/** The longest field, in bytes of JSON for an own one. What is counted here is fewer: UTF-16 units, and little for a number. */
+const FIELD_LENGTH_MAX = 64 << 10;
+/** No record that is within the limits has a longer text, even if every character of it is escaped. */
+const RECORD_LENGTH_MAX = 4 << 20;
+/** The longest key. */
+const KEY_LENGTH_MAX = 512;
+/** What the calendar of the store covers, which is a little less than that of `Date`. */
+const INSTANT_MS_MIN = -8_334_601_228_800_000;
+const INSTANT_MS_MAX = 8_210_266_876_799_999;
+
+/** Longer than any key can be, so that nothing is found by it. */
+const NO_KEY = "\0".repeat(KEY_LENGTH_MAX + 1);
+
+/** A record as JSON text, in which a Date is `{"$instant": milliseconds}`. */
+function record(value, what) {
+    if (typeof value !== "object" || value === null || !isPlain(value)) throw invalid(what, "must be a plain object");
+    let text = "";
+    for (const name of namesOf(value, what)) {
+        const field = read(value, name, name);
+        if (field === undefined) continue;
+        const key = string(escaped(name), name, { left: FIELD_LENGTH_MAX });
+        text += `${text && ","}${key}:${encode(field, name, 1, { left: FIELD_LENGTH_MAX })}`;
+        if (text.length > RECORD_LENGTH_MAX) throw invalid(what, "is longer than the limit of 524288 bytes");
+    }
+    return `{${text}}`;
+}
+
+function encode(value, field, depth, out) {
+    switch (typeof value) {
+        case "string":
+            return string(value, field, out);
+        case "boolean":
+            return String(value);
+        case "number":
+            if (!Number.isFinite(value)) throw invalid(field, "must be a finite number");
+            spend(out, 1, field);
+            return Object.is(value, -0) ? "-0.0" : String(value);
+        case "object":
+            if (value === null) return "null";
+            return isDate(value) ? instant(value, field, out) : nested(value, field, depth + 1, out);
+        default:
+            throw invalid(field, `must not be ${typeof value === "undefined" ? "undefined" : `a ${typeof value}`}`);
+    }
+}
+
+function string(text, field, out) {
+    spend(out, text.length, field);
+    if (!text.isWellFormed()) throw invalid(field, "contains half of a surrogate pair");
+    return JSON.stringify(text);
+}
+
+function instant(date, field, out) {
+    const ms = Date.prototype.getTime.call(date);
+    if (!(ms >= INSTANT_MS_MIN && ms <= INSTANT_MS_MAX)) throw invalid(field, "must be a valid Date");
+    spend(out, 1, field);
+    return `{"$instant":${ms}}`;
+}
+
+function nested(value, field, depth, out) {
+    if (depth > DEPTH_MAX) throw invalid(field, `is nested more than ${DEPTH_MAX} levels deep`);
+    if (isProxy(value)) throw invalid(field, "must not be a Proxy");
+    spend(out, 2, field);
+    let text = "";
+    if (Array.isArray(value)) {
+        for (let place = 0; place < value.length; place += 1) {
+            const item = read(value, place, field);
+            text += `${text && ","}${encode(item, field, depth, out)}`;
+            spend(out, 1, field);
+        }
+        return `[${text}]`;
+    }
+    if (!isPlain(value)) throw invalid(field, "must not contain instances of classes");
+    for (const name of namesOf(value, field)) {
+        const item = read(value, name, field);
+        if (item === undefined) continue;
+        text += `${text && ","}${string(escaped(name), field, out)}:${encode(item, field, depth, out)}`;
+    }
+    return `{${text}}`;
+}
+
+/** Whether it is an object as a literal makes it, in this realm or another one. */
+function isPlain(value) {
+    if (isProxy(value) || Array.isArray(value)) return false;
+    const prototype = Object.getPrototypeOf(value);
+    return prototype === null || (!isProxy(prototype) && Object.getPrototypeOf(prototype) === null && isRoot(prototype));
+}
+
+function isRoot(prototype) {
+    return prototype === Object.prototype || Object.hasOwn(prototype, "isPrototypeOf");
+}
+
+function namesOf(value, field) {
+    const names = Object.keys(value);
+    if (names.length > FIELD_LENGTH_MAX) throw invalid(field, "has too many fields");
+    return names;
+}
+
+/** A property, whose getter may throw anything. */
+function read(value, name, field) {
+    try {
+        return value[name];
+    } catch {
+        throw invalid(field, "cannot be read: its getter throws");
+    }
+}
+
+/** A name that looks like that of an instant gets one more `$`. */
+function escaped(name) {
+    return name.endsWith("$instant") && /^\$+instant$/.test(name) ? `$${name}` : name;
+}
+
+function spend(out, length, field) {
+    out.left -= length;
+    if (out.left < 0) throw invalid(field, "is longer than the limit of 65536 bytes");
+}
+
+/** A text to look something up by. Nothing is found by one that could not have been stored. */
+function key(text, what) {
+    if (typeof text !== "string") throw invalid(what, "must be a string");
+    return text.length <= KEY_LENGTH_MAX && text.isWellFormed() ? text : NO_KEY;
+}
+
+/** The provider's id of an account to look it up by; a number is its decimal text. */
+function providerAccountId(id) {
+    if (Number.isSafeInteger(id)) return String(id);
+    if (typeof id !== "string") throw invalid("providerAccountId", "must be a string or a safe integer");
+    return key(id, "providerAccountId");
+}
+
+/** A field of an object that only says which record is meant. */
+function keyOf(value, name, what) {
+    return key(part(value, name, what), name);
+}
+
+/** A field of an argument that is an object. */
+function part(value, name, what) {
+    if (typeof value !== "object" || value === null || isProxy(value)) throw invalid(what, "must be an object");
+    return read(value, name, name);
+}
+
+module.exports = { key, keyOf, part, providerAccountId, record };

@@ -1,0 +1,107 @@
+// Opening a store, and the handle on it.
+
+"use strict";
+
+const { fileURLToPath } = require("node:url");
+const { isProxy } = require("node:util/types");
+
+const native = require("./native.js");
+const { adapterOf } = require("./adapter.js");
+const { answers, call } = require("./calls.js");
+const { decode } = require("./decode.js");
+const { keyOf, record } = require("./encode.js");
+const { invalid } = require("./errors.js");
+
+const MEMORY = ":memory:";
+
+/** Marks the stores of every copy of this package. */
+const IS_STORE = Symbol.for("authkv.Store");
+
+/** A handle on a store that is open. */
+class Store {
+    #native;
+    /** The functions that Auth.js calls. */
+    adapter;
+
+    get [IS_STORE]() {
+        return true;
+    }
+
+    constructor(opened) {
+        this.#native = opened;
+        this.adapter = adapterOf(opened);
+    }
+
+    /** Reads a verification token and leaves it where it is. */
+    async findVerificationToken(token) {
+        const identifier = keyOf(token, "identifier", "verificationToken");
+        return call(this.#native, "findVerificationToken", identifier, keyOf(token, "token", "verificationToken"));
+    }
+
+    async purgeExpired() {
+        return call(this.#native, "purgeExpired");
+    }
+
+    async synchronize() {
+        await call(this.#native, "synchronize");
+    }
+
+    async check() {
+        return decode(await this.#native.check());
+    }
+
+    async close() {
+        decode(await this.#native.close());
+    }
+}
+
+/** The default export: the adapter on a path or on a store that is open. It opens a path at once. */
+function RedbAdapter(pathOrStore, options) {
+    if (isStore(pathOrStore)) {
+        if (options !== undefined) throw invalid("options", "belong to the call that opens the store");
+        return pathOrStore.adapter;
+    }
+    return adapterOf(opened(native.open(pathOf(pathOrStore), optionsOf(options), answers)));
+}
+
+function isStore(value) {
+    return typeof value === "object" && value !== null && !isProxy(value) && value[IS_STORE] === true;
+}
+
+/** The adapter on a new store in memory. */
+RedbAdapter.inMemory = function inMemory(options) {
+    return RedbAdapter(MEMORY, options);
+};
+
+/** Opens a store without holding up the JavaScript thread. */
+async function open(path, options) {
+    return new Store(opened(await native.openLater(pathOf(path), optionsOf(options), answers)));
+}
+
+/** The addon's store, unless it answered with an error. */
+function opened(storeOrError) {
+    return typeof storeOrError === "string" ? decode(storeOrError) : storeOrError;
+}
+
+/** None for a store in memory. */
+function pathOf(path) {
+    const text = !isProxy(path) && path instanceof URL ? ofUrl(path) : path;
+    if (typeof text !== "string" || text === "" || text.includes("\0") || !text.isWellFormed()) {
+        throw invalid("path", "must be the path of a file");
+    }
+    return text === MEMORY ? null : text;
+}
+
+function ofUrl(url) {
+    try {
+        return fileURLToPath(url);
+    } catch {
+        throw invalid("path", "must be the path of a file, or a file URL");
+    }
+}
+
+function optionsOf(options) {
+    return options === undefined ? "{}" : record(options, "options");
+}
+
+module.exports = { RedbAdapter, Store, open };

@@ -1,0 +1,89 @@
+//! How answers come to JavaScript: at once, or later through a function that is called on its thread.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
+
+use authkv::Reply;
+use napi::Status;
+use napi::bindgen_prelude::{FnArgs, Function};
+use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
+use napi_derive::napi;
+
+use crate::failure::Failure;
+use crate::output::{Output, text};
+
+/// The ticket of a call and its answer; the answer is empty while there is none.
+type Answered = FnArgs<(u32, String)>;
+
+/// A function that may be called from any thread. It does not keep the process alive: the caller does, as long as it
+/// waits for an answer.
+type OnAnswer = ThreadsafeFunction<Arc<Waiting>, (), Answered, Status, false, true>;
+
+/// Where the answers go that come later: one for each JavaScript environment.
+#[napi]
+pub struct Answers(Arc<OnAnswer>);
+
+#[napi]
+impl Answers {
+    /// `onAnswer(ticket, answer)` must not throw.
+    #[napi(constructor)]
+    pub fn new(on_answer: Function<'_, Answered, ()>) -> napi::Result<Self> {
+        let on_answer = on_answer
+            .build_threadsafe_function::<Arc<Waiting>>()
+            .callee_handled::<false>()
+            .weak::<true>()
+            .build_callback(|call| {
+                let waiting: Arc<Waiting> = call.value;
+                let ticket = waiting.ticket;
+                Ok((ticket, waiting.poll().unwrap_or_default()).into())
+            })?;
+        Ok(Self(Arc::new(on_answer)))
+    }
+}
+
+impl Answers {
+    pub(crate) fn share(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+
+    /// The answer, if it is there; or it comes later with this ticket.
+    pub(crate) fn answer<T: Output + Send + 'static>(&self, mut reply: Reply<T>, ticket: u32) -> Option<String> {
+        let mut poll = move |context: &mut Context<'_>| {
+            Pin::new(&mut reply).poll(context).map(|result| text(result.map_err(Failure::from)))
+        };
+        if let Poll::Ready(answer) = poll(&mut Context::from_waker(Waker::noop())) {
+            return Some(answer);
+        }
+        Arc::new(Waiting { ticket, on_answer: Arc::clone(&self.0), poll: Mutex::new(Box::new(poll)) }).poll()
+    }
+}
+
+type PollAnswer = dyn FnMut(&mut Context<'_>) -> Poll<String> + Send;
+
+/// A call that waits for its answer. It is polled on the JavaScript thread and nowhere else, so that whoever wakes it
+/// is not held up.
+struct Waiting {
+    ticket: u32,
+    on_answer: Arc<OnAnswer>,
+    poll: Mutex<Box<PollAnswer>>,
+}
+
+impl Waiting {
+    fn poll(self: Arc<Self>) -> Option<String> {
+        let waker = Waker::from(Arc::clone(&self));
+        let mut poll = self.poll.lock().unwrap_or_else(PoisonError::into_inner);
+        match poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(answer) => Some(answer),
+            Poll::Pending => None,
+        }
+    }
+}
+
+impl Wake for Waiting {
+    fn wake(self: Arc<Self>) {
+        let on_answer = Arc::clone(&self.on_answer);
+        // Nobody is there to be told when the environment is gone.
+        let _ = on_answer.call(self, ThreadsafeFunctionCallMode::NonBlocking);
+    }
+}

@@ -1,0 +1,172 @@
+//! The stores that are open in this process, so that the same file opened twice is one store, on any thread.
+
+use std::collections::HashMap;
+use std::fs;
+use std::mem;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+
+use authkv::AuthKv;
+use authkv::models::Dynamic;
+
+use crate::failure::{Failure, Result};
+use crate::options::Options;
+
+/// By the path without links in it. A place stays while somebody has it open, or is about to.
+static PLACES: LazyLock<Mutex<HashMap<PathBuf, Arc<Place>>>> = LazyLock::new(Mutex::default);
+
+/// Where a file may be open; locked while it is being opened or closed.
+#[derive(Default)]
+struct Place(Mutex<Option<Opened>>);
+
+struct Opened {
+    auth: AuthKv<Dynamic>,
+    options: Options,
+    handles: usize,
+    /// Which file it was, whatever its path may mean now.
+    file: Option<FileId>,
+}
+
+/// A share in an open store. The last one that is given back closes the file.
+pub struct Shared {
+    pub(crate) auth: AuthKv<Dynamic>,
+    share: Share,
+}
+
+enum Share {
+    /// Nobody else has a store in memory.
+    Memory,
+    File(PathBuf, Arc<Place>),
+    GivenBack,
+}
+
+impl Shared {
+    pub(crate) fn in_memory(options: &Options) -> Result<Self> {
+        Ok(Self { auth: options.to_rust().in_memory()?, share: Share::Memory })
+    }
+
+    /// Opens the file, or takes a share in the store that has it open in this process.
+    pub(crate) fn open(path: &Path, options: Options) -> Result<Self> {
+        let key = without_links(path);
+        let mut place = place_of(&key);
+        let mut opened = lock(&place.0);
+        if opened.as_ref().is_some_and(|opened| opened.file != FileId::of(&key)) {
+            // The file was removed or replaced while it was open: those who have it keep it, and this is another one.
+            let mut places = lock(&PLACES);
+            drop(opened);
+            place = Arc::default();
+            places.insert(key.clone(), Arc::clone(&place));
+            opened = lock(&place.0);
+        }
+        let auth = match &mut *opened {
+            Some(opened) if opened.options == options => {
+                opened.handles += 1;
+                opened.auth.clone()
+            }
+            Some(_) => return Err(opened_otherwise(path)),
+            None => {
+                let auth = options.to_rust().open(path);
+                let auth = match auth {
+                    Ok(auth) => auth,
+                    Err(error) => {
+                        drop(opened);
+                        forget(&key, &place);
+                        return Err(error.into());
+                    }
+                };
+                *opened = Some(Opened { auth: auth.clone(), options, handles: 1, file: FileId::of(&key) });
+                auth
+            }
+        };
+        drop(opened);
+        Ok(Self { auth, share: Share::File(key, place) })
+    }
+
+    /// Gives the share back; the last one waits for the writes that were accepted and closes the file.
+    pub(crate) fn close(mut self) -> Result<()> {
+        self.give_back()
+    }
+
+    fn give_back(&mut self) -> Result<()> {
+        let (key, place) = match mem::replace(&mut self.share, Share::GivenBack) {
+            Share::File(key, place) => (key, place),
+            Share::Memory => return Ok(self.auth.close().wait()?),
+            Share::GivenBack => return Ok(()),
+        };
+        let mut opened = lock(&place.0);
+        let closed = match &mut *opened {
+            Some(shared) if shared.handles > 1 => {
+                shared.handles -= 1;
+                return Ok(());
+            }
+            Some(last) => last.auth.close().wait(),
+            None => Ok(()),
+        };
+        *opened = None;
+        drop(opened);
+        forget(&key, &place);
+        closed.map_err(Failure::from)
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        // Whoever wants to know how it went calls `close`.
+        let _ = self.give_back();
+    }
+}
+
+fn place_of(key: &Path) -> Arc<Place> {
+    Arc::clone(lock(&PLACES).entry(key.to_owned()).or_default())
+}
+
+/// Forgets a place unless somebody has it, or has just taken it to open it.
+fn forget(key: &Path, place: &Arc<Place>) {
+    let mut places = lock(&PLACES);
+    if places.get(key).is_some_and(|known| Arc::ptr_eq(known, place)) && Arc::strong_count(place) == 2 {
+        places.remove(key);
+    }
+}
+
+fn opened_otherwise(path: &Path) -> Failure {
+    let message = format!(
+        "{} is open in this process already, with other options: they change when it is closed, or the process starts again",
+        path.display()
+    );
+    Failure::new("OTHER_OPTIONS", message)
+}
+
+/// The path of a file, which need not exist yet.
+fn without_links(path: &Path) -> PathBuf {
+    if let Ok(path) = path.canonicalize() {
+        return path;
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    match (folder.canonicalize(), path.file_name()) {
+        (Ok(folder), Some(name)) => folder.join(name),
+        _ => path.to_owned(),
+    }
+}
+
+/// What tells a file from another one that gets its path later.
+#[derive(PartialEq, Eq)]
+struct FileId(u64, u64);
+
+impl FileId {
+    #[cfg(unix)]
+    fn of(path: &Path) -> Option<Self> {
+        use std::os::unix::fs::MetadataExt;
+        fs::metadata(path).ok().map(|file| Self(file.dev(), file.ino()))
+    }
+
+    /// Elsewhere a file that is open cannot be removed.
+    #[cfg(not(unix))]
+    fn of(path: &Path) -> Option<Self> {
+        fs::metadata(path).ok().map(|_| Self(0, 0))
+    }
+}
+
+/// Nothing panics while it holds one of these locks, and what they guard is whole at any time.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,60 @@
+// Authenticators: the contract of createAuthenticator, getAuthenticator, listAuthenticatorsByUserId and
+// updateAuthenticatorCounter.
+
+import assert from "node:assert/strict";
+
+import { newAuthenticator, newUser, onEachStore, race, rejects, times } from "./stores.mjs";
+
+onEachStore("an authenticator comes back as it was given", async (auth) => {
+    await auth.createUser(newUser("ada"));
+    const full = newAuthenticator("key", "ada", { transports: "internal,usb", counter: 4_294_967_295 });
+    assert.deepEqual(await auth.createAuthenticator(full), full);
+    assert.deepEqual(await auth.getAuthenticator("key"), full);
+    const short = newAuthenticator("other", "ada", { credentialBackedUp: false });
+    assert.deepEqual(await auth.createAuthenticator({ ...short, transports: null }), short);
+    assert.equal(await auth.getAuthenticator("KEY"), null);
+});
+
+onEachStore("a credential belongs to one user, who exists", async (auth) => {
+    for (const id of ["ada", "eve"]) await auth.createUser(newUser(id));
+    await auth.createAuthenticator(newAuthenticator("key", "ada"));
+    await rejects(auth.createAuthenticator(newAuthenticator("key", "eve")), "CONFLICT_CREDENTIAL_ID");
+    await rejects(auth.createAuthenticator(newAuthenticator("other", "nobody")), "UNKNOWN_USER");
+    assert.equal((await auth.getAuthenticator("key")).userId, "ada");
+    assert.equal(await auth.getAuthenticator("other"), null);
+});
+
+onEachStore("a list has exactly the authenticators of a user", async (auth) => {
+    for (const id of ["ada", "eve", "bob"]) await auth.createUser(newUser(id));
+    for (const id of ["a", "b", "c"]) await auth.createAuthenticator(newAuthenticator(id, "ada"));
+    await auth.createAuthenticator(newAuthenticator("d", "eve"));
+    const list = await auth.listAuthenticatorsByUserId("ada");
+    assert.deepEqual(list, ["a", "b", "c"].map((id) => newAuthenticator(id, "ada")));
+    assert.deepEqual(await auth.listAuthenticatorsByUserId("bob"), []);
+    assert.deepEqual(await auth.listAuthenticatorsByUserId("nobody"), []);
+});
+
+onEachStore("a counter is set, and only on a credential that is known", async (auth) => {
+    await auth.createUser(newUser("ada"));
+    await auth.createAuthenticator(newAuthenticator("key", "ada"));
+    assert.deepEqual(await auth.updateAuthenticatorCounter("key", 7), newAuthenticator("key", "ada", { counter: 7 }));
+    await rejects(auth.updateAuthenticatorCounter("unknown", 7), "UNKNOWN_CREDENTIAL");
+    for (const counter of [-1, 1.5, 2 ** 32, Number.NaN, "7", null, undefined, 7n]) {
+        await rejects(auth.updateAuthenticatorCounter("key", counter), "INVALID_ARGUMENT", "counter");
+        await rejects(auth.createAuthenticator(newAuthenticator("o", "ada", { counter })), "INVALID_ARGUMENT", "counter");
+    }
+    assert.equal((await auth.getAuthenticator("key")).counter, 7);
+});
+
+onEachStore("an authenticator has no own fields", async (auth) => {
+    await auth.createUser(newUser("ada"));
+    const nicknamed = newAuthenticator("key", "ada", { nickname: "phone" });
+    await rejects(auth.createAuthenticator(nicknamed), "INVALID_ARGUMENT", "nickname");
+});
+
+onEachStore("of many registrations of one credential one wins", async (auth) => {
+    await auth.createUser(newUser("ada"));
+    const { values, codes } = await race(times(() => auth.createAuthenticator(newAuthenticator("key", "ada"))));
+    assert.equal(values.length, 1);
+    assert.ok(codes.every((code) => code === "CONFLICT_CREDENTIAL_ID"));
+});

@@ -1,0 +1,128 @@
+import type { Adapter, VerificationToken } from "@auth/core/adapters";
+
+/** How a store is opened. */
+export interface Options {
+    /**
+     * Whether opening creates missing tables; `true` by default. When it is off and a table is missing, calls reject with
+     * `MISSING_TABLE` until `store.synchronize()` is called.
+     */
+    synchronize?: boolean | undefined;
+    /**
+     * When a write is acknowledged: `"full"`, when it is on the disk; `"deferred"`, earlier, so that a power cut may lose
+     * the last moments. `"full"` by default.
+     */
+    durability?: "full" | "deferred" | undefined;
+    /**
+     * When two e-mail addresses are the same; `"ascii-case-insensitive"` by default. It becomes part of the file when that
+     * is made.
+     */
+    emailMatching?: "ascii-case-insensitive" | "exact" | undefined;
+    /** How much memory may be used for pages of the file, in bytes; 32 MiB by default. */
+    cacheBytes?: number | undefined;
+    /** Whether opening compares every page of the file with its checksum; `false` by default. */
+    verify?: boolean | undefined;
+}
+
+/** The functions that Auth.js calls; each of them is there. */
+export type RedbAdapter = Required<Adapter>;
+
+/** How many expired records were removed. */
+export interface Purged {
+    sessions: number;
+    verificationTokens: number;
+}
+
+/** What a check of the whole store found. */
+export interface CheckReport {
+    isSound: boolean;
+    users: number;
+    accounts: number;
+    sessions: number;
+    verificationTokens: number;
+    authenticators: number;
+    /** Records of deleted users that wait to be removed; no function sees them. */
+    waitingToBeSwept: number;
+    problemCount: number;
+    /** What the first 100 problems are, without anything secret. */
+    problems: string[];
+}
+
+/** A handle on an open store. It is made by `open`. */
+export declare class Store {
+    private constructor();
+
+    /** The functions that Auth.js calls. */
+    readonly adapter: RedbAdapter;
+
+    /** Reads a verification token and leaves it where it is, for tests and support. It may have expired. */
+    findVerificationToken(token: { identifier: string; token: string }): Promise<VerificationToken | null>;
+
+    /**
+     * Removes sessions and verification tokens that have expired, a few hundred at most, and says how many. Call it now
+     * and then, again while it removes any.
+     */
+    purgeExpired(): Promise<Purged>;
+
+    /** Creates the tables that are missing. */
+    synchronize(): Promise<void>;
+
+    /** Reads the whole store and compares every index with the records, on another thread. */
+    check(): Promise<CheckReport>;
+
+    /**
+     * Carries out the writes that were accepted and closes this handle; the file is closed with its last handle in the
+     * process. Later calls on it and on its adapter reject with `CLOSED`.
+     */
+    close(): Promise<void>;
+}
+
+/** Why a call failed. The message contains no token, address or record. */
+export declare class AuthKvError extends Error {
+    readonly code: ErrorCode;
+    /** The field, own field or option that is at fault, where there is one. */
+    readonly field?: string;
+}
+
+export type ErrorCode =
+    | "BUSY"
+    | "CLOSED"
+    | "CONFLICT"
+    | "CONFLICT_ACCOUNT"
+    | "CONFLICT_ACCOUNT_ID"
+    | "CONFLICT_CREDENTIAL_ID"
+    | "CONFLICT_EMAIL"
+    | "CONFLICT_FIELD"
+    | "CONFLICT_SESSION_ID"
+    | "CONFLICT_SESSION_TOKEN"
+    | "CONFLICT_USER_ID"
+    | "INVALID_ARGUMENT"
+    | "LOCKED"
+    | "MISSING_TABLE"
+    | "NEWER_FORMAT"
+    | "NOT_REDB"
+    | "OPEN_FAILED"
+    | "OTHER_EMAIL_MATCHING"
+    | "OTHER_MODELS"
+    | "OTHER_OPTIONS"
+    | "OUTCOME_UNKNOWN"
+    | "READ_ONLY"
+    | "STORAGE"
+    | "UNKNOWN_CREDENTIAL"
+    | "UNKNOWN_USER";
+
+export interface RedbAdapterFunction {
+    /**
+     * The adapter for Auth.js, on a store that is open or on a file, which is opened at once and made if there is none. A
+     * file that is open in this process already is the same store.
+     */
+    (path: string | URL, options?: Options): RedbAdapter;
+    (store: Store): RedbAdapter;
+
+    /** The adapter on a new store in memory. */
+    inMemory(options?: Options): RedbAdapter;
+}
+
+export declare const RedbAdapter: RedbAdapterFunction;
+
+/** Opens a store without holding up the JavaScript thread; `":memory:"` is one in memory. */
+export declare function open(path: string | URL, options?: Options): Promise<Store>;
