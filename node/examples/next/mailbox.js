@@ -4,10 +4,10 @@
 const mails = (globalThis.exampleMailbox ??= []);
 
 export function deliver(mail) {
-  mails.unshift({ ...mail, sent: new Date() });
-  mails.splice(10);
+    mails.unshift({ ...mail, sent: new Date() });
+    mails.splice(10);
 }
 
 export function delivered() {
-  return mails;
+    return mails;
 }

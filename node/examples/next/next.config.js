@@ -4,7 +4,7 @@ import { resolve } from "node:path";
 const root = resolve(import.meta.dirname, "../..");
 
 export default {
-  serverExternalPackages: ["authkv"], // a native addon is loaded, not bundled
-  turbopack: { root },
-  outputFileTracingRoot: root,
+    serverExternalPackages: ["authkv"], // a native addon is loaded, not bundled
+    turbopack: { root },
+    outputFileTracingRoot: root,
 };
