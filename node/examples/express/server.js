@@ -43,7 +43,7 @@ app.get("/account", async (request, response) => {
     response.send(accountPage(session));
 });
 
-app.listen(port, "127.0.0.1", (error) => {
+app.listen(port, "localhost", (error) => {
     if (error) throw error;
-    console.log(`http://127.0.0.1:${port}`);
+    console.log(`http://localhost:${port}`);
 });
