@@ -48,15 +48,13 @@ impl Shared {
     /// Opens the file, or takes a share in the store that has it open in this process.
     pub(crate) fn open(path: &Path, options: Options) -> Result<Self> {
         let key = without_links(path);
-        let mut place = place_of(&key);
+        let place = place_of(&key);
         let mut opened = lock(&place.0);
         if opened.as_ref().is_some_and(|opened| opened.file != FileId::of(&key)) {
             // The file was removed or replaced while it was open: those who have it keep it, and this is another one.
-            let mut places = lock(&PLACES);
+            leave(&key, &place);
             drop(opened);
-            place = Arc::default();
-            places.insert(key.clone(), Arc::clone(&place));
-            opened = lock(&place.0);
+            return Self::open(path, options);
         }
         let auth = match &mut *opened {
             Some(opened) if opened.options == options => {
@@ -66,14 +64,7 @@ impl Shared {
             Some(_) => return Err(opened_otherwise(path)),
             None => {
                 let auth = options.to_rust().open(path);
-                let auth = match auth {
-                    Ok(auth) => auth,
-                    Err(error) => {
-                        drop(opened);
-                        forget(&key, &place);
-                        return Err(error.into());
-                    }
-                };
+                let auth = auth.inspect_err(|_| forget(&key, &place))?;
                 *opened = Some(Opened { auth: auth.clone(), options, handles: 1, file: FileId::of(&key) });
                 auth
             }
@@ -103,7 +94,6 @@ impl Shared {
             None => Ok(()),
         };
         *opened = None;
-        drop(opened);
         forget(&key, &place);
         closed.map_err(Failure::from)
     }
@@ -120,12 +110,25 @@ fn place_of(key: &Path) -> Arc<Place> {
     Arc::clone(lock(&PLACES).entry(key.to_owned()).or_default())
 }
 
-/// Forgets a place unless somebody has it, or has just taken it to open it.
+/// Forgets a place unless somebody else has it, or has just taken it to open it. Places are taken with the list locked,
+/// and nobody locks a place while holding the list.
 fn forget(key: &Path, place: &Arc<Place>) {
     let mut places = lock(&PLACES);
-    if places.get(key).is_some_and(|known| Arc::ptr_eq(known, place)) && Arc::strong_count(place) == 2 {
+    if Arc::strong_count(place) == 2 && is_at(&places, key, place) {
         places.remove(key);
     }
+}
+
+/// Leaves a place to those who have it; the next one gets another.
+fn leave(key: &Path, place: &Arc<Place>) {
+    let mut places = lock(&PLACES);
+    if is_at(&places, key, place) {
+        places.remove(key);
+    }
+}
+
+fn is_at(places: &HashMap<PathBuf, Arc<Place>>, key: &Path, place: &Arc<Place>) -> bool {
+    places.get(key).is_some_and(|known| Arc::ptr_eq(known, place))
 }
 
 fn opened_otherwise(path: &Path) -> Failure {

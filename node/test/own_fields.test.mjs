@@ -24,6 +24,7 @@ const FIELDS = {
     largest: Number.MAX_VALUE,
     date: new Date(-1),
     oldest: new Date(-8_334_601_228_800_000),
+    newest: new Date(8_210_266_876_799_999),
     list: [1, [new Date(0)], {}, null],
     object: { date: new Date(1), list: [], object: { a: 1 } },
     deep: nested(31),
@@ -116,4 +117,42 @@ onEachStore("own fields are within the limits", async (auth) => {
     assert.deepEqual(await auth.getUser("ada"), { id: "ada", email: "ada@example.com" });
     const just = { id: "eve", long: "x".repeat(65_534) };
     assert.deepEqual(await auth.createUser(just), just);
+});
+
+/** Numbers from 0 to 1 that are the same in every run. */
+function dice(seed) {
+    let state = seed;
+    return () => {
+        state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+        return state / 2 ** 32;
+    };
+}
+
+/** A value of any kind that a field can have. */
+function anyValue(roll, depth = 0) {
+    const one = (of) => of[Math.floor(roll() * of.length)];
+    const text = () => Array.from({ length: roll() * 6 }, () => one([..."a$\0\"\\é\u2028", "💡", "$instant", "__proto__", "\n"])).join("");
+    const items = () => Array.from({ length: roll() * 4 }, () => anyValue(roll, depth + 1));
+    const kinds = [
+        () => null,
+        () => roll() < 0.5,
+        text,
+        () => Math.floor((roll() - 0.5) * 2 ** Math.floor(roll() * 70)),
+        () => (roll() - 0.5) * 10 ** Math.floor(roll() * 600 - 300),
+        () => one([-0, 5e-324, Number.MAX_VALUE, 2 ** 53, 2 ** 63, 2 ** 64, -(2 ** 63), 1e21, 0.1]),
+        () => new Date(Math.floor((roll() - 0.5) * 2 ** Math.floor(roll() * 53))),
+        items,
+        () => Object.fromEntries(items().map((item) => [one([text(), "$instant", "$$instant", "__proto__"]), item])),
+    ];
+    return one(depth < 5 ? kinds : kinds.slice(0, 7))();
+}
+
+onEachStore("any value comes back as it was", async (auth) => {
+    const roll = dice(7);
+    for (let round = 0; round < 200; round += 1) {
+        const fields = Array.from({ length: 10 }, (_, place) => [`field${place}`, anyValue(roll)]);
+        const { id, ...own } = await auth.createUser(Object.fromEntries(fields));
+        assert.deepStrictEqual(Object.entries(own).sort(), fields);
+        assert.deepStrictEqual(await auth.getUser(id), { id, ...own });
+    }
 });

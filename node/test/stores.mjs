@@ -1,10 +1,13 @@
 // What the tests share: stores to run on, and records to put into them.
 
 import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 
 import { open } from "authkv";
 
@@ -31,6 +34,16 @@ export function onEachStore(name, run, options) {
     }
 }
 
+export const packageFolder = dirname(dirname(fileURLToPath(import.meta.url)));
+
+/** Runs a module in another process, which has the package and `path`. */
+export function inChild(code, path) {
+    const preamble = 'import RedbAdapter, { open } from "authkv"; const path = process.argv[1];';
+    const args = ["--input-type=module", "--eval", `${preamble} ${code}`, path];
+    return promisify(execFile)(process.execPath, args, { cwd: packageFolder });
+}
+
+/** How many calls race. */
 export const PARALLEL = 32;
 
 /** The outcomes of calls that are made at the same time. */
