@@ -5,10 +5,11 @@ import RedbAdapter from "authkv";
 
 import { deliver } from "./mailbox.js";
 
-// A function, so that the file is opened by the first request: `next build` imports this module, in several processes.
-// Every call with the same path gets the same store.
+let adapter;
+
+// A function, so that the first request opens the file: `next build` imports this module too, and opens nothing.
 export const { handlers, auth, signIn, signOut } = NextAuth(() => ({
-    adapter: RedbAdapter(process.env.AUTH_FILE ?? "auth.redb"),
+    adapter: (adapter ??= RedbAdapter(process.env.AUTH_FILE ?? "auth.redb")),
     session: { strategy: "database" },
     pages: { signIn: "/", error: "/", verifyRequest: "/mailbox" },
     providers: [
