@@ -7,7 +7,7 @@ import { deliver } from "./mailbox.js";
 
 let adapter;
 
-// A function, so that the first request opens the file: `next build` imports this module too, and opens nothing.
+// A function, so that the first request opens the file: `next build` imports this module too, in several processes.
 export const { handlers, auth, signIn, signOut } = NextAuth(() => ({
     adapter: (adapter ??= RedbAdapter(process.env.AUTH_FILE ?? "auth.redb")),
     session: { strategy: "database" },

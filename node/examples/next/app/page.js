@@ -9,7 +9,8 @@ const MESSAGES = {
 
 async function askForLink(form) {
     "use server";
-    await signIn("email", { email: form.get("email"), redirectTo: "/account" });
+    await signIn("email", { email: form.get("email"), redirectTo: "/account", redirect: false });
+    redirect("/mailbox");
 }
 
 export default async function SignIn({ searchParams }) {
