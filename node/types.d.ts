@@ -3,18 +3,18 @@ import type { Adapter, VerificationToken } from "@auth/core/adapters";
 /** How a store is opened. */
 export interface Options {
     /**
-     * Whether opening creates missing tables; `true` by default. When it is off and a table is missing, calls reject with
-     * `MISSING_TABLE` until `store.synchronize()` is called.
+     * Whether opening creates missing tables; `true` by default. When it is off and a table is missing, calls reject
+     * with `MISSING_TABLE` until `store.synchronize()` is called.
      */
     synchronize?: boolean | undefined;
     /**
-     * When a write is acknowledged: `"full"`, when it is on the disk; `"deferred"`, earlier, so that a power cut may lose
-     * the last moments. `"full"` by default.
+     * When a write is acknowledged: `"full"`, when it is on the disk; `"deferred"`, earlier, so that a power cut may
+     * lose the last moments. `"full"` by default.
      */
     durability?: "full" | "deferred" | undefined;
     /**
-     * When two e-mail addresses are the same; `"ascii-case-insensitive"` by default. It becomes part of the file when that
-     * is made.
+     * When two e-mail addresses are the same; `"ascii-case-insensitive"` by default. It becomes part of the file when
+     * that is made.
      */
     emailMatching?: "ascii-case-insensitive" | "exact" | undefined;
     /** How much memory may be used for pages of the file, in bytes; 32 MiB by default. */
@@ -112,8 +112,8 @@ export type ErrorCode =
 
 export interface RedbAdapterFunction {
     /**
-     * The adapter for Auth.js, on a store that is open or on a file, which is opened at once and made if there is none. A
-     * file that is open in this process already is the same store.
+     * The adapter for Auth.js, on a store that is open or on a file, which is opened at once and made if there is none.
+     * A file that is open in this process already is the same store.
      */
     (path: string | URL, options?: Options): RedbAdapter;
     (store: Store): RedbAdapter;

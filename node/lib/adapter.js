@@ -67,7 +67,12 @@ function adapterOf(store) {
             return call(store, "listAuthenticatorsByUserId", key(userId, "userId"));
         },
         async updateAuthenticatorCounter(credentialID, counter) {
-            return call(store, "updateAuthenticatorCounter", key(credentialID, "credentialID"), u32(counter, "counter"));
+            return call(
+                store,
+                "updateAuthenticatorCounter",
+                key(credentialID, "credentialID"),
+                u32(counter, "counter"),
+            );
         },
     };
 }
@@ -80,7 +85,8 @@ function accountKey(account) {
 }
 
 function u32(number, what) {
-    if (typeof number !== "number" || number !== number >>> 0) throw invalid(what, "must be an integer from 0 to 4294967295");
+    if (typeof number !== "number" || number !== number >>> 0)
+        throw invalid(what, "must be an integer from 0 to 4294967295");
     return number;
 }
 

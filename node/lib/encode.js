@@ -1,4 +1,4 @@
-// What callers pass, as JSON text for the addon. Anything that JSON cannot hold is refused: never changed, never guessed.
+// What callers pass, as JSON text for the addon. What that cannot hold is refused: nothing is changed or guessed.
 
 "use strict";
 
@@ -8,7 +8,7 @@ const { invalid } = require("./errors.js");
 
 /** How deeply lists and objects may be nested; the record itself is the first level. */
 const DEPTH_MAX = 32;
-/** The longest field, in bytes of JSON for an own one. What is counted here is fewer: UTF-16 units, and little for a number. */
+/** The longest field, in bytes. What is counted here is less: UTF-16 units, and little for what is no text. */
 const FIELD_LENGTH_MAX = 64 << 10;
 /** No record that is within the limits has a longer text, even if every character of it is escaped. */
 const RECORD_LENGTH_MAX = 4 << 20;
@@ -92,7 +92,9 @@ function nested(value, field, depth, out) {
 function isPlain(value) {
     if (isProxy(value) || Array.isArray(value)) return false;
     const prototype = Object.getPrototypeOf(value);
-    return prototype === null || (!isProxy(prototype) && Object.getPrototypeOf(prototype) === null && isRoot(prototype));
+    return (
+        prototype === null || (!isProxy(prototype) && Object.getPrototypeOf(prototype) === null && isRoot(prototype))
+    );
 }
 
 function isRoot(prototype) {

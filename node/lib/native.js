@@ -31,7 +31,8 @@ function load() {
         }
     }
     const broken = failures.find(({ code }) => code !== "MODULE_NOT_FOUND");
-    if (broken) throw new Error(`authkv's addon for ${platform} cannot be loaded: ${broken.message}`, { cause: broken });
+    if (broken)
+        throw new Error(`authkv's addon for ${platform} cannot be loaded: ${broken.message}`, { cause: broken });
     throw new Error(
         `authkv has no addon for ${platform}: none is prebuilt, and none was built here; \`npm run build\` in this ` +
             "package's folder builds it, which needs a Rust toolchain",

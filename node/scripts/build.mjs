@@ -20,7 +20,10 @@ export function compile(target) {
         console.error("npm run build needs a Rust toolchain (1.95 or newer): https://rustup.rs");
         process.exit(1);
     }
-    const messages = output.split("\n").filter(Boolean).map((line) => JSON.parse(line));
+    const messages = output
+        .split("\n")
+        .filter(Boolean)
+        .map((line) => JSON.parse(line));
     const library = messages.find(({ target }) => target?.name === "authkv_node" && target.kind.includes("cdylib"));
     return library.filenames.find((name) => /\.(so|dylib|dll)$/.test(name));
 }

@@ -1,4 +1,5 @@
-// Makes the npm package with the addon for one platform, ready to be published: `npm run prebuild-package -- linux-x64-gnu`.
+// Makes the npm package with the addon for one platform, ready to be published:
+// `npm run prebuild-package -- linux-x64-gnu`.
 
 import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";

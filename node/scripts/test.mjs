@@ -9,7 +9,9 @@ const folder = dirname(dirname(fileURLToPath(import.meta.url)));
 
 function testsIn(path) {
     const names = readdirSync(join(folder, path), { recursive: true }).sort();
-    return names.filter((name) => name.endsWith(".test.mjs") && !name.includes("node_modules")).map((name) => join(path, name));
+    return names
+        .filter((name) => name.endsWith(".test.mjs") && !name.includes("node_modules"))
+        .map((name) => join(path, name));
 }
 
 function run(...args) {

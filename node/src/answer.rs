@@ -55,7 +55,8 @@ impl Answers {
         if let Poll::Ready(answer) = poll(&mut Context::from_waker(Waker::noop())) {
             return Some(answer);
         }
-        Arc::new(Waiting { ticket, on_answer: Arc::clone(&self.0), poll: Mutex::new(Box::new(poll)) }).poll()
+        let poll: Box<PollAnswer> = Box::new(poll);
+        Arc::new(Waiting { ticket, on_answer: Arc::clone(&self.0), poll: Mutex::new(Some(poll)) }).poll()
     }
 }
 
@@ -66,15 +67,19 @@ type PollAnswer = dyn FnMut(&mut Context<'_>) -> Poll<String> + Send;
 struct Waiting {
     ticket: u32,
     on_answer: Arc<OnAnswer>,
-    poll: Mutex<Box<PollAnswer>>,
+    /// None once it has answered: it may be woken more often than it waits.
+    poll: Mutex<Option<Box<PollAnswer>>>,
 }
 
 impl Waiting {
     fn poll(self: Arc<Self>) -> Option<String> {
         let waker = Waker::from(Arc::clone(&self));
         let mut poll = self.poll.lock().unwrap_or_else(PoisonError::into_inner);
-        match poll(&mut Context::from_waker(&waker)) {
-            Poll::Ready(answer) => Some(answer),
+        match poll.as_mut()?(&mut Context::from_waker(&waker)) {
+            Poll::Ready(answer) => {
+                *poll = None;
+                Some(answer)
+            }
             Poll::Pending => None,
         }
     }

@@ -10,4 +10,5 @@ mod options;
 mod registry;
 
 mod answer;
+mod slow;
 mod store;

@@ -133,7 +133,8 @@ fn is_at(places: &HashMap<PathBuf, Arc<Place>>, key: &Path, place: &Arc<Place>) 
 
 fn opened_otherwise(path: &Path) -> Failure {
     let message = format!(
-        "{} is open in this process already, with other options: they change when it is closed, or the process starts again",
+        "{} is open in this process already, with other options; close it there, or start the process again, to change \
+         them",
         path.display()
     );
     Failure::new("OTHER_OPTIONS", message)

@@ -1,7 +1,7 @@
 //! The handle on a store that JavaScript has: the methods of the adapter, and opening and closing.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use authkv::models::{AccountKey, Dynamic};
 use authkv::{Adapter, AuthKv, Reply};
@@ -16,13 +16,14 @@ use crate::options::Options;
 use crate::output::{Output, text};
 use crate::records;
 use crate::registry::Shared;
+use crate::slow::Slow;
 
-/// A handle on a store. Every method answers with the text for its answer, or with nothing if that comes later, with the
-/// ticket that was given.
+/// A handle on a store. Every method answers with the text for its answer, or with nothing if that comes later, with
+/// the ticket that was given.
 #[napi]
 pub struct Store {
     /// None after it was closed.
-    shared: Arc<Mutex<Option<Shared>>>,
+    shared: Mutex<Option<Shared>>,
     answers: Answers,
 }
 
@@ -67,32 +68,8 @@ fn open_shared(path: Option<String>, options: &str) -> Result<Shared> {
 
 fn store_or_error(shared: Result<Shared>, answers: Answers) -> Either<Store, String> {
     match shared {
-        Ok(shared) => Either::A(Store { shared: Arc::new(Mutex::new(Some(shared))), answers }),
+        Ok(shared) => Either::A(Store { shared: Mutex::new(Some(shared)), answers }),
         Err(failure) => Either::B(text::<()>(Err(failure))),
-    }
-}
-
-/// What takes long runs on another thread.
-pub struct Slow(Option<Work>);
-
-type Work = Box<dyn FnOnce() -> String + Send>;
-
-impl Slow {
-    fn run<T: Output>(work: impl FnOnce() -> Result<T> + Send + 'static) -> AsyncTask<Self> {
-        AsyncTask::new(Self(Some(Box::new(move || text(work())))))
-    }
-}
-
-impl Task for Slow {
-    type Output = String;
-    type JsValue = String;
-
-    fn compute(&mut self) -> napi::Result<String> {
-        Ok(self.0.take().map_or_else(String::new, |work| work()))
-    }
-
-    fn resolve(&mut self, _: Env, answer: String) -> napi::Result<String> {
-        Ok(answer)
     }
 }
 

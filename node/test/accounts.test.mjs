@@ -56,7 +56,14 @@ onEachStore("a number is its decimal text", async (auth) => {
 
 onEachStore("the pair is compared part by part", async (auth) => {
     await auth.createUser(newUser("ada"));
-    const pairs = [["a", "b:c"], ["a:b", "c"], ["a\0b", "c"], ["a", "b\0c"], ["A", "b:c"], ["__proto__", "constructor"]];
+    const pairs = [
+        ["a", "b:c"],
+        ["a:b", "c"],
+        ["a\0b", "c"],
+        ["a", "b\0c"],
+        ["A", "b:c"],
+        ["__proto__", "constructor"],
+    ];
     for (const [provider, id] of pairs) await auth.linkAccount(newAccount("ada", id, { provider }));
     for (const [provider, id] of pairs) {
         const account = await auth.getAccount(id, provider);
@@ -99,7 +106,9 @@ onEachStore("unlinking a passkey removes its authenticators", async (auth) => {
 
 onEachStore("of many links of one pair one wins", async (auth) => {
     for (const id of ["ada", "eve"]) await auth.createUser(newUser(id));
-    const { values, codes } = await race(times((place) => auth.linkAccount(newAccount(place % 2 ? "ada" : "eve", "1"))));
+    const { values, codes } = await race(
+        times((place) => auth.linkAccount(newAccount(place % 2 ? "ada" : "eve", "1"))),
+    );
     assert.equal(values.length, 1);
     assert.ok(codes.every((code) => code === "CONFLICT_ACCOUNT"));
     assert.deepEqual(await auth.getAccount("1", "github"), values[0]);

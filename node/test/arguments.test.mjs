@@ -7,7 +7,15 @@ import { runInNewContext } from "node:vm";
 import RedbAdapter, { AuthKvError, open } from "authkv";
 
 import {
-    freshPath, newAccount, newAuthenticator, newSession, newToken, newUser, onEachStore, rejects, soon,
+    freshPath,
+    newAccount,
+    newAuthenticator,
+    newSession,
+    newToken,
+    newUser,
+    onEachStore,
+    rejects,
+    soon,
 } from "./stores.mjs";
 
 const cyclic = { name: "cyclic" };
@@ -17,9 +25,18 @@ cyclicList.push(cyclicList);
 /** Small, and 2^30 lists when it is written out. */
 const explosive = Array.from({ length: 30 }).reduce((inner) => [inner, inner], []);
 
-const throwing = (object) => Object.defineProperty(object, "boom", { enumerable: true, get: () => { throw "boom"; } });
-const trap = () => { throw new Error("a trap was called"); };
-const hostile = () => new Proxy({}, { get: trap, ownKeys: trap, getPrototypeOf: trap, has: trap, getOwnPropertyDescriptor: trap });
+const throwing = (object) =>
+    Object.defineProperty(object, "boom", {
+        enumerable: true,
+        get: () => {
+            throw "boom";
+        },
+    });
+const trap = () => {
+    throw new Error("a trap was called");
+};
+const hostile = () =>
+    new Proxy({}, { get: trap, ownKeys: trap, getPrototypeOf: trap, has: trap, getOwnPropertyDescriptor: trap });
 const revoked = () => {
     const { proxy, revoke } = Proxy.revocable({}, {});
     revoke();
@@ -69,8 +86,20 @@ const GARBAGE = {
 
 /** What is no record at all. */
 const NO_RECORD = {
-    undefined: undefined, null: null, text: "{}", number: 7, list: [], date: new Date(), instance: new User(), function: () => {},
-    getter: throwing({}), proxy: hostile(), revoked: revoked(), map: new Map(), symbol: Symbol("x"), cyclic,
+    undefined: undefined,
+    null: null,
+    text: "{}",
+    number: 7,
+    list: [],
+    date: new Date(),
+    instance: new User(),
+    function: () => {},
+    getter: throwing({}),
+    proxy: hostile(),
+    revoked: revoked(),
+    map: new Map(),
+    symbol: Symbol("x"),
+    cyclic,
 };
 
 /** The functions that take a record, with one that they accept. */
@@ -140,7 +169,12 @@ onEachStore("fields of another type are refused and named", async (auth, store) 
         createSession: { sessionToken: null, userId: {}, expires: "2026-11-25T00:00:00.000Z" },
         updateSession: { sessionToken: 7, userId: 7, expires: 1_700_000_000_000 },
         createVerificationToken: { identifier: null, token: 7, expires: { $instant: 1 } },
-        createAuthenticator: { credentialID: new Date(), credentialPublicKey: 7, credentialBackedUp: 1, transports: [] },
+        createAuthenticator: {
+            credentialID: new Date(),
+            credentialPublicKey: 7,
+            credentialBackedUp: 1,
+            transports: [],
+        },
     };
     for (const [method, fields] of Object.entries(wrong)) {
         for (const [name, value] of Object.entries(fields)) {
@@ -193,8 +227,25 @@ onEachStore("a lookup takes any text and finds nothing by it, and nothing else",
     await auth.createUser(newUser("\ufffd", { email: "\ufffd" }));
     await auth.createSession(newSession("\ufffd", "\ufffd"));
     await auth.createVerificationToken(newToken("\ufffd", "\ufffd"));
-    const texts = ["", "\0", "\ud800", "\udc00x", "__proto__", "constructor", "x".repeat(5_000_000), "\0".repeat(513), "👩‍🚀"];
-    const lookups = ["getUser", "getUserByEmail", "deleteUser", "getSessionAndUser", "deleteSession", "getAuthenticator"];
+    const texts = [
+        "",
+        "\0",
+        "\ud800",
+        "\udc00x",
+        "__proto__",
+        "constructor",
+        "x".repeat(5_000_000),
+        "\0".repeat(513),
+        "👩‍🚀",
+    ];
+    const lookups = [
+        "getUser",
+        "getUserByEmail",
+        "deleteUser",
+        "getSessionAndUser",
+        "deleteSession",
+        "getAuthenticator",
+    ];
     for (const text of texts) {
         for (const method of lookups) assert.equal(await auth[method](text), null, method);
         assert.deepEqual(await auth.listAuthenticatorsByUserId(text), []);
@@ -218,7 +269,9 @@ onEachStore("a lookup takes any text and finds nothing by it, and nothing else",
 });
 
 onEachStore("objects of another realm and without a prototype are records too", async (auth) => {
-    const foreign = runInNewContext('({ id: "ada", emailVerified: new Date(5), tags: ["a"], more: { born: new Date(6) } })');
+    const foreign = runInNewContext(
+        '({ id: "ada", emailVerified: new Date(5), tags: ["a"], more: { born: new Date(6) } })',
+    );
     const expected = { id: "ada", emailVerified: new Date(5), tags: ["a"], more: { born: new Date(6) } };
     assert.deepEqual(await auth.createUser(foreign), expected);
     const bare = Object.assign(Object.create(null), { id: "eve", own: Object.create(null) });
@@ -227,7 +280,13 @@ onEachStore("objects of another realm and without a prototype are records too", 
 
 onEachStore("a getter is read once, and a Date is read as one whatever it says", async (auth) => {
     let reads = 0;
-    const record = { id: "ada", get own() { reads += 1; return reads; } };
+    const record = {
+        id: "ada",
+        get own() {
+            reads += 1;
+            return reads;
+        },
+    };
     assert.equal((await auth.createUser(record)).own, 1);
     const born = Object.assign(new Date(5), { getTime: () => 7, toJSON: () => "x", valueOf: () => 9 });
     assert.deepEqual((await auth.createUser({ born })).born, new Date(5));
@@ -256,17 +315,36 @@ onEachStore("an error shows no secret and not all of a long name", async (auth) 
 
 test("paths and options that are none are refused and named", async (t) => {
     const path = freshPath(t);
-    for (const value of [undefined, null, "", 7, {}, [], "a\0b", "\ud800", hostile(), new URL("https://example.com/a"), Symbol("x")]) {
+    for (const value of [
+        undefined,
+        null,
+        "",
+        7,
+        {},
+        [],
+        "a\0b",
+        "\ud800",
+        hostile(),
+        new URL("https://example.com/a"),
+        Symbol("x"),
+    ]) {
         assert.throws(() => RedbAdapter(value), { code: "INVALID_ARGUMENT", field: "path" });
         await rejects(open(value), "INVALID_ARGUMENT", "path");
     }
     const wrong = {
-        synchronize: "yes", verify: 1, durability: "none", emailMatching: true, cacheBytes: -1, cache_bytes: 1, __clock: 1,
+        synchronize: "yes",
+        verify: 1,
+        durability: "none",
+        emailMatching: true,
+        cacheBytes: -1,
+        cache_bytes: 1,
+        __clock: 1,
     };
     for (const [name, value] of Object.entries(wrong)) {
         assert.throws(() => RedbAdapter(path, { [name]: value }), { code: "INVALID_ARGUMENT", field: name });
         assert.throws(() => RedbAdapter.inMemory({ [name]: value }), { code: "INVALID_ARGUMENT", field: name });
         await rejects(open(path, { [name]: value }), "INVALID_ARGUMENT", name);
     }
-    for (const value of [null, 7, "full", [], hostile()]) await rejects(open(path, value), "INVALID_ARGUMENT", "options");
+    for (const value of [null, 7, "full", [], hostile()])
+        await rejects(open(path, value), "INVALID_ARGUMENT", "options");
 });

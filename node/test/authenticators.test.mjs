@@ -29,7 +29,10 @@ onEachStore("a list has exactly the authenticators of a user", async (auth) => {
     for (const id of ["a", "b", "c"]) await auth.createAuthenticator(newAuthenticator(id, "ada"));
     await auth.createAuthenticator(newAuthenticator("d", "eve"));
     const list = await auth.listAuthenticatorsByUserId("ada");
-    assert.deepEqual(list, ["a", "b", "c"].map((id) => newAuthenticator(id, "ada")));
+    assert.deepEqual(
+        list,
+        ["a", "b", "c"].map((id) => newAuthenticator(id, "ada")),
+    );
     assert.deepEqual(await auth.listAuthenticatorsByUserId("bob"), []);
     assert.deepEqual(await auth.listAuthenticatorsByUserId("nobody"), []);
 });
@@ -41,7 +44,11 @@ onEachStore("a counter is set, and only on a credential that is known", async (a
     await rejects(auth.updateAuthenticatorCounter("unknown", 7), "UNKNOWN_CREDENTIAL");
     for (const counter of [-1, 1.5, 2 ** 32, Number.NaN, "7", null, undefined, 7n]) {
         await rejects(auth.updateAuthenticatorCounter("key", counter), "INVALID_ARGUMENT", "counter");
-        await rejects(auth.createAuthenticator(newAuthenticator("o", "ada", { counter })), "INVALID_ARGUMENT", "counter");
+        await rejects(
+            auth.createAuthenticator(newAuthenticator("o", "ada", { counter })),
+            "INVALID_ARGUMENT",
+            "counter",
+        );
     }
     assert.equal((await auth.getAuthenticator("key")).counter, 7);
 });

@@ -25,7 +25,7 @@ const ENDINGS = {
     "process.exit": "process.exit(0)",
     "process.exit in another turn": "setImmediate(() => process.exit(0))",
     "an uncaught error": 'process.stderr.write = () => true; throw new Error("uncaught")',
-    "SIGKILL": 'process.kill(process.pid, "SIGKILL")',
+    SIGKILL: 'process.kill(process.pid, "SIGKILL")',
 };
 
 for (const [name, ending] of Object.entries(ENDINGS)) {
@@ -61,7 +61,10 @@ test("a process stays until its calls are answered, and no longer", async (t) =>
         path,
     );
     assert.equal(stdout.split("\n").length - 1, 100);
-    const idle = await inChild("RedbAdapter(path); const store = await open(path); console.log((await store.check()).users);", path);
+    const idle = await inChild(
+        "RedbAdapter(path); const store = await open(path); console.log((await store.check()).users);",
+        path,
+    );
     assert.equal(idle.stdout, "100\n");
     assert.ok(Date.now() - started < 60_000);
 });

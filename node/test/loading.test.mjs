@@ -22,15 +22,20 @@ function application(t) {
     t.after(() => rmSync(folder, { recursive: true, force: true }));
     const authkv = join(folder, "node_modules", "authkv");
     mkdirSync(authkv, { recursive: true });
-    for (const name of ["package.json", ...files]) cpSync(join(packageFolder, name), join(authkv, name), { recursive: true });
+    for (const name of ["package.json", ...files])
+        cpSync(join(packageFolder, name), join(authkv, name), { recursive: true });
     return folder;
 }
 
 /** What the application says, which makes a user in memory. */
 function run(folder) {
-    const code = 'import RedbAdapter from "authkv"; console.log((await RedbAdapter.inMemory().createUser({ id: "ada" })).id)';
+    const code =
+        'import RedbAdapter from "authkv"; console.log((await RedbAdapter.inMemory().createUser({ id: "ada" })).id)';
     const running = promisify(execFile)(process.execPath, ["--input-type=module", "--eval", code], { cwd: folder });
-    return running.then(({ stdout }) => stdout, ({ stderr }) => stderr);
+    return running.then(
+        ({ stdout }) => stdout,
+        ({ stderr }) => stderr,
+    );
 }
 
 function installPrebuilt(folder, addon) {

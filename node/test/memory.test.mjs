@@ -1,5 +1,5 @@
-// Memory: 100,000 calls of every kind, and stores that are opened and closed, leave the heap and the process as large as
-// they were.
+// Memory: 100,000 calls of every kind, and stores that are opened and closed, leave the heap and the process as large
+// as they were.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -13,7 +13,7 @@ const MIB = 1 << 20;
 const HEAP_GROWTH_MAX = 2 * MIB;
 const RSS_GROWTH_MAX = 8 * MIB;
 /** Caches and the allocator fill up at first; a leak goes on. */
-const ROUNDS_MAX = 4;
+const ROUNDS_MAX = 8;
 
 /** Sizes when nothing is left to collect. */
 async function sizes() {

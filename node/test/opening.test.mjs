@@ -10,7 +10,15 @@ import { pathToFileURL } from "node:url";
 import RedbAdapter, { AuthKvError, RedbAdapter as named, Store, open } from "authkv";
 
 import {
-    freshPath, inChild, newAccount, newAuthenticator, newSession, newToken, newUser, packageFolder, rejects,
+    freshPath,
+    inChild,
+    newAccount,
+    newAuthenticator,
+    newSession,
+    newToken,
+    newUser,
+    packageFolder,
+    rejects,
 } from "./stores.mjs";
 
 /** The functions of an adapter, with arguments that each of them takes. */
@@ -141,7 +149,9 @@ test("a store that nobody refers to is closed by and by", async (t) => {
         assert.ok(rounds < 100, "it is never closed");
         await new Promise((resolve) => setTimeout(resolve, 10));
         gc();
-        const opened = await inChild("await (await open(path)).close(); console.log('opened')", path).catch(({ stderr }) => stderr);
+        const opened = await inChild("await (await open(path)).close(); console.log('opened')", path).catch(
+            ({ stderr }) => stderr,
+        );
         if (opened.stdout === "opened\n") break;
     }
 });
@@ -170,7 +180,13 @@ test("without its tables a store says so until they are made", async (t) => {
 
 test("every option is taken", async (t) => {
     const path = freshPath(t);
-    const options = { synchronize: true, durability: "deferred", emailMatching: "exact", cacheBytes: 1 << 20, verify: true };
+    const options = {
+        synchronize: true,
+        durability: "deferred",
+        emailMatching: "exact",
+        cacheBytes: 1 << 20,
+        verify: true,
+    };
     for (const round of [1, 2]) {
         const store = await open(path, options);
         await store.adapter.createUser(newUser(`user-${round}`));
@@ -183,7 +199,11 @@ test("what cannot be opened says why", async (t) => {
     const folder = dirname(freshPath(t));
     const text = join(folder, "text");
     writeFileSync(text, "this is no database".repeat(1_000));
-    for (const [path, code] of [[text, "NOT_REDB"], [folder, "OPEN_FAILED"], [join(folder, "missing", "auth.redb"), "OPEN_FAILED"]]) {
+    for (const [path, code] of [
+        [text, "NOT_REDB"],
+        [folder, "OPEN_FAILED"],
+        [join(folder, "missing", "auth.redb"), "OPEN_FAILED"],
+    ]) {
         assert.throws(() => RedbAdapter(path), { code });
         await assert.rejects(open(path), (error) => error.code === code && error.message.includes(path));
     }
@@ -199,7 +219,10 @@ test("another process is told to be the only one", async (t) => {
     const path = freshPath(t);
     const store = await open(path);
     const report = "console.log(JSON.stringify({ code: error.code, message: error.message }))";
-    for (const code of [`await open(path).catch((error) => ${report})`, `try { RedbAdapter(path) } catch (error) { ${report} }`]) {
+    for (const code of [
+        `await open(path).catch((error) => ${report})`,
+        `try { RedbAdapter(path) } catch (error) { ${report} }`,
+    ]) {
         const { stdout } = await inChild(code, path);
         const { code: found, message } = JSON.parse(stdout);
         assert.equal(found, "LOCKED");
@@ -228,7 +251,10 @@ test("two copies of the addon in one process keep each other out", async (t) => 
     const store = await open(path);
     const copy = copyOfThePackage(folder, "other");
     // Another version does not share its addon.
-    writeFileSync(join(copy, "package.json"), JSON.stringify({ name: "authkv", version: "0.0.0-other", main: "./index.js" }));
+    writeFileSync(
+        join(copy, "package.json"),
+        JSON.stringify({ name: "authkv", version: "0.0.0-other", main: "./index.js" }),
+    );
     const other = createRequire(import.meta.url)(copy);
     const memory = await other.open(":memory:");
     await memory.adapter.createUser(newUser("ada"));

@@ -131,7 +131,8 @@ function dice(seed) {
 /** A value of any kind that a field can have. */
 function anyValue(roll, depth = 0) {
     const one = (of) => of[Math.floor(roll() * of.length)];
-    const text = () => Array.from({ length: roll() * 6 }, () => one([..."a$\0\"\\é\u2028", "💡", "$instant", "__proto__", "\n"])).join("");
+    const parts = [...'a$\0"\\é\u2028\n', "💡", "$instant", "__proto__"];
+    const text = () => Array.from({ length: roll() * 6 }, () => one(parts)).join("");
     const items = () => Array.from({ length: roll() * 4 }, () => anyValue(roll, depth + 1));
     const kinds = [
         () => null,

@@ -24,20 +24,23 @@ test("a file without own fields is read", async (t) => {
         image: "https://example.com/ada.png",
     });
     const account = await store.adapter.getAccount(583_231, "github");
-    assert.deepEqual({ ...account, id: "" }, {
-        id: "",
-        userId: UUID,
-        type: "oauth",
-        provider: "github",
-        providerAccountId: "583231",
-        access_token: "gho_access",
-        refresh_token: "refresh",
-        id_token: "a.b.c",
-        expires_at: 1_735_736_400,
-        token_type: "bearer",
-        scope: "read:user",
-        session_state: "state",
-    });
+    assert.deepEqual(
+        { ...account, id: "" },
+        {
+            id: "",
+            userId: UUID,
+            type: "oauth",
+            provider: "github",
+            providerAccountId: "583231",
+            access_token: "gho_access",
+            refresh_token: "refresh",
+            id_token: "a.b.c",
+            expires_at: 1_735_736_400,
+            token_type: "bearer",
+            scope: "read:user",
+            session_state: "state",
+        },
+    );
     assert.ok((await store.check()).isSound);
     await store.close();
 });

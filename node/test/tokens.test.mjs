@@ -17,11 +17,21 @@ onEachStore("both parts must match, and a guess removes nothing", async (auth) =
     await auth.createVerificationToken(newToken("ada", "one"));
     await auth.createVerificationToken(newToken("ada", "two"));
     await auth.createVerificationToken(newToken("eve", "one"));
-    const guesses = [["ada", "guess"], ["bob", "one"], ["eve", "two"], ["", ""], ["ADA", "one"]];
+    const guesses = [
+        ["ada", "guess"],
+        ["bob", "one"],
+        ["eve", "two"],
+        ["", ""],
+        ["ADA", "one"],
+    ];
     for (const [identifier, token] of guesses) {
         assert.equal(await auth.useVerificationToken({ identifier, token }), null);
     }
-    for (const [identifier, token] of [["ada", "one"], ["ada", "two"], ["eve", "one"]]) {
+    for (const [identifier, token] of [
+        ["ada", "one"],
+        ["ada", "two"],
+        ["eve", "one"],
+    ]) {
         assert.equal((await auth.useVerificationToken({ identifier, token })).identifier, identifier);
     }
 });

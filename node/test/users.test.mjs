@@ -2,7 +2,17 @@
 
 import assert from "node:assert/strict";
 
-import { newAccount, newAuthenticator, newSession, newToken, newUser, onEachStore, race, rejects, times } from "./stores.mjs";
+import {
+    newAccount,
+    newAuthenticator,
+    newSession,
+    newToken,
+    newUser,
+    onEachStore,
+    race,
+    rejects,
+    times,
+} from "./stores.mjs";
 
 onEachStore("a user comes back as it was given", async (auth) => {
     const verified = new Date(1_700_000_000_123);
@@ -61,7 +71,9 @@ onEachStore("what is unknown is null", async (auth) => {
 
 onEachStore("an update keeps what is absent, clears what is null and replaces the rest", async (auth) => {
     const verified = new Date();
-    await auth.createUser(newUser("ada", { name: "Ada", image: "a.png", emailVerified: verified, role: "admin", age: 36 }));
+    await auth.createUser(
+        newUser("ada", { name: "Ada", image: "a.png", emailVerified: verified, role: "admin", age: 36 }),
+    );
     const updated = await auth.updateUser({ id: "ada", name: undefined, image: null, role: "user", age: null });
     const expected = { id: "ada", name: "Ada", email: "ada@example.com", emailVerified: verified, role: "user" };
     assert.deepEqual(updated, expected);
@@ -146,7 +158,10 @@ onEachStore("a child of a user that is being deleted is removed or refused", asy
         const calls = [...children, ...accounts];
         calls.splice(16, 0, () => auth.deleteUser("ada"));
         const { codes } = await race(calls);
-        assert.ok(codes.every((code) => code === "UNKNOWN_USER"), codes.join());
+        assert.ok(
+            codes.every((code) => code === "UNKNOWN_USER"),
+            codes.join(),
+        );
         for (let place = 0; place < 16; place += 1) {
             assert.equal(await auth.getSessionAndUser(`s${round}-${place}`), null);
             assert.equal(await auth.getAccount(`a${round}-${place}`, "github"), null);

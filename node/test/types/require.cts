@@ -5,5 +5,9 @@ import type { Adapter } from "@auth/core/adapters" with { "resolution-mode": "im
 import RedbAdapter, { open } from "authkv";
 import authkv = require("authkv");
 
-export const adapters: Adapter[] = [RedbAdapter("auth.redb"), authkv.default.inMemory(), authkv.RedbAdapter(":memory:")];
+export const adapters: Adapter[] = [
+    RedbAdapter("auth.redb"),
+    authkv.default.inMemory(),
+    authkv.RedbAdapter(":memory:"),
+];
 export const opening: Promise<authkv.Store> = open("auth.redb");
