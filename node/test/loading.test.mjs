@@ -22,7 +22,7 @@ function application(t) {
     t.after(() => rmSync(folder, { recursive: true, force: true }));
     const authkv = join(folder, "node_modules", "authkv");
     mkdirSync(authkv, { recursive: true });
-    for (const name of ["package.json", ...files])
+    for (const name of ["package.json", ...files.filter((name) => name !== "authkv.node")])
         cpSync(join(packageFolder, name), join(authkv, name), { recursive: true });
     return folder;
 }

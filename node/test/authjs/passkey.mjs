@@ -75,7 +75,7 @@ export class Authenticator {
         const authenticatorData = this.#authenticatorData(options.rpId);
         const clientDataJSON = clientData("webauthn.get", options.challenge, origin);
         const hash = createHash("sha256").update(Buffer.from(clientDataJSON, "base64url")).digest();
-        const signature = sign("sha256", Buffer.concat([authenticatorData, hash]), this.#credentials.get(id));
+        const signature = signed(Buffer.concat([authenticatorData, hash]), this.#credentials.get(id));
 
         return credential(id, {
             clientDataJSON,
@@ -91,6 +91,19 @@ export class Authenticator {
         const backup = this.synced ? BACKUP_ELIGIBLE | BACKED_UP : 0;
         const all = Buffer.of(flags | USER_PRESENT | USER_VERIFIED | backup);
         return Buffer.concat([createHash("sha256").update(rpId).digest(), all, counter]);
+    }
+}
+
+/**
+ * Signs until both numbers of the signature have all of their 32 bytes. One in 130 has not, and @simplewebauthn/server 9,
+ * which Auth.js asks for, refuses those although they are right.
+ */
+function signed(data, key) {
+    for (;;) {
+        const signature = sign("sha256", data, key);
+        const r = signature.subarray(4, 4 + signature[3]);
+        const s = signature.subarray(6 + signature[3]);
+        if ([r, s].every((number) => number.length - (number[0] === 0 ? 1 : 0) === 32)) return signature;
     }
 }
 
