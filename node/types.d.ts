@@ -32,6 +32,17 @@ export interface Purged {
     verificationTokens: number;
 }
 
+/** A session as it is listed: without its token, which the store does not know. It has its own fields besides. */
+export interface SessionInfo {
+    id: string;
+    userId: string;
+    created: Date;
+    /** When its expiry was last set. */
+    extended: Date;
+    expires: Date;
+    [ownField: string]: unknown;
+}
+
 /** What a check of the whole store found. */
 export interface CheckReport {
     isSound: boolean;
@@ -56,6 +67,18 @@ export declare class Store {
 
     /** Reads a verification token and leaves it where it is, for tests and support. It may have expired. */
     findVerificationToken(token: { identifier: string; token: string }): Promise<VerificationToken | null>;
+
+    /** The valid sessions of a user, the oldest first and 1,000 at most, without their tokens. */
+    listSessions(userId: string): Promise<SessionInfo[]>;
+
+    /** Ends a session by its id, as somebody does who sees it in a list; answers what it was. */
+    endSession(id: string): Promise<SessionInfo | null>;
+
+    /**
+     * Ends the sessions of a user, all but the one with the id `except` if that is given, and answers how many; 1,000 at
+     * most, so call it again while it ends that many.
+     */
+    endSessions(userId: string, except?: string): Promise<number>;
 
     /**
      * Removes sessions and verification tokens that have expired, a few hundred at most, and says how many. Call it now

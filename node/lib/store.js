@@ -9,7 +9,7 @@ const native = require("./native.js");
 const { adapterOf } = require("./adapter.js");
 const { answers, call } = require("./calls.js");
 const { decode } = require("./decode.js");
-const { keyOf, record } = require("./encode.js");
+const { key, keyOf, record } = require("./encode.js");
 const { invalid } = require("./errors.js");
 
 const MEMORY = ":memory:";
@@ -36,6 +36,22 @@ class Store {
     async findVerificationToken(token) {
         const identifier = keyOf(token, "identifier", "verificationToken");
         return call(this.#native, "findVerificationToken", identifier, keyOf(token, "token", "verificationToken"));
+    }
+
+    /** The valid sessions of a user, without their tokens. */
+    async listSessions(userId) {
+        return call(this.#native, "listSessions", key(userId, "userId"));
+    }
+
+    /** Ends a session by its id. */
+    async endSession(id) {
+        return call(this.#native, "endSession", key(id, "id"));
+    }
+
+    /** Ends the sessions of a user, all but one if its id is given. */
+    async endSessions(userId, except) {
+        const kept = except === undefined ? null : key(except, "except");
+        return call(this.#native, "endSessions", key(userId, "userId"), kept);
     }
 
     async purgeExpired() {

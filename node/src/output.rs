@@ -66,6 +66,13 @@ impl Output for () {
     }
 }
 
+/// A count.
+impl Output for usize {
+    fn into_value(self) -> Value {
+        Value::from(self as u64)
+    }
+}
+
 impl<T: Output> Output for Option<T> {
     fn into_value(self) -> Value {
         self.map_or(Value::Null, T::into_value)

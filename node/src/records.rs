@@ -2,7 +2,7 @@
 
 use authkv::models::{
     Account, AccountKey, AccountType, Authenticator, DynamicFields, NewAccount, NewSession, NewUser, Session,
-    SessionAndUser, SessionPatch, Token, User, UserPatch, Value, VerificationToken,
+    SessionAndUser, SessionInfo, SessionPatch, Token, User, UserPatch, Value, VerificationToken,
 };
 use authkv::{CheckReport, Purged};
 
@@ -126,6 +126,18 @@ impl Output for Session<DynamicFields> {
             .set("id", self.id.as_str())
             .set("sessionToken", self.session_token.as_str())
             .set("userId", self.user_id.as_str())
+            .set("expires", self.expires)
+            .into_value()
+    }
+}
+
+impl Output for SessionInfo<DynamicFields> {
+    fn into_value(self) -> Value {
+        Fields::with(self.extra)
+            .set("id", self.id.as_str())
+            .set("userId", self.user_id.as_str())
+            .set("created", self.created)
+            .set("extended", self.extended)
             .set("expires", self.expires)
             .into_value()
     }

@@ -210,6 +210,22 @@ impl Store {
     }
 
     #[napi]
+    pub fn list_sessions(&self, ticket: u32, user_id: String) -> Option<String> {
+        self.call(ticket, |auth| Ok(auth.list_sessions(&user_id.into())))
+    }
+
+    #[napi]
+    pub fn end_session(&self, ticket: u32, id: String) -> Option<String> {
+        self.call(ticket, |auth| Ok(auth.end_session(&id.into())))
+    }
+
+    #[napi]
+    pub fn end_sessions(&self, ticket: u32, user_id: String, except: Option<String>) -> Option<String> {
+        let except = except.map(Into::into);
+        self.call(ticket, |auth| Ok(auth.end_sessions(&user_id.into(), except.as_ref())))
+    }
+
+    #[napi]
     pub fn purge_expired(&self, ticket: u32) -> Option<String> {
         self.call(ticket, |auth| Ok(auth.purge_expired()))
     }

@@ -90,3 +90,33 @@ onEachStore("a deleted session is not revived by an update", async (auth) => {
         assert.equal(await auth.deleteSession("a-secret"), null);
     }
 });
+
+onEachStore("a person's sessions are listed without their tokens, and ended by their ids", async (auth, store) => {
+    for (const id of ["ada", "eve"]) await auth.createUser(newUser(id));
+    const made = [];
+    for (const token of ["one", "two", "three"]) {
+        made.push(await auth.createSession(newSession(token, "ada", { agent: `browser ${token}` })));
+    }
+    await auth.createSession(newSession("old", "ada", { expires: past() }));
+    await auth.createSession(newSession("hers", "eve"));
+
+    const listed = await store.listSessions("ada");
+    for (const [place, { id, expires, agent }] of made.entries()) {
+        const { created, extended } = listed[place];
+        assert.ok(created instanceof Date && extended.getTime() === created.getTime());
+        assert.deepEqual(listed[place], { id, userId: "ada", created, extended, expires, agent });
+    }
+    assert.equal(listed.length, made.length);
+    assert.deepEqual(await store.listSessions("nobody"), []);
+
+    assert.deepEqual(await store.endSession(made[0].id), listed[0]);
+    assert.equal(await store.endSession(made[0].id), null);
+    assert.equal(await auth.getSessionAndUser("one"), null);
+    assert.equal(await store.endSessions("ada", made[1].id), 2);
+    assert.ok(await auth.getSessionAndUser("two"));
+    assert.equal(await store.endSessions("ada"), 1);
+    assert.equal(await auth.getSessionAndUser("two"), null);
+    assert.ok(await auth.getSessionAndUser("hers"));
+    await rejects(store.endSessions("ada", 7), "INVALID_ARGUMENT");
+    await rejects(store.listSessions(undefined), "INVALID_ARGUMENT");
+});
