@@ -51,10 +51,11 @@ impl<M: Models> AuthKv<M> {
 
     /// The session with this token and its user, for every request; none if there is no such session or it has expired.
     ///
-    /// Every session lives as the options say, however it was made: one that was last extended longer ago than the [`session_update_age`](crate::Options::session_update_age) is
-    /// extended to the [`session_max_age`](crate::Options::session_max_age) from now, as Auth.js does. That happens behind
-    /// the answer, which waits for no write and is the session as it was before: a later call sees the new expiry. Of a
-    /// burst of requests one extends, and none ever revives a session that was ended or has expired meanwhile.
+    /// Every session lives as the options say, however it was made: one that was last extended longer ago than the
+    /// [`session_update_age`](crate::Options::session_update_age) is extended to the
+    /// [`session_max_age`](crate::Options::session_max_age) from now, as Auth.js does. That happens behind the answer, which
+    /// waits for no write and is the session as it was before: a later call sees the new expiry. Of a burst of requests one
+    /// extends, and none ever revives a session that was ended or has expired meanwhile.
     ///
     /// # Errors
     /// Those that every reading method of [`Adapter`] may answer with.
