@@ -19,6 +19,7 @@ mod ops;
 mod engine;
 
 mod adapter;
+mod calls;
 mod listing;
 mod migration;
 mod sign_in;

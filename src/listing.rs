@@ -55,7 +55,7 @@ impl<M: Models> AuthKv<M> {
     /// # Ok::<(), Error>(())
     /// ```
     pub fn get_user_by(&self, field: &str, value: impl Into<Value>) -> Reply<Option<User<M::User>>> {
-        let index = index_on(&self.declared().users, field);
+        let index = unique_index_on(&self.declared().users, field);
         self.get_by(index, value.into(), fields::user, UserRecord::into_model)
     }
 
@@ -65,7 +65,7 @@ impl<M: Models> AuthKv<M> {
     /// # Errors
     /// Those of [`get_user_by`](Self::get_user_by).
     pub fn get_account_by(&self, field: &str, value: impl Into<Value>) -> Reply<Option<Account<M::Account>>> {
-        let index = index_on(&self.declared().accounts, field);
+        let index = unique_index_on(&self.declared().accounts, field);
         self.get_by(index, value.into(), fields::account, AccountRecord::into_model)
     }
 
@@ -149,12 +149,6 @@ impl<M: Models> AuthKv<M> {
         op: fn(&Txn<'_>, &str, &FieldKey) -> Result<Option<R>>,
         into_model: fn(R) -> Result<T>,
     ) -> Reply<Option<T>> {
-        let index =
-            index.and_then(
-                |index| {
-                    if index.unique { Ok(index) } else { Err(Error::invalid(index.field, Problem::NotUnique)) }
-                },
-            );
         match (index, FieldKey::of(value)) {
             (Ok(index), Ok(Some(key))) => {
                 self.read(move |txn| op(txn, &index.field, &key), move |found| found.map(into_model).transpose())
@@ -193,4 +187,9 @@ type ListOp<R> = fn(&Txn<'_>, &str, &RangeOf, Option<&Cursor>, usize) -> Result<
 fn index_on(indexes: &[Index], field: &str) -> Result<Index> {
     let index = indexes.iter().find(|index| index.field == field).cloned();
     index.ok_or_else(|| Error::invalid(field.to_owned(), Problem::NotIndexed))
+}
+
+fn unique_index_on(indexes: &[Index], field: &str) -> Result<Index> {
+    let index = index_on(indexes, field)?;
+    if index.unique { Ok(index) } else { Err(Error::invalid(index.field, Problem::NotUnique)) }
 }

@@ -19,7 +19,7 @@ use crate::ops::upkeep::{self, Purged};
 use crate::record::{AccountRecord, EmailMatching, UserRecord};
 use crate::reply::Reply;
 use crate::sign_in::ExtendingSessions;
-use crate::txn::{Declared, Txn, declaring};
+use crate::txn::{Declared, Txn, declaring, indexes};
 
 const CACHE_BYTES: usize = 32 << 20;
 
@@ -149,8 +149,8 @@ impl<M: Models> AuthKv<M> {
     /// # Ok::<(), authkv::Error>(())
     /// ```
     pub fn check(&self) -> Reply<CheckReport> {
-        let declared = self.declared();
-        self.read(move |txn| check::check(txn, &declared), Ok)
+        let declared = self.inner.declared.clone();
+        self.read(move |txn| check::check(txn, indexes(&declared)), Ok)
     }
 
     /// Carries out the writes that were accepted and closes the file. Later calls, on any clone, answer
@@ -198,8 +198,8 @@ impl<M: Models> AuthKv<M> {
     }
 
     /// The indexes on own fields that the store has.
-    pub(crate) fn declared(&self) -> Indexes {
-        self.inner.declared.as_deref().cloned().unwrap_or_default()
+    pub(crate) fn declared(&self) -> &Indexes {
+        indexes(&self.inner.declared)
     }
 }
 
@@ -306,16 +306,16 @@ impl<M: Models> Options<M> {
         self
     }
 
-    /// How long a session of [`AuthKv::start_session`] is valid after it was last extended; 30 days by default, as in
-    /// Auth.js.
+    /// How long a session is valid after [`AuthKv::start_session`] made it or [`AuthKv::authenticate`] extended it, to the
+    /// millisecond; 30 days by default, as in Auth.js.
     #[must_use]
     pub fn session_max_age(mut self, age: TimeDelta) -> Self {
         self.choices.session_ages.max = age;
         self
     }
 
-    /// How long ago a session was last extended when [`AuthKv::authenticate`] extends it again; a day by default, as in
-    /// Auth.js.
+    /// How long ago a session was last extended when [`AuthKv::authenticate`] extends it again, to the millisecond; a day by
+    /// default, as in Auth.js.
     #[must_use]
     pub fn session_update_age(mut self, age: TimeDelta) -> Self {
         self.choices.session_ages.update = age;
@@ -342,7 +342,9 @@ impl<M: Models> Options<M> {
     ///
     /// # Errors
     /// [`Open`](crate::Error::Open) when the file is something else, newer, locked, read-only or does not fit the
-    /// options, and its contents are then as they were; or when it cannot be read or written, or is damaged.
+    /// options or the models, and its contents are then as they were; or when it cannot be read or written, or is damaged.
+    /// [`InvalidArgument`](crate::Error::InvalidArgument) when the models declare two indexes on a field, or one on a field
+    /// that the record has without them.
     pub fn open(self, path: impl AsRef<Path>) -> Result<AuthKv<M>> {
         let path = path.as_ref();
         self.open_source(Source::File(path.to_owned())).map_err(|error| error.opening(Some(path.to_owned())))
@@ -352,7 +354,8 @@ impl<M: Models> Options<M> {
     /// calling threads, which combine what waits.
     ///
     /// # Errors
-    /// [`Open`](crate::Error::Open) when the operating system refuses.
+    /// [`Open`](crate::Error::Open) when the operating system refuses, and
+    /// [`InvalidArgument`](crate::Error::InvalidArgument) as [`open`](Self::open).
     pub fn in_memory(self) -> Result<AuthKv<M>> {
         self.open_source(Source::Memory).map_err(|error| error.opening(None))
     }

@@ -74,6 +74,12 @@ pub(crate) struct Txn<'v> {
 /// The indexes that the application declares, if it does.
 pub(crate) type Declared = Option<Arc<Indexes>>;
 
+/// The indexes, which may be none.
+pub(crate) fn indexes(declared: &Declared) -> &Indexes {
+    static NONE: Indexes = Indexes { users: Vec::new(), accounts: Vec::new() };
+    declared.as_deref().unwrap_or(&NONE)
+}
+
 /// The operation, with the indexes that the application declares.
 pub(crate) fn declaring<R>(
     declared: Declared,
@@ -114,8 +120,7 @@ impl<'v> Txn<'v> {
     }
 
     pub(crate) fn declared(&self) -> &Indexes {
-        static NONE: Indexes = Indexes { users: Vec::new(), accounts: Vec::new() };
-        self.declared.as_deref().unwrap_or(&NONE)
+        indexes(&self.declared)
     }
 
     pub(crate) fn into_changes(self) -> Changes {

@@ -5,8 +5,6 @@
 //! `AUTHKV_TEST_SCALE=10` runs ten times as many.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
-use std::env;
-
 use authkv::models::{
     AccountKey, AccountType, DynamicFields, FieldPatch, FieldRange, Index, Models, NewAccount, NewUser, UserPatch,
     Value,
@@ -16,6 +14,8 @@ use proptest::array::uniform4;
 use proptest::collection::vec;
 use proptest::num::u8;
 use proptest::test_runner::{Config, TestRunner};
+
+mod seeds;
 
 struct Tagged;
 
@@ -173,8 +173,7 @@ fn sorted(records: &[Listed], is_such: impl Fn(usize) -> bool) -> Vec<String> {
 
 #[test]
 fn indexes_find_what_a_list_finds() {
-    let scale: u32 = env::var("AUTHKV_TEST_SCALE").map_or(1, |scale| scale.parse().unwrap());
-    let config = Config { cases: 300 * scale, failure_persistence: None, ..Config::default() };
+    let config = Config { cases: 300 * seeds::scale(), failure_persistence: None, ..Config::default() };
     let total = std::cell::Cell::new((0, 0));
     let outcome = TestRunner::new(config).run(&vec(uniform4(u8::ANY), 0..=60), |operations| {
         let auth = AuthKv::options().models::<Tagged>().in_memory().unwrap();

@@ -21,6 +21,7 @@ const RANKS: &[(&str, usize)] = &[
     ("engine/redb", 6),
     ("store", 7),
     ("adapter", 7),
+    ("calls", 7),
     ("listing", 7),
     ("migration", 7),
     ("sign_in", 7),

@@ -6,7 +6,6 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::cell::RefCell;
-use std::env;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -20,6 +19,7 @@ use proptest::num::u8;
 use proptest::test_runner::{Config, FileFailurePersistence, TestRunner};
 use shop::Shop;
 
+mod seeds;
 mod shop;
 
 /// Operations of a sequence: 60 on average, and few where a shorter one fails too.
@@ -84,10 +84,9 @@ fn sequences_that_were_found_do_what_the_model_does() {
 
 /// Compares so many sequences of operations, on a new store each, and says what they did.
 fn compare<T: Target>(sequences: u32, new_target: impl Fn() -> T) -> Tallies {
-    let scale: u32 = env::var("AUTHKV_TEST_SCALE").map_or(1, |scale| scale.parse().unwrap());
     let found = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/model.proptest-regressions");
     let config = Config {
-        cases: sequences * scale,
+        cases: sequences * seeds::scale(),
         failure_persistence: Some(Box::new(FileFailurePersistence::Direct(found))),
         ..Config::default()
     };

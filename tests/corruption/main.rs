@@ -8,6 +8,8 @@ mod damage;
 mod harm;
 mod rows;
 mod sample;
+#[path = "../seeds/mod.rs"]
+mod seeds;
 
 use std::env;
 use std::io::{BufRead, BufReader};
@@ -21,7 +23,7 @@ use std::time::Duration;
 
 use harm::Harm;
 
-const DAMAGES: u64 = 600;
+const DAMAGES: u32 = 600;
 /// How many a child takes on: making one takes longer than a damage does.
 const DAMAGES_OF_A_CHILD: u64 = 30;
 /// Longer than any damage takes on a slow machine.
@@ -35,11 +37,7 @@ fn damage_is_reported_or_harmless_and_never_ends_the_process() {
     if let Ok(task) = env::var(CHILD) {
         return harm::suffer(&task);
     }
-    let number = |name| env::var(name).ok().map(|value| value.parse::<u64>().unwrap());
-    let seeds = match number("AUTHKV_TEST_SEED") {
-        Some(seed) => seed..seed + 1,
-        None => 0..DAMAGES * number("AUTHKV_TEST_SCALE").unwrap_or(1),
-    };
+    let seeds = seeds::seeds(DAMAGES);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("whole.redb");
     sample::make(&path).unwrap();
@@ -64,7 +62,7 @@ fn damage_is_reported_or_harmless_and_never_ends_the_process() {
     let (failures, harm) = (failures.into_inner().unwrap(), harm.into_inner().unwrap());
     println!("{harm}");
     assert!(failures.is_empty(), "{} of {} damages:\n{}", failures.len(), seeds.end - seeds.start, failures.join("\n"));
-    if seeds.end - seeds.start >= DAMAGES {
+    if seeds.end - seeds.start >= u64::from(DAMAGES) {
         harm.must_be_telling();
     }
 }

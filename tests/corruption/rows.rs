@@ -5,9 +5,9 @@ use std::fs;
 use authkv::models::SessionPatch;
 use authkv::redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 use authkv::{Adapter, Error, OpenProblem, Result};
+use fastrand::Rng;
 use tempfile::TempDir;
 
-use crate::damage::Random;
 use crate::sample::{self, Answer, Question, Store, options};
 
 const RECORDS: [&str; 5] = ["users", "accounts", "sessions", "verification_tokens", "authenticators"];
@@ -167,13 +167,13 @@ fn a_row_with_the_bytes_of_another_one_is_a_storage_error_and_reported() {
 #[test]
 fn a_changed_byte_is_a_storage_error_and_reported() {
     let sample = Sample::new();
-    let mut random = Random::new(1);
+    let mut random = Rng::with_seed(1);
     for table in RECORDS.into_iter().chain(INDEXES) {
         let rows = sample.rows(table);
         for _ in 0..24 {
-            let (key, value) = &rows[random.below(rows.len())];
+            let (key, value) = &rows[random.usize(..rows.len())];
             let mut changed = value.clone();
-            changed[random.below(value.len())] ^= 1 << random.below(8);
+            changed[random.usize(..value.len())] ^= 1 << random.usize(..8);
             let store = sample.with(table, key, Some((key, &changed))).unwrap();
             must_be_reported(&store, table);
             let [_, less, errors] = sample.answers(&store);
@@ -186,13 +186,13 @@ fn a_changed_byte_is_a_storage_error_and_reported() {
 #[test]
 fn a_changed_key_is_absence_or_a_storage_error_and_reported() {
     let sample = Sample::new();
-    let mut random = Random::new(1);
+    let mut random = Rng::with_seed(1);
     for table in RECORDS.into_iter().chain(INDEXES) {
         let rows = sample.rows(table);
         for _ in 0..24 {
-            let (key, value) = &rows[random.below(rows.len())];
+            let (key, value) = &rows[random.usize(..rows.len())];
             let mut changed = key.clone();
-            changed[random.below(key.len())] ^= 1 << random.below(8);
+            changed[random.usize(..key.len())] ^= 1 << random.usize(..8);
             if rows.iter().all(|(other, _)| *other != changed) {
                 let store = sample.with(table, key, Some((&changed, value))).unwrap();
                 must_be_reported(&store, table);

@@ -1,7 +1,10 @@
 //! How much random tests do, and with which seeds: `AUTHKV_TEST_SCALE` multiplies their counts, and `AUTHKV_TEST_SEED`
 //! runs one case again, by the seed that it printed when it failed.
 
+#![allow(dead_code)] // no test uses all of it
+
 use std::env;
+use std::ops::Range;
 use std::str::FromStr;
 use std::sync::Mutex;
 use std::thread;
@@ -19,13 +22,17 @@ pub(crate) fn replayed() -> Option<u64> {
     variable("AUTHKV_TEST_SEED")
 }
 
-/// Runs a case for each of `count` seeds, multiplied by the scale, or for the one seed that is to be run again.
-pub(crate) fn for_each_seed<T: Send>(count: u32, case: impl Fn(u64) -> T + Sync) -> Vec<T> {
-    let seeds = match replayed() {
+/// So many seeds, multiplied by the scale, or the one that is to be run again.
+pub(crate) fn seeds(count: u32) -> Range<u64> {
+    match replayed() {
         Some(seed) => seed..seed + 1,
         None => 0..u64::from(count * scale()),
-    };
-    let (seeds, results) = (Mutex::new(seeds), Mutex::new(Vec::new()));
+    }
+}
+
+/// Runs a case for each of `count` seeds, multiplied by the scale, or for the one seed that is to be run again.
+pub(crate) fn for_each_seed<T: Send>(count: u32, case: impl Fn(u64) -> T + Sync) -> Vec<T> {
+    let (seeds, results) = (Mutex::new(seeds(count)), Mutex::new(Vec::new()));
     let work = || {
         let next = || seeds.lock().unwrap().next();
         while let Some(seed) = next() {

@@ -79,7 +79,7 @@ impl VolatileCounts {
 struct Actor<'a> {
     on: &'a Store,
     number: usize,
-    random: u64,
+    random: fastrand::Rng,
     steps: i64,
     steady: User,
     /// The sessions of the steady user: those that are there by their token.
@@ -94,16 +94,13 @@ struct Actor<'a> {
 impl<'a> Actor<'a> {
     fn new(on: &'a Store, number: usize, all_tokens: &'a Mutex<Vec<String>>) -> Self {
         let steady = on.user_with_id(&format!("steady-{number}"));
-        let random = number as u64 + 1;
+        let random = fastrand::Rng::with_seed(number as u64);
         Self { on, number, random, steps: 0, steady, sessions: BTreeMap::new(), users: 0, tokens: 0, all_tokens }
     }
 
-    /// A number below the bound, the same ones in every run (splitmix64).
+    /// A number below the bound, the same ones in every run.
     fn below(&mut self, bound: usize) -> usize {
-        self.random = self.random.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mixed = (self.random ^ (self.random >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        ((mixed ^ (mixed >> 31)) % bound as u64) as usize
+        self.random.usize(..bound)
     }
 
     fn act(&mut self) {
