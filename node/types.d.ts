@@ -30,6 +30,8 @@ export type RedbAdapter = Required<Adapter>;
 export interface Purged {
     sessions: number;
     verificationTokens: number;
+    /** Whether there may be more that has expired, for another call to remove. */
+    more: boolean;
 }
 
 /** A session as it is listed: without its token, which the store does not know. It has its own fields besides. */
@@ -71,8 +73,11 @@ export declare class Store {
     /** The valid sessions of a user, the oldest first and 1,000 at most, without their tokens. */
     listSessions(userId: string): Promise<SessionInfo[]>;
 
-    /** Ends a session by its id, as somebody does who sees it in a list; answers what it was. */
-    endSession(id: string): Promise<SessionInfo | null>;
+    /**
+     * Ends a session of a user by its id, as somebody does who sees it in a list; answers what it was, or null if this
+     * user has no such session.
+     */
+    endSession(userId: string, id: string): Promise<SessionInfo | null>;
 
     /**
      * Ends the sessions of a user, all but the one with the id `except` if that is given, and answers how many; 1,000 at
@@ -82,7 +87,7 @@ export declare class Store {
 
     /**
      * Removes sessions and verification tokens that have expired, a few hundred at most, and says how many. Call it now
-     * and then, again while it removes any.
+     * and then, again while there is `more`.
      */
     purgeExpired(): Promise<Purged>;
 

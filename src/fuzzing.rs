@@ -140,14 +140,20 @@ fn millis(part: &[u8]) -> Millis {
 }
 
 fn expiring(a: &[u8], b: &[u8]) -> Expiring {
-    if a.len().is_multiple_of(2) { Expiring::Session(id(a).as_str().into()) } else { Expiring::Token(hash(a), text(b)) }
+    if a.len().is_multiple_of(2) {
+        Expiring::Session(id(a), id(b).as_str().into())
+    } else {
+        Expiring::Token(hash(a), text(b))
+    }
 }
 
 fn expiring_order(left: &Expiring, right: &Expiring) -> Ordering {
     match (left, right) {
-        (Expiring::Session(left), Expiring::Session(right)) => id_order(&left.as_str().into(), &right.as_str().into()),
-        (Expiring::Session(_), Expiring::Token(..)) => Ordering::Less,
-        (Expiring::Token(..), Expiring::Session(_)) => Ordering::Greater,
+        (Expiring::Session(left, left_id), Expiring::Session(right, right_id)) => {
+            id_order(left, right).then_with(|| id_order(&left_id.as_str().into(), &right_id.as_str().into()))
+        }
+        (Expiring::Session(..), Expiring::Token(..)) => Ordering::Less,
+        (Expiring::Token(..), Expiring::Session(..)) => Ordering::Greater,
         (Expiring::Token(left, left_text), Expiring::Token(right, right_text)) => {
             left.as_bytes().cmp(right.as_bytes()).then_with(|| left_text.cmp(right_text))
         }

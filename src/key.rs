@@ -8,7 +8,7 @@
 //! | id, any other | `02`, text |
 //! | token hash | 32 bytes |
 //! | instant | milliseconds since 1970 as 8 bytes, big-endian, sign bit flipped |
-//! | what expires | `01`, session id; or `02`, token hash, text |
+//! | what expires | `01`, user id, session id; or `02`, token hash, text |
 //! | own field | `01`, `00` or `01` for a truth value; `02`, integer as 16 bytes, big-endian, sign bit flipped; `03`, instant; `04`, text |
 
 use crate::model::{
@@ -50,7 +50,7 @@ pub(crate) fn prefix_end(mut prefix: Vec<u8>) -> Option<Vec<u8>> {
 /// What the expiry index points to.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Expiring {
-    Session(SessionId),
+    Session(UserId, SessionId),
     Token(TokenHash, String),
 }
 
@@ -118,8 +118,9 @@ impl Key for Millis {
 impl Key for Expiring {
     fn write(&self, out: &mut Vec<u8>) {
         match self {
-            Self::Session(id) => {
+            Self::Session(user_id, id) => {
                 out.push(1);
+                user_id.write(out);
                 id.write(out);
             }
             Self::Token(hash, identifier) => {
@@ -132,7 +133,7 @@ impl Key for Expiring {
 
     fn read(input: &mut &[u8]) -> Option<Self> {
         match take(input)? {
-            [1] => Some(Self::Session(Key::read(input)?)),
+            [1] => Some(Self::Session(Key::read(input)?, Key::read(input)?)),
             [2] => Some(Self::Token(Key::read(input)?, Key::read(input)?)),
             _ => None,
         }

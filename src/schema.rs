@@ -4,7 +4,7 @@
 //! record tables                        key                           value
 //!   users                              user id                       user
 //!   accounts                           account id                    account
-//!   sessions                           session id                    session
+//!   sessions                           user id, session id           session
 //!   verification_tokens                token hash, identifier        verification token
 //!   authenticators                     credential id                 authenticator
 //!
@@ -13,7 +13,6 @@
 //!   account_by_provider                provider, provider account id account id, user id
 //!   session_by_token                   token hash                    session id, user id, expires, has own fields
 //!   accounts_by_user                   user id, account id           -
-//!   sessions_by_user                   user id, session id           -
 //!   authenticators_by_user             user id, credential id        -
 //!   by_expiry                          expires, session or token     -
 //!   user_by_field                      field, its value, user id     -
@@ -55,19 +54,18 @@ tables! {
     0 META "meta" String => String;
     1 USERS "users" UserId => UserRecord;
     2 ACCOUNTS "accounts" AccountId => AccountRecord;
-    3 SESSIONS "sessions" SessionId => SessionRecord;
+    3 SESSIONS "sessions" (UserId, SessionId) => SessionRecord;
     4 VERIFICATION_TOKENS "verification_tokens" (TokenHash, String) => TokenRecord;
     5 AUTHENTICATORS "authenticators" CredentialId => AuthenticatorRecord;
     6 USER_BY_EMAIL "user_by_email" String => UserId;
     7 ACCOUNT_BY_PROVIDER "account_by_provider" (String, ProviderAccountId) => (AccountId, UserId);
     8 SESSION_BY_TOKEN "session_by_token" TokenHash => SessionEntry;
     9 ACCOUNTS_BY_USER "accounts_by_user" (UserId, AccountId) => ();
-    10 SESSIONS_BY_USER "sessions_by_user" (UserId, SessionId) => ();
-    11 AUTHENTICATORS_BY_USER "authenticators_by_user" (UserId, CredentialId) => ();
-    12 BY_EXPIRY "by_expiry" (Millis, Expiring) => ();
-    13 SWEEP "sweep" UserId => ();
-    14 USER_BY_FIELD "user_by_field" ((String, FieldKey), UserId) => ();
-    15 ACCOUNT_BY_FIELD "account_by_field" ((String, FieldKey), AccountId) => ();
+    10 AUTHENTICATORS_BY_USER "authenticators_by_user" (UserId, CredentialId) => ();
+    11 BY_EXPIRY "by_expiry" (Millis, Expiring) => ();
+    12 SWEEP "sweep" UserId => ();
+    13 USER_BY_FIELD "user_by_field" ((String, FieldKey), UserId) => ();
+    14 ACCOUNT_BY_FIELD "account_by_field" ((String, FieldKey), AccountId) => ();
 }
 
 /// What the read on every request needs of a session, so that it need not read the session itself.
@@ -123,10 +121,11 @@ pub(crate) trait FieldIndexed: Record {
 pub(crate) fn replace<R: Record>(txn: &mut Txn<'_>, old: Option<&R>, new: Option<&R>) -> Result<()> {
     let entries = |record: Option<&R>| record.map_or(Ok(Vec::new()), |record| record.entries(txn.declared()));
     let (old_entries, new_entries) = (entries(old)?, entries(new)?);
-    match (old, new) {
-        (_, Some(new)) => txn.put(&R::TABLE, &new.key(), new)?,
-        (Some(old), None) => txn.remove(&R::TABLE, &old.key()),
-        (None, None) => {}
+    if let Some(old) = old {
+        txn.remove(&R::TABLE, &old.key());
+    }
+    if let Some(new) = new {
+        txn.put(&R::TABLE, &new.key(), new)?;
     }
     for entry in &old_entries {
         if !new_entries.iter().any(|new| new.table == entry.table && new.key == entry.key) {
@@ -214,11 +213,11 @@ impl FieldIndexed for AccountRecord {
 }
 
 impl Record for SessionRecord {
-    type Key = SessionId;
-    const TABLE: Table<SessionId, Self> = SESSIONS;
+    type Key = (UserId, SessionId);
+    const TABLE: Table<(UserId, SessionId), Self> = SESSIONS;
 
-    fn key(&self) -> SessionId {
-        self.id.clone()
+    fn key(&self) -> (UserId, SessionId) {
+        (self.user_id.clone(), self.id.clone())
     }
 
     fn entries(&self, _: &Indexes) -> Result<Vec<Entry>> {
@@ -230,8 +229,7 @@ impl Record for SessionRecord {
         };
         Ok(vec![
             SESSION_BY_TOKEN.entry(&self.token_hash, &by_token)?,
-            SESSIONS_BY_USER.entry(&(self.user_id.clone(), self.id.clone()), &())?,
-            BY_EXPIRY.entry(&(self.expires, Expiring::Session(self.id.clone())), &())?,
+            BY_EXPIRY.entry(&(self.listed(), Expiring::Session(self.user_id.clone(), self.id.clone())), &())?,
         ])
     }
 }
@@ -354,24 +352,24 @@ mod tests {
 
     #[test]
     fn a_session_and_its_entries_have_these_bytes() {
-        let session = NewSession { extra: own(), ..NewSession::new("s", "ada", instant(253_402_300_799_999)) };
+        let session = NewSession { extra: own(), ..NewSession::new("s", "ada", instant(-1)) };
+        let session = SessionRecord::new(session, UUID.into(), CREATED).unwrap();
         must_have_the_rows(
-            &SessionRecord::new(session, UUID.into(), CREATED).unwrap(),
+            &session.expiring(Millis::new(253_402_300_799_999), CREATED),
             [
                 (
                     "authkv_sessions",
-                    "010193e7a45d1c7c3a9f000123456789ab",
-                    "01 7cf40a96 11010193e7a45d1c7c3a9f000123456789ab
+                    "026164610000010193e7a45d1c7c3a9f000123456789ab",
+                    "01 7ea4b67f 11010193e7a45d1c7c3a9f000123456789ab
                   20043a718774c572bd8a25adbeb1bfcd5c0256ae11cecf9f9c3f925d0e52beaf89 0402616461 fdfeb73fa4efcc0100
-                  fdf654794328030000 fdf654794328030000 077b226e223a317d",
+                  fdf654794328030000 fdf654794328030000 0101 077b226e223a317d",
                 ),
                 (
                     "authkv_session_by_token",
                     "043a718774c572bd8a25adbeb1bfcd5c0256ae11cecf9f9c3f925d0e52beaf89",
                     "01 d58be1c8 11010193e7a45d1c7c3a9f000123456789ab 0402616461 fdfeb73fa4efcc0100 01",
                 ),
-                ("authkv_sessions_by_user", "026164610000010193e7a45d1c7c3a9f000123456789ab", "01 4df54744"),
-                ("authkv_by_expiry", "8000e677d21fdbff01010193e7a45d1c7c3a9f000123456789ab", "01 a229f305"),
+                ("authkv_by_expiry", "7fffffffffffffff01026164610000010193e7a45d1c7c3a9f000123456789ab", "01 3eb7674f"),
             ],
         );
     }

@@ -81,13 +81,17 @@ impl<M: Models> AuthKv<M> {
         )
     }
 
-    /// Ends a session by its id, as somebody does who sees it in a list; answers what it was.
+    /// Ends a session of a user by its id, as somebody does who sees it in a list; answers what it was, or none if this
+    /// user has no such session. So nobody ends the session of another one.
     ///
     /// # Errors
     /// Those that every writing method of [`Adapter`] may answer with.
-    pub fn end_session(&self, id: &SessionId) -> Reply<Option<SessionInfo<M::Session>>> {
-        let id = id.clone();
-        self.write(move |txn| sessions::end(txn, &id), |session| session.map(SessionRecord::into_info).transpose())
+    pub fn end_session(&self, user_id: &UserId, id: &SessionId) -> Reply<Option<SessionInfo<M::Session>>> {
+        let (user_id, id) = (user_id.clone(), id.clone());
+        self.write(
+            move |txn| sessions::end(txn, &user_id, &id),
+            |session| session.map(SessionRecord::into_info).transpose(),
+        )
     }
 
     /// Ends the sessions of a user, all but `except` if it is given, and answers how many; 1,000 at most, so call it again

@@ -115,7 +115,7 @@ impl<M: Models> AuthKv<M> {
     }
 
     /// Removes sessions and verification tokens that have expired, the oldest first and a few hundred at most, and says
-    /// how many. Call it now and then, again while it removes any.
+    /// how many. Call it now and then, again while there is [`more`](Purged::more).
     ///
     /// # Errors
     /// Those that every writing method of [`Adapter`](crate::Adapter) may answer with.

@@ -120,7 +120,7 @@ async fn purge_regularly(store: AuthKv) {
         // One call removes a bounded number, so that the writes of visitors get in between.
         loop {
             match store.purge_expired().await {
-                Ok(purged) if purged.is_empty() => break,
+                Ok(purged) if !purged.more => break,
                 Ok(_) => {}
                 Err(error) => {
                     eprintln!("sign_in: expired records could not be removed: {error}");

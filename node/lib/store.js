@@ -44,8 +44,8 @@ class Store {
     }
 
     /** Ends a session by its id. */
-    async endSession(id) {
-        return call(this.#native, "endSession", key(id, "id"));
+    async endSession(userId, id) {
+        return call(this.#native, "endSession", key(userId, "userId"), key(id, "id"));
     }
 
     /** Ends the sessions of a user, all but one if its id is given. */

@@ -215,8 +215,8 @@ impl Store {
     }
 
     #[napi]
-    pub fn end_session(&self, ticket: u32, id: String) -> Option<String> {
-        self.call(ticket, |auth| Ok(auth.end_session(&id.into())))
+    pub fn end_session(&self, ticket: u32, user_id: String, id: String) -> Option<String> {
+        self.call(ticket, |auth| Ok(auth.end_session(&user_id.into(), &id.into())))
     }
 
     #[napi]

@@ -109,8 +109,9 @@ onEachStore("a person's sessions are listed without their tokens, and ended by t
     assert.equal(listed.length, made.length);
     assert.deepEqual(await store.listSessions("nobody"), []);
 
-    assert.deepEqual(await store.endSession(made[0].id), listed[0]);
-    assert.equal(await store.endSession(made[0].id), null);
+    assert.equal(await store.endSession("grace", made[0].id), null);
+    assert.deepEqual(await store.endSession("ada", made[0].id), listed[0]);
+    assert.equal(await store.endSession("ada", made[0].id), null);
     assert.equal(await auth.getSessionAndUser("one"), null);
     assert.equal(await store.endSessions("ada", made[1].id), 2);
     assert.ok(await auth.getSessionAndUser("two"));

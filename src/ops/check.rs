@@ -9,19 +9,18 @@ use crate::model::{FieldKey, Indexes, UserId};
 use crate::record::{AccountRecord, AuthenticatorRecord, SessionRecord, TokenRecord, UserRecord};
 use crate::schema::{
     ACCOUNT_BY_FIELD, ACCOUNT_BY_PROVIDER, ACCOUNTS, ACCOUNTS_BY_USER, AUTHENTICATORS_BY_USER, BY_EXPIRY, FieldIndexed,
-    Record, SESSION_BY_TOKEN, SESSIONS_BY_USER, SWEEP, TABLES, USER_BY_EMAIL, USER_BY_FIELD, USERS,
+    Record, SESSION_BY_TOKEN, SWEEP, TABLES, USER_BY_EMAIL, USER_BY_FIELD, USERS,
 };
 use crate::txn::{TableId, Txn};
 
 /// How many problems a report describes; the rest is only counted.
 const DESCRIBED_MAX: usize = 100;
 
-const INDEXES: [TableId; 9] = [
+const INDEXES: [TableId; 8] = [
     USER_BY_EMAIL.id,
     ACCOUNT_BY_PROVIDER.id,
     SESSION_BY_TOKEN.id,
     ACCOUNTS_BY_USER.id,
-    SESSIONS_BY_USER.id,
     AUTHENTICATORS_BY_USER.id,
     BY_EXPIRY.id,
     USER_BY_FIELD.id,

@@ -4,7 +4,7 @@ use crate::error::{Error, Result, UniqueKey};
 use crate::model::{Extra, Fields, Millis, Session, SessionAndUser, SessionId, UserId};
 use crate::ops::{pointed_to, users};
 use crate::record::{SessionRecord, SessionUpdate, UserRecord, instant};
-use crate::schema::{SESSION_BY_TOKEN, SESSIONS, SESSIONS_BY_USER, SessionEntry, replace};
+use crate::schema::{Record, SESSION_BY_TOKEN, SESSIONS, SessionEntry, replace};
 use crate::secret::{Token, TokenHash};
 use crate::txn::Txn;
 
@@ -16,7 +16,7 @@ pub(crate) fn create(txn: &mut Txn<'_>, session: &SessionRecord, now: Millis) ->
         }
         remove(txn, &holder)?;
     }
-    if txn.contains(&SESSIONS, &session.id)? {
+    if txn.contains(&SESSIONS, &session.key())? {
         return Err(Error::Conflict(UniqueKey::SessionId));
     }
     replace(txn, None, Some(session))
@@ -43,7 +43,7 @@ pub(crate) fn session_and_user(txn: &Txn<'_>, token: &TokenHash, now: Millis) ->
     let Some((entry, user)) = valid_by_token(txn, token, now)? else {
         return Ok(None);
     };
-    let extra = if entry.has_extra { pointed_to::<SessionRecord>(txn, &entry.id)?.extra } else { Fields::default() };
+    let extra = if entry.has_extra { session_of(txn, &entry)?.extra } else { Fields::default() };
     Ok(Some(FoundSession { entry, extra, user }))
 }
 
@@ -54,7 +54,7 @@ pub(crate) fn update(txn: &mut Txn<'_>, update: &SessionUpdate, now: Millis) -> 
     if let Some(user_id) = &update.user_id {
         users::require(txn, user_id)?;
     }
-    let old = pointed_to(txn, &entry.id)?;
+    let old = session_of(txn, &entry)?;
     let new = update.apply(&old, now);
     replace(txn, Some(&old), Some(&new))?;
     Ok(Some(new))
@@ -66,8 +66,8 @@ pub(crate) fn extend(txn: &mut Txn<'_>, token: &TokenHash, now: Millis, due: Mil
         return Ok(());
     };
     if entry.expires < due {
-        let old: SessionRecord = pointed_to(txn, &entry.id)?;
-        let new = SessionRecord { expires, extended: now, ..old.clone() };
+        let old = session_of(txn, &entry)?;
+        let new = old.clone().expiring(expires, now);
         replace(txn, Some(&old), Some(&new))?;
     }
     Ok(())
@@ -75,25 +75,19 @@ pub(crate) fn extend(txn: &mut Txn<'_>, token: &TokenHash, now: Millis, due: Mil
 
 /// The valid sessions of a user, at most `limit`; none if the user waits to be swept.
 pub(crate) fn list(txn: &Txn<'_>, user_id: &UserId, now: Millis, limit: usize) -> Result<Vec<SessionRecord>> {
-    let mut sessions = Vec::new();
     if users::get(txn, user_id)?.is_none() {
-        return Ok(sessions);
+        return Ok(Vec::new());
     }
-    for ((_, id), ()) in txn.with_prefix(&SESSIONS_BY_USER, user_id, limit)? {
-        let session: SessionRecord = pointed_to(txn, &id)?;
-        if session.expires >= now {
-            sessions.push(session);
-        }
-    }
-    Ok(sessions)
+    let sessions = txn.with_prefix(&SESSIONS, user_id, limit)?.into_iter().map(|(_, session)| session);
+    Ok(sessions.filter(|session| session.expires >= now).collect())
 }
 
-/// Removes a session by its id, expired or not; one that waits to be swept is absent already.
-pub(crate) fn end(txn: &mut Txn<'_>, id: &SessionId) -> Result<Option<SessionRecord>> {
-    let Some(session) = txn.get(&SESSIONS, id)? else {
+/// Removes a session of a user, expired or not; one that waits to be swept is absent already.
+pub(crate) fn end(txn: &mut Txn<'_>, user_id: &UserId, id: &SessionId) -> Result<Option<SessionRecord>> {
+    let Some(session) = txn.get(&SESSIONS, &(user_id.clone(), id.clone()))? else {
         return Ok(None);
     };
-    let user = users::owner(txn, &session.user_id)?;
+    let user = users::owner(txn, user_id)?;
     replace(txn, Some(&session), None)?;
     Ok(user.map(|_| session))
 }
@@ -101,9 +95,9 @@ pub(crate) fn end(txn: &mut Txn<'_>, id: &SessionId) -> Result<Option<SessionRec
 /// Removes the sessions of a user but for one, and answers how many; at most `limit`, whether they have expired or not.
 pub(crate) fn end_all(txn: &mut Txn<'_>, user_id: &UserId, except: Option<&SessionId>, limit: usize) -> Result<usize> {
     let mut ended = 0;
-    for ((_, id), ()) in txn.with_prefix(&SESSIONS_BY_USER, user_id, limit + 1)? {
-        if ended < limit && Some(&id) != except {
-            replace(txn, Some(&pointed_to::<SessionRecord>(txn, &id)?), None)?;
+    for (_, session) in txn.with_prefix(&SESSIONS, user_id, limit + 1)? {
+        if ended < limit && Some(&session.id) != except {
+            replace(txn, Some(&session), None)?;
             ended += 1;
         }
     }
@@ -133,9 +127,13 @@ fn valid(txn: &Txn<'_>, session: &SessionEntry, now: Millis) -> Result<Option<Us
 }
 
 fn remove(txn: &mut Txn<'_>, entry: &SessionEntry) -> Result<SessionRecord> {
-    let session: SessionRecord = pointed_to(txn, &entry.id)?;
+    let session = session_of(txn, entry)?;
     replace(txn, Some(&session), None)?;
     Ok(session)
+}
+
+fn session_of(txn: &Txn<'_>, entry: &SessionEntry) -> Result<SessionRecord> {
+    pointed_to(txn, &(entry.user_id.clone(), entry.id.clone()))
 }
 
 #[cfg(test)]
@@ -161,7 +159,7 @@ mod tests {
                     let [now, due, until] = [now, due, until].map(|millis| Millis::new(*millis));
                     extend(txn, &TokenHash::of("token"), now, due, until)?;
                 }
-                pointed_to::<SessionRecord>(txn, &session.id)
+                pointed_to::<SessionRecord>(txn, &(session.user_id.clone(), session.id.clone()))
             },
             Ok,
         );

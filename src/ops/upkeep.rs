@@ -5,7 +5,7 @@ use crate::key::Expiring;
 use crate::model::{Millis, UserId};
 use crate::ops::pointed_to;
 use crate::record::{AccountRecord, AuthenticatorRecord, SessionRecord, TokenRecord};
-use crate::schema::{ACCOUNTS_BY_USER, AUTHENTICATORS_BY_USER, BY_EXPIRY, Record, SESSIONS_BY_USER, SWEEP, replace};
+use crate::schema::{ACCOUNTS_BY_USER, AUTHENTICATORS_BY_USER, BY_EXPIRY, Record, SESSIONS, SWEEP, replace};
 use crate::txn::{Table, Txn};
 
 /// How many records one step removes at most: few enough that the writes behind it wait for milliseconds.
@@ -19,13 +19,8 @@ pub struct Purged {
     pub sessions: usize,
     /// Verification tokens.
     pub verification_tokens: usize,
-}
-
-impl Purged {
-    /// Whether nothing was removed.
-    pub fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
+    /// Whether there may be more that has expired, for another call to remove.
+    pub more: bool,
 }
 
 /// Removes the records of a user who was just deleted, or notes that some are left and has them follow.
@@ -56,14 +51,19 @@ pub(crate) fn must_sweep(txn: &Txn<'_>) -> Result<bool> {
     Ok(!txn.first(&SWEEP, 1)?.is_empty())
 }
 
-/// Removes sessions and verification tokens that expired before `now`, the oldest first, as many as one step may.
+/// Removes sessions and verification tokens that expired before `now`, the oldest first, as many as one step may. A
+/// session that is listed earlier than it expires is listed anew.
 pub(crate) fn purge_expired(txn: &mut Txn<'_>, now: Millis) -> Result<Purged> {
-    let mut purged = Purged::default();
-    for ((_, expiring), ()) in txn.below(&BY_EXPIRY, &now, STEP_RECORDS_MAX)? {
+    let listed = txn.below(&BY_EXPIRY, &now, STEP_RECORDS_MAX)?;
+    let mut purged = Purged { more: listed.len() == STEP_RECORDS_MAX, ..Purged::default() };
+    for ((_, expiring), ()) in listed {
         match expiring {
-            Expiring::Session(id) => {
-                replace(txn, Some(&pointed_to::<SessionRecord>(txn, &id)?), None)?;
-                purged.sessions += 1;
+            Expiring::Session(user_id, id) => {
+                let session: SessionRecord = pointed_to(txn, &(user_id, id))?;
+                let has_expired = session.expires < now;
+                let left = (!has_expired).then(|| session.clone().relisted());
+                replace(txn, Some(&session), left.as_ref())?;
+                purged.sessions += usize::from(has_expired);
             }
             Expiring::Token(hash, identifier) => {
                 replace(txn, Some(&pointed_to::<TokenRecord>(txn, &(hash, identifier))?), None)?;
@@ -79,7 +79,10 @@ fn remove_step(txn: &mut Txn<'_>, user_id: &UserId) -> Result<bool> {
     let mut room = STEP_RECORDS_MAX;
     remove_some::<AccountRecord>(txn, &ACCOUNTS_BY_USER, user_id, &mut room)?;
     remove_some::<AuthenticatorRecord>(txn, &AUTHENTICATORS_BY_USER, user_id, &mut room)?;
-    remove_some::<SessionRecord>(txn, &SESSIONS_BY_USER, user_id, &mut room)?;
+    for (_, session) in txn.with_prefix(&SESSIONS, user_id, room)? {
+        replace(txn, Some(&session), None)?;
+        room -= 1;
+    }
     Ok(room > 0)
 }
 

@@ -21,6 +21,8 @@ pub(crate) struct SessionRecord {
     pub(crate) created: Millis,
     /// When its expiry was last set.
     pub(crate) extended: Millis,
+    /// The instant under which the expiry index lists it, if that is before it expires.
+    listed_early: Option<Millis>,
     pub(crate) extra: Fields,
 }
 
@@ -41,8 +43,26 @@ impl SessionRecord {
             expires: session.expires.into(),
             created,
             extended: created,
+            listed_early: None,
             extra: Fields::of(&session.extra, RESERVED)?,
         })
+    }
+
+    /// The same, with another expiry as of `now`. When that is later, the expiry index goes on listing it where it did,
+    /// so that an extension changes no more than it must; purging moves the entry when it gets there.
+    pub(crate) fn expiring(self, expires: Millis, now: Millis) -> Self {
+        let listed = self.listed();
+        Self { expires, extended: now, listed_early: (listed < expires).then_some(listed), ..self }
+    }
+
+    /// The instant under which the expiry index lists it, never after it expires.
+    pub(crate) fn listed(&self) -> Millis {
+        self.listed_early.unwrap_or(self.expires)
+    }
+
+    /// The same, listed in the expiry index when it expires.
+    pub(crate) fn relisted(self) -> Self {
+        Self { listed_early: None, ..self }
     }
 
     /// The record with other own fields.
@@ -102,8 +122,7 @@ impl SessionUpdate {
             session.user_id = user_id.clone();
         }
         if let Some(expires) = self.expires {
-            session.expires = expires;
-            session.extended = now;
+            session = session.expiring(expires, now);
         }
         session.extra.apply(&self.extra);
         session

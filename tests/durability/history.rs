@@ -187,7 +187,7 @@ impl Op {
             Self::Count { authenticator, counter } => accepted(
                 kv.update_authenticator_counter(&keys.text("authenticator", authenticator).into(), counter.into()),
             ),
-            Self::Purge => answer(kv.purge_expired(), |purged| !purged.is_empty()),
+            Self::Purge => answer(kv.purge_expired(), |purged| purged.sessions + purged.verification_tokens > 0),
         }
     }
 }

@@ -1,12 +1,13 @@
 //! Purging: what has expired is removed, in steps.
 
-use authkv::models::{NewSession, VerificationToken};
+use authkv::models::{NewSession, SessionPatch, VerificationToken};
 use chrono::TimeDelta;
 
 use crate::stores::Store;
 
 cases! {
     purging_removes_exactly_what_has_expired,
+    an_extended_session_is_purged_when_it_has_expired_and_not_before,
     purging_goes_on_until_nothing_is_left,
 }
 
@@ -32,6 +33,27 @@ fn purging_removes_exactly_what_has_expired(on: &Store) {
     }
 }
 
+fn an_extended_session_is_purged_when_it_has_expired_and_not_before(on: &Store) {
+    let ada = on.user("ada");
+    let start = on.clock.now();
+    let set = |expires| {
+        let patch = SessionPatch { expires: Some(expires), ..SessionPatch::new("one") };
+        on.auth.update_session(patch).wait().unwrap().unwrap();
+    };
+    let purged_at = |instant| {
+        on.clock.set(instant);
+        on.sound_report();
+        on.kv.purge_expired().wait().unwrap().sessions
+    };
+    on.auth.create_session(NewSession::new("one", ada.id, start + TICK * 10)).wait().unwrap();
+    set(start + TICK * 20);
+    set(start + TICK * 30);
+    assert_eq!(purged_at(start + TICK * 11), 0);
+    set(start + TICK * 25);
+    assert_eq!(purged_at(start + TICK * 25), 0);
+    assert_eq!(purged_at(start + TICK * 26), 1);
+}
+
 fn purging_goes_on_until_nothing_is_left(on: &Store) {
     let ada = on.user("ada");
     let new = |n| NewSession::new(format!("session-{n}"), ada.id.clone(), on.clock.now() + TICK * (n % 7));
@@ -43,9 +65,10 @@ fn purging_goes_on_until_nothing_is_left(on: &Store) {
     on.clock.set(on.clock.now() + TICK * 7);
     let mut purged = 0;
     loop {
-        match on.kv.purge_expired().wait().unwrap().sessions {
-            0 => break,
-            sessions => purged += sessions,
+        let step = on.kv.purge_expired().wait().unwrap();
+        purged += step.sessions;
+        if !step.more {
+            break;
         }
     }
     assert_eq!(purged, 600);

@@ -38,8 +38,9 @@ fn is_valid(on: &Store, token: &str) -> bool {
 }
 
 fn a_session_is_started_with_a_token_of_its_own_for_30_days(on: &Store) {
-    let ada = on.user("ada");
+    let (ada, bob) = (on.user("ada"), on.user("bob"));
     let (one, other) = (start(on, &ada.id), start(on, &ada.id));
+    assert_eq!(on.kv.end_session(&bob.id, &one.id).wait().unwrap(), None);
     assert_ne!(one.session_token.as_str(), other.session_token.as_str());
     for session in [one, other] {
         assert_eq!(session.session_token.as_str().len(), 64);
@@ -129,11 +130,12 @@ fn sessions_are_listed_without_their_tokens(on: &Store) {
 }
 
 fn a_session_is_ended_by_its_id(on: &Store) {
-    let ada = on.user("ada");
+    let (ada, bob) = (on.user("ada"), on.user("bob"));
     let (one, other) = (start(on, &ada.id), start(on, &ada.id));
-    let ended = on.kv.end_session(&one.id).wait().unwrap().unwrap();
-    assert_eq!((ended.id, ended.user_id), (one.id.clone(), ada.id));
-    assert_eq!(on.kv.end_session(&one.id).wait().unwrap(), None);
+    assert_eq!(on.kv.end_session(&bob.id, &one.id).wait().unwrap(), None);
+    let ended = on.kv.end_session(&ada.id, &one.id).wait().unwrap().unwrap();
+    assert_eq!((ended.id, ended.user_id), (one.id.clone(), ada.id.clone()));
+    assert_eq!(on.kv.end_session(&ada.id, &one.id).wait().unwrap(), None);
     assert!(!is_valid(on, one.session_token.as_str()));
     assert!(is_valid(on, other.session_token.as_str()));
 }
@@ -172,7 +174,7 @@ fn of_ending_and_using_a_session_ending_wins(on: &Store) {
                 });
             }
             begin.wait();
-            assert!(on.kv.end_session(&session.id).wait().unwrap().is_some());
+            assert!(on.kv.end_session(&ada.id, &session.id).wait().unwrap().is_some());
             ended.store(true, Ordering::SeqCst);
         });
         // Behind whatever extension was still on its way.
