@@ -23,6 +23,7 @@ pub(crate) fn create(txn: &mut Txn<'_>, session: &SessionRecord, now: Millis) ->
 }
 
 /// A session as the read on every request finds it: mostly from its index entry alone.
+#[derive(Clone)]
 pub(crate) struct FoundSession {
     pub(crate) entry: SessionEntry,
     pub(crate) extra: Fields,
@@ -30,6 +31,10 @@ pub(crate) struct FoundSession {
 }
 
 impl FoundSession {
+    pub(crate) fn is_valid(&self, now: Millis) -> bool {
+        self.entry.is_valid(now)
+    }
+
     /// The session and user with the token that their caller knows.
     pub(crate) fn into_model<S: Extra, U: Extra>(self, session_token: Token) -> Result<SessionAndUser<S, U>> {
         let SessionEntry { id, user_id, expires, .. } = self.entry;
@@ -123,7 +128,7 @@ fn valid_by_token(txn: &Txn<'_>, token: &TokenHash, now: Millis) -> Result<Optio
 
 /// The user of a session that has not expired and does not wait to be swept.
 fn valid(txn: &Txn<'_>, session: &SessionEntry, now: Millis) -> Result<Option<UserRecord>> {
-    if session.expires < now { Ok(None) } else { users::owner(txn, &session.user_id) }
+    if session.is_valid(now) { users::owner(txn, &session.user_id) } else { Ok(None) }
 }
 
 fn remove(txn: &mut Txn<'_>, entry: &SessionEntry) -> Result<SessionRecord> {

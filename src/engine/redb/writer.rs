@@ -9,11 +9,12 @@ use redb::{Builder, CommitError, Database, WriteTransaction};
 use super::open::{Claim, Source};
 use super::queue::{Queue, Task};
 use super::view::{Snapshot, WriteView, failed};
-use super::{Config, Published, Readable, Setup};
+use super::{Config, Readable, Setup};
+use crate::engine::published::{Published, Slot};
 use crate::engine::{Durability, Job, job, unpanicked};
 use crate::error::{Error, Result, StorageError};
 use crate::schema::TABLES;
-use crate::txn::{Changes, FollowUp, Txn};
+use crate::txn::{Changes, FollowUp, Rows, Txn};
 
 /// How many operations share a commit at most.
 const BATCH_MAX: usize = 512;
@@ -29,7 +30,7 @@ pub(super) struct Writer {
     origin: Option<Source>,
     config: Config,
     setup: Setup,
-    published: Arc<Published>,
+    published: Arc<Published<Readable>>,
     defers: Arc<AtomicBool>,
     /// None while it cannot be reopened, and after it was closed.
     database: Option<Arc<Database>>,
@@ -50,7 +51,7 @@ impl Writer {
         source: Source,
         config: Config,
         setup: Setup,
-        published: Arc<Published>,
+        published: Arc<Published<Readable>>,
         defers: Arc<AtomicBool>,
     ) -> Result<Self> {
         let claim = source.claim()?;
@@ -163,7 +164,7 @@ impl Writer {
             if let Some(Changes { rows: changed, follow_up }) = changes {
                 rows += changed.len();
                 next_follow_up = follow_up.or(next_follow_up);
-                view.apply(changed)?;
+                self.apply(changed, &mut view)?;
             }
             if jobs.len() >= BATCH_MAX || rows >= BATCH_ROWS_MAX {
                 break;
@@ -185,6 +186,13 @@ impl Writer {
             self.unsynced_since.get_or_insert_with(Instant::now);
         }
         Ok(())
+    }
+
+    /// Changes rows. From now on nothing that was read from them before is fresh.
+    fn apply(&self, changed: Rows, view: &mut WriteView<'_>) -> Result<()> {
+        let next = self.published.next();
+        changed.keys().for_each(|(table, key)| self.published.changes(Slot::of(table.index, key), next));
+        view.apply(changed)
     }
 
     fn durability(&self) -> Durability {
@@ -214,12 +222,13 @@ impl Writer {
     /// Lets readers see the last commit.
     fn publish(&mut self) -> Result<()> {
         let database = self.database.as_ref().ok_or(Error::Closed)?;
-        let readable = match (self.missing_table, &self.claim) {
-            (Some(table), _) => Readable::Nothing(Error::MissingTable(table)),
-            (None, Some(_)) => Readable::Database(Arc::clone(database)),
-            (None, None) => Readable::Snapshot(Arc::new(Snapshot::begin(&**database)?)),
-        };
-        self.published.set(readable);
+        match (self.missing_table, &self.claim) {
+            (Some(table), _) => self.published.withdraw(Readable::Nothing(Error::MissingTable(table))),
+            (None, Some(_)) => self.published.publish(Readable::Database(Arc::clone(database))),
+            (None, None) => {
+                self.published.publish(Readable::Snapshot(Arc::new(Snapshot::begin(&**database)?)));
+            }
+        }
         Ok(())
     }
 
@@ -246,7 +255,7 @@ impl Writer {
                 let mut txn = Txn::new(&view);
                 (writer.setup.synchronize)(&mut txn)?;
                 let changed = txn.into_changes().rows;
-                view.apply(changed)?;
+                writer.apply(changed, &mut view)?;
                 drop(view);
                 writer.commit(transaction, Durability::Full)?;
             }
@@ -326,7 +335,7 @@ impl Writer {
     /// Closes the database, which ends every snapshot of it, and has readers told why.
     fn release(&mut self, why: Error) {
         self.unsynced_since = None;
-        self.published.set(Readable::Nothing(why));
+        self.published.withdraw(Readable::Nothing(why));
         let database = self.database.take();
         // What went wrong with the database was reported; that it cannot be closed either says nothing new.
         let _ = unpanicked(|| {
@@ -338,10 +347,10 @@ impl Writer {
     fn close(&mut self) -> Result<()> {
         let synced = self.sync();
         if let (None, Some(error)) = (&self.database, self.published.error()) {
-            self.published.set(Readable::Nothing(Error::Closed));
+            self.published.withdraw(Readable::Nothing(Error::Closed));
             return Err(error);
         }
-        self.published.set(Readable::Nothing(Error::Closed));
+        self.published.withdraw(Readable::Nothing(Error::Closed));
         self.retry = None;
         let database = self.database.take().and_then(Arc::into_inner);
         let closed = unpanicked(|| match database {
