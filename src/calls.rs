@@ -101,7 +101,8 @@ impl<M: Models> Adapter<M> for AuthKv<M> {
         let (token, now) = (patch.session_token.clone(), self.now());
         let update = SessionUpdate::new(patch).and_then(|update| {
             let hash = update.token_hash;
-            let stored = move |txn: &Txn<'_>| Ok(sessions::session_and_user(txn, &hash, now)?.map(|found| found.extra));
+            let stored =
+                move |txn: &Txn<'_>| Ok(sessions::session_and_user(txn, &hash, now)?.map(|found| found.extra.clone()));
             Ok(self.can_take::<M::Session>(&update.extra, stored)?.then_some(update))
         });
         match update {

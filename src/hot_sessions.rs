@@ -44,21 +44,21 @@ struct Hot {
 
 impl<M: Models> AuthKv<M> {
     /// The session with this token and its user, if it is valid.
-    pub(crate) fn find_session(&self, token: &TokenHash, now: Millis) -> Result<Option<FoundSession>> {
+    pub(crate) fn find_session(&self, token: &TokenHash, now: Millis) -> Result<Option<Arc<FoundSession>>> {
         let (token, hot) = (*token, self.hot_sessions());
         let find = move |txn: &Txn<'_>| sessions::session_and_user(txn, &token, now);
         let Some(set) = hot.set(&token) else {
             return self.read(find, Ok).wait();
         };
         if let Some(found) = set.get(&token, |note| self.is_fresh(note)) {
-            return Ok(found.is_valid(now).then(|| FoundSession::clone(&found)));
+            return Ok(Some(found).filter(|found| found.is_valid(now)));
         }
         if !hot.was_asked_for(&token) {
             return self.read(find, Ok).wait();
         }
         let (found, note) = self.read_noting(find)?;
         if let (Some(found), Some(note)) = (&found, note) {
-            let new = Hot { token, found: Arc::new(found.clone()), note, used: AtomicBool::new(false) };
+            let new = Hot { token, found: Arc::clone(found), note, used: AtomicBool::new(false) };
             set.keep(new, hot.ways, |note| self.is_fresh(note));
         }
         Ok(found)

@@ -1,5 +1,7 @@
 //! Sessions.
 
+use std::sync::Arc;
+
 use crate::error::{Error, Result, UniqueKey};
 use crate::model::{Extra, Fields, Millis, Session, SessionAndUser, SessionId, UserId};
 use crate::ops::{pointed_to, users};
@@ -36,20 +38,22 @@ impl FoundSession {
     }
 
     /// The session and user with the token that their caller knows.
-    pub(crate) fn into_model<S: Extra, U: Extra>(self, session_token: Token) -> Result<SessionAndUser<S, U>> {
-        let SessionEntry { id, user_id, expires, .. } = self.entry;
-        let session =
-            Session { id, session_token, user_id, expires: instant(expires)?, extra: self.extra.into_extra()? };
-        Ok(SessionAndUser { session, user: self.user.into_model()? })
+    pub(crate) fn into_model<S: Extra, U: Extra>(
+        self: Arc<Self>,
+        session_token: Token,
+    ) -> Result<SessionAndUser<S, U>> {
+        let Self { entry: SessionEntry { id, user_id, expires, .. }, extra, user } = Arc::unwrap_or_clone(self);
+        let session = Session { id, session_token, user_id, expires: instant(expires)?, extra: extra.into_extra()? };
+        Ok(SessionAndUser { session, user: user.into_model()? })
     }
 }
 
-pub(crate) fn session_and_user(txn: &Txn<'_>, token: &TokenHash, now: Millis) -> Result<Option<FoundSession>> {
+pub(crate) fn session_and_user(txn: &Txn<'_>, token: &TokenHash, now: Millis) -> Result<Option<Arc<FoundSession>>> {
     let Some((entry, user)) = valid_by_token(txn, token, now)? else {
         return Ok(None);
     };
     let extra = if entry.has_extra { session_of(txn, &entry)?.extra } else { Fields::default() };
-    Ok(Some(FoundSession { entry, extra, user }))
+    Ok(Some(Arc::new(FoundSession { entry, extra, user })))
 }
 
 pub(crate) fn update(txn: &mut Txn<'_>, update: &SessionUpdate, now: Millis) -> Result<Option<SessionRecord>> {
