@@ -300,8 +300,8 @@ impl<M: Models> Options<M> {
     /// about a second for each GiB, and writes a commit.
     ///
     /// Without it, damage is met by the call that reads it: it never gives a wrong value, but what it hides looks as if it
-    /// were not there. A file that was not closed properly, or in which the store's tables are not found, is compared in
-    /// any case.
+    /// were not there. A file that redb has to read all of to repair it, since it was written to when its process died, or
+    /// in which the store's tables are not found, is compared in any case.
     ///
     /// It is done when the store is opened, and not when it reopens its file by itself after a failure. It has no effect in
     /// memory or on a database that the application opened.

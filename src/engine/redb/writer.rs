@@ -22,6 +22,10 @@ const BATCH_MAX: usize = 512;
 const BATCH_ROWS_MAX: usize = 2_048;
 /// How long deferred writes wait for their sync while more of them keep coming.
 const SYNC_EVERY: Duration = Duration::from_millis(50);
+/// From how many operations on a commit notes the free pages of the file: then that costs little beside the rest.
+const QUICK_REPAIR_FROM: usize = 8;
+/// After how long without a write the free pages are noted by a commit of their own.
+const IDLE_AFTER: Duration = Duration::from_secs(1);
 /// How long to wait before reopening fails again, at first and at most.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(2));
 
@@ -40,6 +44,9 @@ pub(super) struct Writer {
     follow_up: Option<FollowUp>,
     /// Since when there are committed writes that are not synced.
     unsynced_since: Option<Instant>,
+    /// When the last commit was made, if it did not note the free pages, so that opening the file after a kill would have
+    /// to read all of it.
+    unnoted_since: Option<Instant>,
     /// When to try reopening next, and how long to wait after that.
     retry: Option<(Instant, Duration)>,
     /// On an application's database: that no other engine works on it.
@@ -68,6 +75,7 @@ impl Writer {
             missing_table: None,
             follow_up: None,
             unsynced_since: None,
+            unnoted_since: None,
             retry: None,
             claim,
         };
@@ -89,6 +97,7 @@ impl Writer {
         while queue.wait(self.idle_for()) {
             self.serve(queue);
             self.sync_if_due(queue);
+            self.note_free_pages_if_idle(queue);
             self.reopen_if_due();
         }
         // The last handle is gone, and with it everybody who could be told.
@@ -114,7 +123,8 @@ impl Writer {
         if self.unsynced_since.is_some() || (self.follow_up.is_some() && self.unavailable().is_none()) {
             return Some(Duration::ZERO);
         }
-        self.retry.map(|(at, _)| at.saturating_duration_since(Instant::now()))
+        let due = self.retry.map(|(at, _)| at).or(self.unnoted_since.map(|since| since + IDLE_AFTER));
+        due.map(|at| at.saturating_duration_since(Instant::now()))
     }
 
     /// Runs what waits in one transaction and answers it. Says whether there was anything to run.
@@ -179,7 +189,8 @@ impl Writer {
         if rows == 0 {
             transaction.abort().map_err(|error| failed("the transaction cannot be ended", error))?;
         } else {
-            self.commit(transaction, durability)?;
+            let repair = if jobs.len() < QUICK_REPAIR_FROM { Repair::Slow } else { Repair::Quick };
+            self.commit(transaction, durability, repair)?;
         }
         self.follow_up = next_follow_up;
         if rows > 0 && self.guard(Self::publish).is_ok() && durability == Durability::Deferred {
@@ -204,9 +215,12 @@ impl Writer {
         database.begin_write().map_err(|error| failed("writing cannot begin", error))
     }
 
-    fn commit(&self, mut transaction: WriteTransaction, durability: Durability) -> Result<()> {
+    fn commit(&mut self, mut transaction: WriteTransaction, durability: Durability, repair: Repair) -> Result<()> {
         // One-phase commits are not safe to reopen after a failed sync.
         transaction.set_two_phase_commit(true);
+        let quick = repair == Repair::Quick && durability == Durability::Full;
+        transaction.set_quick_repair(quick);
+        self.unnoted_since = (!quick && self.origin.is_some()).then(Instant::now);
         if durability == Durability::Deferred {
             let none = transaction.set_durability(redb::Durability::None);
             none.map_err(|error| failed("writes cannot be deferred", error))?;
@@ -257,7 +271,7 @@ impl Writer {
                 let changed = txn.into_changes().rows;
                 writer.apply(changed, &mut view)?;
                 drop(view);
-                writer.commit(transaction, Durability::Full)?;
+                writer.commit(transaction, Durability::Full, Repair::Slow)?;
             }
             writer.find_tables()
         })
@@ -285,7 +299,15 @@ impl Writer {
         if self.unsynced_since.take().is_none() {
             return Ok(());
         }
-        self.guard(|writer| writer.commit(writer.begin()?, Durability::Full))
+        self.guard(|writer| writer.commit(writer.begin()?, Durability::Full, Repair::Slow))
+    }
+
+    /// What was noted before is lost with the first commit after it, so this is worth its cost only when no more come.
+    fn note_free_pages_if_idle(&mut self, queue: &Queue) {
+        if queue.is_empty() && self.unnoted_since.take_if(|since| since.elapsed() >= IDLE_AFTER).is_some() {
+            // It is nobody's write, so there is nobody to tell; the next one meets the failure.
+            let _ = self.guard(|writer| writer.commit(writer.begin()?, Durability::Full, Repair::Quick));
+        }
     }
 
     /// Does what may fail in redb. After a failure redb refuses to write until the database is reopened, so that is done
@@ -334,7 +356,7 @@ impl Writer {
 
     /// Closes the database, which ends every snapshot of it, and has readers told why.
     fn release(&mut self, why: Error) {
-        self.unsynced_since = None;
+        (self.unsynced_since, self.unnoted_since) = (None, None);
         self.published.withdraw(Readable::Nothing(why));
         let database = self.database.take();
         // What went wrong with the database was reported; that it cannot be closed either says nothing new.
@@ -361,6 +383,15 @@ impl Writer {
         self.claim = None;
         synced.and(closed)
     }
+}
+
+/// What opening the file costs when it was not closed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Repair {
+    /// All of it is read, for which pages are free.
+    Slow,
+    /// The commit has noted that.
+    Quick,
 }
 
 /// A follow-up as a job that nobody waits for.
