@@ -231,7 +231,7 @@ impl<M: Models> AuthKv<M> {
 }
 
 /// Ascending with time, so that new rows share pages.
-fn fresh_id<I: From<String>>() -> I {
+pub(crate) fn fresh_id<I: From<String>>() -> I {
     I::from(Uuid::now_v7().to_string())
 }
 

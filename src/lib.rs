@@ -20,6 +20,7 @@ mod engine;
 
 mod adapter;
 mod calls;
+mod linking;
 mod listing;
 mod migration;
 mod sign_in;

@@ -163,6 +163,87 @@ impl<X> NewAccount<X> {
     }
 }
 
+/// An account as a provider tells of it, which is nobody's yet or somebody's already: what a callback of OAuth has in hand.
+///
+/// ```
+/// use authkv::models::{AccountType, ProviderAccount};
+///
+/// let account = ProviderAccount {
+///     access_token: Some("gho_…".into()),
+///     ..ProviderAccount::new(AccountType::Oauth, "github", 583_231_u64)
+/// };
+/// # let _: ProviderAccount = account;
+/// ```
+#[derive(Clone, PartialEq)]
+pub struct ProviderAccount<X = ()> {
+    /// How the provider signs people in.
+    pub account_type: AccountType,
+    /// The provider, as the application calls it, for example `github`.
+    pub provider: String,
+    /// The account's id at the provider.
+    pub provider_account_id: ProviderAccountId,
+    /// The OAuth access token.
+    pub access_token: Option<Token>,
+    /// The OAuth refresh token.
+    pub refresh_token: Option<Token>,
+    /// The OpenID Connect id token.
+    pub id_token: Option<Token>,
+    /// When the access token expires, in seconds since 1970 in UTC.
+    pub expires_at: Option<i64>,
+    /// The OAuth token type, mostly `bearer`.
+    pub token_type: Option<String>,
+    /// The OAuth scope.
+    pub scope: Option<String>,
+    /// The OpenID Connect session state.
+    pub session_state: Option<String>,
+    /// The application's own fields.
+    pub extra: X,
+}
+
+impl<X: Default> ProviderAccount<X> {
+    /// An account without tokens.
+    pub fn new(
+        account_type: AccountType,
+        provider: impl Into<String>,
+        provider_account_id: impl Into<ProviderAccountId>,
+    ) -> Self {
+        Self {
+            account_type,
+            provider: provider.into(),
+            provider_account_id: provider_account_id.into(),
+            access_token: None,
+            refresh_token: None,
+            id_token: None,
+            expires_at: None,
+            token_type: None,
+            scope: None,
+            session_state: None,
+            extra: X::default(),
+        }
+    }
+}
+
+impl<X> ProviderAccount<X> {
+    /// The account to link to this user, who must be signed in.
+    pub fn of_user(self, user_id: impl Into<UserId>) -> NewAccount<X> {
+        NewAccount {
+            id: None,
+            user_id: user_id.into(),
+            account_type: self.account_type,
+            provider: self.provider,
+            provider_account_id: self.provider_account_id,
+            access_token: self.access_token,
+            refresh_token: self.refresh_token,
+            id_token: self.id_token,
+            expires_at: self.expires_at,
+            token_type: self.token_type,
+            scope: self.scope,
+            session_state: self.session_state,
+            extra: self.extra,
+        }
+    }
+}
+
 /// Which account: the pair of provider and provider account id, compared part by part.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AccountKey {
@@ -195,6 +276,15 @@ impl<X> fmt::Debug for NewAccount<X> {
         f.debug_struct("NewAccount")
             .field("id", &self.id)
             .field("user_id", &self.user_id)
+            .field("account_type", &self.account_type)
+            .field("provider", &self.provider)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<X> fmt::Debug for ProviderAccount<X> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProviderAccount")
             .field("account_type", &self.account_type)
             .field("provider", &self.provider)
             .finish_non_exhaustive()

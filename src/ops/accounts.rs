@@ -9,8 +9,7 @@ use crate::txn::Txn;
 
 pub(crate) fn link(txn: &mut Txn<'_>, account: &AccountRecord) -> Result<()> {
     users::require(txn, &account.user_id)?;
-    let key = AccountKey::new(account.provider.clone(), account.provider_account_id.clone());
-    if let Some(holder) = of_any_user(txn, &key)? {
+    if let Some(holder) = of_any_user(txn, &account.account_key())? {
         make_room(txn, &holder, UniqueKey::ProviderAccount)?;
     }
     if let Some(holder) = txn.get(&ACCOUNTS, &account.id)? {
@@ -32,6 +31,13 @@ pub(crate) fn get(txn: &Txn<'_>, key: &AccountKey) -> Result<Option<AccountRecor
 /// The account, unless its user was deleted and it waits to be swept.
 pub(super) fn unless_swept(txn: &Txn<'_>, account: AccountRecord) -> Result<Option<AccountRecord>> {
     Ok(users::owner(txn, &account.user_id)?.map(|_| account))
+}
+
+/// Gives an account the tokens with which its provider has just told of it.
+pub(super) fn refresh(txn: &mut Txn<'_>, old: &AccountRecord, given: &AccountRecord) -> Result<AccountRecord> {
+    let new = old.refreshed(given);
+    replace(txn, Some(old), Some(&new))?;
+    Ok(new)
 }
 
 pub(crate) fn unlink(txn: &mut Txn<'_>, key: &AccountKey) -> Result<Option<AccountRecord>> {

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use super::{check_indexes, check_key, check_text};
 use crate::error::Result;
 use crate::model::{
-    Account, AccountId, AccountType, DynamicFields, Fields, Index, Millis, NewAccount, ProviderAccountId, UserId,
+    Account, AccountId, AccountKey, AccountType, DynamicFields, Fields, Index, Millis, NewAccount, ProviderAccountId,
+    UserId,
 };
 use crate::secret::Token;
 
@@ -88,6 +89,29 @@ impl AccountRecord {
     /// The record with other own fields.
     pub(crate) fn with_fields(self, fields: &DynamicFields) -> Result<Self> {
         Ok(Self { extra: self.extra.becoming(fields, RESERVED)?, ..self })
+    }
+
+    pub(crate) fn account_key(&self) -> AccountKey {
+        AccountKey::new(self.provider.clone(), self.provider_account_id.clone())
+    }
+
+    /// The record with the OAuth tokens of another one. What that one lacks stays: a provider may give a refresh token only
+    /// once. When an access token expires belongs to it, so it does not outlast one.
+    pub(crate) fn refreshed(&self, given: &Self) -> Self {
+        let given = given.clone();
+        let expires_at =
+            if given.access_token.is_some() { given.expires_at } else { given.expires_at.or(self.expires_at) };
+        let kept = self.clone();
+        Self {
+            access_token: given.access_token.or(kept.access_token),
+            refresh_token: given.refresh_token.or(kept.refresh_token),
+            id_token: given.id_token.or(kept.id_token),
+            expires_at,
+            token_type: given.token_type.or(kept.token_type),
+            scope: given.scope.or(kept.scope),
+            session_state: given.session_state.or(kept.session_state),
+            ..kept
+        }
     }
 
     pub(crate) fn into_model<X: DeserializeOwned>(self) -> Result<Account<X>> {

@@ -12,6 +12,7 @@ mod stores;
 mod deletion;
 mod emails;
 mod executor;
+mod linking;
 mod models;
 mod persistence;
 mod purging;
