@@ -1,11 +1,15 @@
-//! Accounts with providers as an application uses them: signing in with one.
+//! Accounts with providers as an application uses them: signed in with, refreshed, listed and unlinked.
 
-use crate::calls::fresh_id;
-use crate::model::{Models, NewUser, ProviderAccount, SignIn};
-use crate::ops::sign_in;
-use crate::record::{AccountRecord, SessionRecord, UserRecord};
+use crate::calls::{account_model, fresh_id};
+use crate::model::{Account, AccountKey, AccountPatch, Models, MustLeave, NewUser, ProviderAccount, SignIn, UserId};
+use crate::ops::{accounts, sign_in};
+use crate::record::{AccountRecord, AccountUpdate, SessionRecord, UserRecord};
 use crate::reply::Reply;
 use crate::store::AuthKv;
+use crate::txn::Txn;
+
+/// How many accounts are listed at most.
+const ACCOUNTS_MAX: usize = 1_000;
 
 impl<M: Models> AuthKv<M> {
     /// Signs in who has come back from a provider, in one step that is done whole or not at all:
@@ -74,5 +78,92 @@ impl<M: Models> AuthKv<M> {
             ),
             Err(error) => Reply::ready(Err(error)),
         }
+    }
+
+    /// Changes an account, and answers what it is now; none if there is none. A patch of a field leaves the others as they
+    /// are.
+    ///
+    /// # Errors
+    /// [`Conflict`](crate::Error::Conflict) when an own field with a unique index is taken,
+    /// [`InvalidArgument`](crate::Error::InvalidArgument), and those that every writing method of
+    /// [`Adapter`](crate::Adapter) may answer with.
+    ///
+    /// ```
+    /// # use authkv::models::{AccountKey, AccountPatch, AccountType, Change, NewAccount, NewUser};
+    /// # use authkv::{Adapter, AuthKv};
+    /// # let auth = AuthKv::in_memory()?;
+    /// # let ada = auth.create_user(NewUser::default()).wait()?;
+    /// # auth.link_account(NewAccount::new(ada.id, AccountType::Oauth, "github", 583_231_u64)).wait()?;
+    /// // The provider has answered with a new access token.
+    /// let patch = AccountPatch {
+    ///     access_token: Change::to("gho_…"),
+    ///     expires_at: Change::Set(1_735_736_400),
+    ///     ..AccountPatch::new(AccountKey::new("github", 583_231_u64))
+    /// };
+    /// let account = auth.update_account(patch).wait()?.expect("it is linked");
+    /// assert_eq!(account.expires_at, Some(1_735_736_400));
+    /// # Ok::<(), authkv::Error>(())
+    /// ```
+    pub fn update_account(&self, patch: AccountPatch) -> Reply<Option<Account<M::Account>>> {
+        let update = AccountUpdate::new(patch).and_then(|update| {
+            let account = update.account().clone();
+            let stored = move |txn: &Txn<'_>| Ok(accounts::get(txn, &account)?.map(|account| account.extra));
+            Ok(self.can_take::<M::Account>(update.extra(), stored)?.then_some(update))
+        });
+        match update {
+            Ok(None) => Reply::ready(Ok(None)),
+            Ok(Some(update)) => self.write(move |txn| accounts::update(txn, &update), account_model),
+            Err(error) => Reply::ready(Err(error)),
+        }
+    }
+
+    /// The accounts of a user, in the order of their ids and 1,000 at most; those that the store made are in the order in
+    /// which they were linked.
+    ///
+    /// # Errors
+    /// Those that every reading method of [`Adapter`](crate::Adapter) may answer with.
+    pub fn list_accounts(&self, user_id: &UserId) -> Reply<Vec<Account<M::Account>>> {
+        let user_id = user_id.clone();
+        self.read(
+            move |txn| accounts::list(txn, &user_id, ACCOUNTS_MAX),
+            |accounts| accounts.into_iter().map(AccountRecord::into_model).collect(),
+        )
+    }
+
+    /// Unlinks an account of a user, as somebody does who sees it in a list; answers what it was, or none if this user has
+    /// no such account. So nobody unlinks the account of another one. The authenticators of a WebAuthn account go with it;
+    /// sessions stay.
+    ///
+    /// [`unlink_account`](crate::Adapter::unlink_account) is the method of Auth.js, which asks for neither the user nor what
+    /// is left to them.
+    ///
+    /// # Errors
+    /// [`LastWayToSignIn`](crate::Error::LastWayToSignIn) when less would be left to the user than `must_leave` says, and
+    /// those that every writing method of [`Adapter`](crate::Adapter) may answer with.
+    ///
+    /// ```
+    /// use authkv::models::{AccountKey, AccountType, MustLeave, NewAccount, NewUser};
+    /// use authkv::{Adapter, AuthKv, Error};
+    ///
+    /// # let auth = AuthKv::in_memory()?;
+    /// let ada = auth.create_user(NewUser::email("ada@example.com")).wait()?;
+    /// auth.link_account(NewAccount::new(ada.id.clone(), AccountType::Oauth, "github", 583_231_u64)).wait()?;
+    ///
+    /// let github = AccountKey::new("github", 583_231_u64);
+    /// let refused = auth.unlink_account_of(&ada.id, &github, MustLeave::AccountOrEmail).wait();
+    /// assert!(matches!(refused, Err(Error::LastWayToSignIn)), "the address is not verified");
+    ///
+    /// auth.link_account(NewAccount::new(ada.id.clone(), AccountType::Oidc, "google", "1077")).wait()?;
+    /// assert!(auth.unlink_account_of(&ada.id, &github, MustLeave::Account).wait()?.is_some());
+    /// # Ok::<(), authkv::Error>(())
+    /// ```
+    pub fn unlink_account_of(
+        &self,
+        user_id: &UserId,
+        account: &AccountKey,
+        must_leave: MustLeave,
+    ) -> Reply<Option<Account<M::Account>>> {
+        let (user_id, account) = (user_id.clone(), account.clone());
+        self.write(move |txn| accounts::unlink_of(txn, &user_id, &account, must_leave), account_model)
     }
 }

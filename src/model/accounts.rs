@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{AccountId, ProviderAccountId, UserId};
+use super::{AccountId, Change, FieldPatch, ProviderAccountId, UserId};
 use crate::secret::Token;
 
 /// How a provider signs people in.
@@ -260,6 +260,68 @@ impl AccountKey {
     }
 }
 
+/// What to change about an account; with new OAuth tokens, for example, when the old access token has expired.
+///
+/// ```
+/// use authkv::models::{AccountKey, AccountPatch, Change};
+///
+/// let patch = AccountPatch {
+///     access_token: Change::to("gho_…"),
+///     expires_at: Change::Set(1_735_736_400),
+///     ..AccountPatch::new(AccountKey::new("github", 583_231_u64))
+/// };
+/// ```
+#[derive(Clone)]
+pub struct AccountPatch {
+    /// Which account.
+    pub account: AccountKey,
+    /// The OAuth access token.
+    pub access_token: Change<Token>,
+    /// The OAuth refresh token.
+    pub refresh_token: Change<Token>,
+    /// The OpenID Connect id token.
+    pub id_token: Change<Token>,
+    /// When the access token expires, in seconds since 1970 in UTC.
+    pub expires_at: Change<i64>,
+    /// The OAuth token type, mostly `bearer`.
+    pub token_type: Change<String>,
+    /// The OAuth scope.
+    pub scope: Change<String>,
+    /// The OpenID Connect session state.
+    pub session_state: Change<String>,
+    /// The application's own fields.
+    pub extra: FieldPatch,
+}
+
+impl AccountPatch {
+    /// A patch that changes nothing yet.
+    pub fn new(account: AccountKey) -> Self {
+        Self {
+            account,
+            access_token: Change::Keep,
+            refresh_token: Change::Keep,
+            id_token: Change::Keep,
+            expires_at: Change::Keep,
+            token_type: Change::Keep,
+            scope: Change::Keep,
+            session_state: Change::Keep,
+            extra: FieldPatch::new(),
+        }
+    }
+}
+
+/// What a user must be left with when an account is unlinked, so that they can still sign in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum MustLeave {
+    /// Another account or an authenticator (a passkey).
+    Account,
+    /// The same, or a verified e-mail address: for an application that sends links or codes to sign in with.
+    AccountOrEmail,
+    /// Nothing: the user may be locked out.
+    Nothing,
+}
+
 impl<X> fmt::Debug for Account<X> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Account")
@@ -287,6 +349,15 @@ impl<X> fmt::Debug for ProviderAccount<X> {
         f.debug_struct("ProviderAccount")
             .field("account_type", &self.account_type)
             .field("provider", &self.provider)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for AccountPatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AccountPatch")
+            .field("account", &self.account)
+            .field("extra", &self.extra)
             .finish_non_exhaustive()
     }
 }

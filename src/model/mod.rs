@@ -26,7 +26,7 @@ use std::fmt::Debug;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-pub use accounts::{Account, AccountKey, AccountType, NewAccount, ProviderAccount};
+pub use accounts::{Account, AccountKey, AccountPatch, AccountType, MustLeave, NewAccount, ProviderAccount};
 pub use authenticators::Authenticator;
 pub use dynamic::{Dynamic, DynamicFields, Instant, Value};
 pub(crate) use fields::Fields;

@@ -34,7 +34,7 @@ impl SignIn {
                 is_new_user,
             }),
             Self::EmailInUse(holder) => model::SignIn::EmailInUse(EmailInUse {
-                email_verified: holder.email_verified.is_some(),
+                email_verified: holder.has_verified_email(),
                 user_id: holder.id,
             }),
         })

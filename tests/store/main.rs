@@ -9,6 +9,7 @@
 #[macro_use]
 mod stores;
 
+mod accounts;
 mod deletion;
 mod emails;
 mod executor;

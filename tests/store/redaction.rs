@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 
 use authkv::models::{
-    AccountKey, AccountType, Authenticator, Change, FieldPatch, NewAccount, NewSession, ProviderAccount,
+    AccountKey, AccountPatch, AccountType, Authenticator, Change, FieldPatch, NewAccount, NewSession, ProviderAccount,
     ProviderAccountId, SessionPatch, UserPatch, VerificationToken,
 };
 use authkv::models::{NewUser, Token};
@@ -82,6 +82,13 @@ fn inputs_and_patches_hide_what_identifies_a_person() {
         ..UserPatch::new("ada")
     };
     must_hide("UserPatch", &patch);
+    let patch = AccountPatch {
+        access_token: Change::to(SECRET),
+        scope: Change::to(SECRET),
+        extra: FieldPatch::new().set("nickname", SECRET),
+        ..AccountPatch::new(AccountKey::new("github", SECRET))
+    };
+    must_hide("AccountPatch", &patch);
 }
 
 #[test]
