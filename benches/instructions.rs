@@ -17,7 +17,8 @@ fn main() {
     let [what, count] = arguments.as_slice() else {
         return;
     };
-    let auth = AuthKv::options().clock(now).in_memory().unwrap();
+    let hot_sessions = if what == "get_hot_session" { 4 * USERS } else { 0 };
+    let auth = AuthKv::options().clock(now).hot_sessions(hot_sessions).in_memory().unwrap();
     for n in 0..USERS {
         let user = auth.create_user(NewUser { name: Some(format!("User {n}")), ..NewUser::email(email(n)) });
         let user = user.wait().unwrap();
@@ -27,7 +28,9 @@ fn main() {
     for n in 0..count.parse().unwrap() {
         let of = n * 7_919 % USERS;
         match what.as_str() {
-            "get_session_and_user" => drop(black_box(auth.get_session_and_user(&token(of)).wait().unwrap().unwrap())),
+            "get_session_and_user" | "get_hot_session" => {
+                drop(black_box(auth.get_session_and_user(&token(of)).wait().unwrap().unwrap()))
+            }
             "get_user_by_email" => drop(black_box(auth.get_user_by_email(&email(of)).wait().unwrap().unwrap())),
             "create_session" => {
                 let new = NewSession::new(format!("new-{n}"), ada.id.clone(), tomorrow());

@@ -93,18 +93,16 @@ impl<M: Models> Adapter<M> for AuthKv<M> {
 
     fn get_session_and_user(&self, session_token: &str) -> Reply<Option<SessionAndUser<M::Session, M::User>>> {
         let (token, now) = (Token::from(session_token), self.now());
-        let hash = token.hash();
-        self.read(
-            move |txn| sessions::session_and_user(txn, &hash, now),
-            |found| found.map(|found| found.into_model(token)).transpose(),
-        )
+        let found = self.find_session(&token.hash(), now);
+        Reply::ready(found.and_then(|found| found.map(|found| found.into_model(token)).transpose()))
     }
 
     fn update_session(&self, patch: SessionPatch) -> Reply<Option<Session<M::Session>>> {
         let (token, now) = (patch.session_token.clone(), self.now());
         let update = SessionUpdate::new(patch).and_then(|update| {
             let hash = update.token_hash;
-            let stored = move |txn: &Txn<'_>| Ok(sessions::session_and_user(txn, &hash, now)?.map(|found| found.extra));
+            let stored =
+                move |txn: &Txn<'_>| Ok(sessions::session_and_user(txn, &hash, now)?.map(|found| found.extra.clone()));
             Ok(self.can_take::<M::Session>(&update.extra, stored)?.then_some(update))
         });
         match update {

@@ -20,6 +20,7 @@ mod engine;
 
 mod adapter;
 mod calls;
+mod hot_sessions;
 mod linking;
 mod listing;
 mod migration;
@@ -46,7 +47,7 @@ pub use ops::upkeep::Purged;
 pub use record::EmailMatching;
 pub use redb;
 pub use reply::{Answer, Reply};
-pub use store::{AuthKv, Options};
+pub use store::{AuthKv, Options, Stats};
 
 /// The records: what the adapter takes and gives.
 pub mod models {

@@ -69,13 +69,19 @@ tables! {
 }
 
 /// What the read on every request needs of a session, so that it need not read the session itself.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct SessionEntry {
     pub(crate) id: SessionId,
     pub(crate) user_id: UserId,
     pub(crate) expires: Millis,
     /// Whether the session has the application's own fields, which only the record has.
     pub(crate) has_extra: bool,
+}
+
+impl SessionEntry {
+    pub(crate) fn is_valid(&self, now: Millis) -> bool {
+        now <= self.expires
+    }
 }
 
 /// A record that knows its place and its index entries.

@@ -79,6 +79,12 @@ impl TokenHash {
         Self(bytes)
     }
 
+    /// Two numbers that are as good as random, and independent of each other.
+    pub(crate) fn numbers(&self) -> [u64; 2] {
+        let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, ..] = self.0;
+        [u64::from_le_bytes([a, b, c, d, e, f, g, h]), u64::from_le_bytes([i, j, k, l, m, n, o, p])]
+    }
+
     pub(crate) fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }

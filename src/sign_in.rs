@@ -67,7 +67,7 @@ impl<M: Models> AuthKv<M> {
     pub fn authenticate(&self, session_token: &str) -> Reply<Option<SessionAndUser<M::Session, M::User>>> {
         let (token, now) = (Token::from(session_token), self.now());
         let hash = token.hash();
-        let found = self.read(move |txn| sessions::session_and_user(txn, &hash, now), Ok).wait();
+        let found = self.find_session(&hash, now);
         if let Ok(Some(found)) = &found {
             self.extend_if_due(hash, found.entry.expires, now);
         }

@@ -9,8 +9,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use redb::Database;
 
 use crate::engine::redb::{Config, RedbEngine, Setup, Source};
-use crate::engine::{Durability, Engine};
+use crate::engine::{Durability, Engine, Note};
 use crate::error::Result;
+use crate::hot_sessions::HotSessions;
 use crate::migration::{self, OnProgress};
 use crate::model::{Indexes, MigrationProgress, Millis, Models};
 use crate::ops::check::{self, CheckReport};
@@ -22,6 +23,7 @@ use crate::sign_in::ExtendingSessions;
 use crate::txn::{Declared, Txn, declaring, indexes};
 
 const CACHE_BYTES: usize = 32 << 20;
+const HOT_SESSIONS: usize = 8_192;
 
 /// The store: an Auth.js database adapter in one redb file, in memory, or in a database that the application has open.
 ///
@@ -43,6 +45,17 @@ struct Inner {
     declared: Declared,
     session_ages: SessionAges,
     extending: ExtendingSessions,
+    hot_sessions: HotSessions,
+}
+
+/// How a store has fared since it was opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// How many sessions were found among the [hot ones](Options::hot_sessions).
+    pub hot_session_hits: u64,
+    /// How many were looked up in the tables, found there or not; none are counted when no hot sessions are kept.
+    pub hot_session_misses: u64,
 }
 
 /// How long sessions live that are made here.
@@ -95,6 +108,7 @@ impl AuthKv {
             durability: Durability::Full,
             email_matching: EmailMatching::AsciiCaseInsensitive,
             cache_bytes: CACHE_BYTES,
+            hot_sessions: HOT_SESSIONS,
             clock: Arc::new(Utc::now),
             on_migration: None,
             session_ages: SessionAges { max: TimeDelta::days(30), update: TimeDelta::days(1) },
@@ -163,6 +177,30 @@ impl<M: Models> AuthKv<M> {
         self.inner.engine.close()
     }
 
+    /// How the store has fared since it was opened.
+    ///
+    /// ```
+    /// # use authkv::{Adapter, AuthKv};
+    /// let auth = AuthKv::in_memory()?;
+    /// assert_eq!(auth.get_session_and_user("no such token").wait()?, None);
+    /// assert_eq!(auth.stats().hot_session_misses, 1);
+    /// # Ok::<(), authkv::Error>(())
+    /// ```
+    pub fn stats(&self) -> Stats {
+        let (hits, misses) = self.inner.hot_sessions.counts();
+        Stats { hot_session_hits: hits, hot_session_misses: misses }
+    }
+
+    /// Runs a reading operation in place and notes what it read; see [`Engine::read_noting`].
+    pub(crate) fn read_noting<R>(&self, op: impl Fn(&Txn<'_>) -> Result<R>) -> Result<(R, Option<Note>)> {
+        self.inner.engine.read_noting(op)
+    }
+
+    /// Whether what was read is what would be read now.
+    pub(crate) fn is_fresh(&self, note: &Note) -> bool {
+        self.inner.engine.is_fresh(note)
+    }
+
     /// Runs a reading operation; see [`Engine::read`].
     pub(crate) fn read<R: Send + 'static, T: Send + 'static>(
         &self,
@@ -191,6 +229,10 @@ impl<M: Models> AuthKv<M> {
 
     pub(crate) fn session_ages(&self) -> SessionAges {
         self.inner.session_ages
+    }
+
+    pub(crate) fn hot_sessions(&self) -> &HotSessions {
+        &self.inner.hot_sessions
     }
 
     pub(crate) fn extending(&self) -> &ExtendingSessions {
@@ -237,6 +279,7 @@ struct Choices {
     durability: Durability,
     email_matching: EmailMatching,
     cache_bytes: usize,
+    hot_sessions: usize,
     clock: Clock,
     on_migration: Option<OnProgress>,
     session_ages: SessionAges,
@@ -257,8 +300,8 @@ impl<M: Models> Options<M> {
     /// about a second for each GiB, and writes a commit.
     ///
     /// Without it, damage is met by the call that reads it: it never gives a wrong value, but what it hides looks as if it
-    /// were not there. A file that was not closed properly, or in which the store's tables are not found, is compared in
-    /// any case.
+    /// were not there. A file that redb has to read all of to repair it, since it was written to when its process died, or
+    /// in which the store's tables are not found, is compared in any case.
     ///
     /// It is done when the store is opened, and not when it reopens its file by itself after a failure. It has no effect in
     /// memory or on a database that the application opened.
@@ -288,6 +331,16 @@ impl<M: Models> Options<M> {
     #[must_use]
     pub fn cache_bytes(mut self, bytes: usize) -> Self {
         self.choices.cache_bytes = bytes;
+        self
+    }
+
+    /// How many sessions that are asked for again and again are kept decoded in memory, with their users, at most; 8,192
+    /// by default, and 0 keeps none. They take about half a KiB each, besides their own fields. A session that is found
+    /// there is found several times faster, and is exactly what the tables have: changes of it and of its user count at
+    /// once. [`AuthKv::stats`] says how often it helps.
+    #[must_use]
+    pub fn hot_sessions(mut self, count: usize) -> Self {
+        self.choices.hot_sessions = count;
         self
     }
 
@@ -421,6 +474,7 @@ impl<M: Models> Options<M> {
             declared,
             session_ages: choices.session_ages,
             extending: ExtendingSessions::default(),
+            hot_sessions: HotSessions::new(choices.hot_sessions),
         };
         inner.resume_sweep();
         Ok(AuthKv { inner: Arc::new(inner), models: PhantomData })
@@ -454,6 +508,7 @@ impl<M: Models> fmt::Debug for Options<M> {
             .field("durability", &self.choices.durability)
             .field("email_matching", &self.choices.email_matching)
             .field("cache_bytes", &self.choices.cache_bytes)
+            .field("hot_sessions", &self.choices.hot_sessions)
             .finish_non_exhaustive()
     }
 }

@@ -45,6 +45,15 @@ fn a_file_does_what_the_model_does_however_often_it_is_reopened() {
 }
 
 #[test]
+fn a_file_does_what_the_model_does_with_one_hot_session() {
+    let tallies = compare(200, || {
+        let folder = tempfile::tempdir().unwrap();
+        AuthKvTarget::new(move |options| options.hot_sessions(1).open(folder.path().join("auth.redb"))).unwrap()
+    });
+    must_be_varied(&tallies, 200, &[]);
+}
+
+#[test]
 fn a_store_on_a_shared_database_does_what_the_model_does() {
     let tallies = compare(200, || {
         let folder = tempfile::tempdir().unwrap();

@@ -1,8 +1,13 @@
 //! Engines: what holds the bytes, runs the operations on them and makes their changes last.
 
+mod noting;
+mod published;
 pub(crate) mod redb;
+mod sync;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+
+pub(crate) use published::Note;
 
 use crate::error::{Error, Result, StorageError};
 use crate::reply::{Answer, Reply};
@@ -29,6 +34,12 @@ pub(crate) trait Engine {
         op: impl Fn(&Txn<'_>) -> Result<R> + Send + 'static,
         finish: impl FnOnce(R) -> Result<T> + Send + 'static,
     ) -> Reply<T>;
+
+    /// Runs a reading operation in place, and notes what it read, if that were few rows.
+    fn read_noting<R>(&self, op: impl Fn(&Txn<'_>) -> Result<R>) -> Result<(R, Option<Note>)>;
+
+    /// Whether what was read is what would be read now.
+    fn is_fresh(&self, note: &Note) -> bool;
 
     /// Runs an operation, perhaps several times, and applies and commits its changes once, all or none.
     fn write<R: Send + 'static, T: Send + 'static>(

@@ -15,9 +15,11 @@ pub(crate) enum Id<'a> {
 
 impl<'a> Id<'a> {
     pub(crate) fn of(text: &'a str) -> Self {
-        let mut spelling = [0; uuid::fmt::Hyphenated::LENGTH];
+        // Of the spellings of a UUID only this one is so long.
+        let may_be_canonical =
+            text.len() == uuid::fmt::Hyphenated::LENGTH && !text.bytes().any(|byte| byte.is_ascii_uppercase());
         match Uuid::try_parse_ascii(text.as_bytes()) {
-            Ok(uuid) if uuid.hyphenated().encode_lower(&mut spelling) == text => Self::Uuid(uuid.into_bytes()),
+            Ok(uuid) if may_be_canonical => Self::Uuid(uuid.into_bytes()),
             _ => Self::Text(Cow::Borrowed(text)),
         }
     }

@@ -1,5 +1,7 @@
 //! Sessions.
 
+use std::sync::Arc;
+
 use crate::error::{Error, Result, UniqueKey};
 use crate::model::{Extra, Fields, Millis, Session, SessionAndUser, SessionId, UserId};
 use crate::ops::{pointed_to, users};
@@ -23,6 +25,7 @@ pub(crate) fn create(txn: &mut Txn<'_>, session: &SessionRecord, now: Millis) ->
 }
 
 /// A session as the read on every request finds it: mostly from its index entry alone.
+#[derive(Clone)]
 pub(crate) struct FoundSession {
     pub(crate) entry: SessionEntry,
     pub(crate) extra: Fields,
@@ -30,21 +33,27 @@ pub(crate) struct FoundSession {
 }
 
 impl FoundSession {
+    pub(crate) fn is_valid(&self, now: Millis) -> bool {
+        self.entry.is_valid(now)
+    }
+
     /// The session and user with the token that their caller knows.
-    pub(crate) fn into_model<S: Extra, U: Extra>(self, session_token: Token) -> Result<SessionAndUser<S, U>> {
-        let SessionEntry { id, user_id, expires, .. } = self.entry;
-        let session =
-            Session { id, session_token, user_id, expires: instant(expires)?, extra: self.extra.into_extra()? };
-        Ok(SessionAndUser { session, user: self.user.into_model()? })
+    pub(crate) fn into_model<S: Extra, U: Extra>(
+        self: Arc<Self>,
+        session_token: Token,
+    ) -> Result<SessionAndUser<S, U>> {
+        let Self { entry: SessionEntry { id, user_id, expires, .. }, extra, user } = Arc::unwrap_or_clone(self);
+        let session = Session { id, session_token, user_id, expires: instant(expires)?, extra: extra.into_extra()? };
+        Ok(SessionAndUser { session, user: user.into_model()? })
     }
 }
 
-pub(crate) fn session_and_user(txn: &Txn<'_>, token: &TokenHash, now: Millis) -> Result<Option<FoundSession>> {
+pub(crate) fn session_and_user(txn: &Txn<'_>, token: &TokenHash, now: Millis) -> Result<Option<Arc<FoundSession>>> {
     let Some((entry, user)) = valid_by_token(txn, token, now)? else {
         return Ok(None);
     };
     let extra = if entry.has_extra { session_of(txn, &entry)?.extra } else { Fields::default() };
-    Ok(Some(FoundSession { entry, extra, user }))
+    Ok(Some(Arc::new(FoundSession { entry, extra, user })))
 }
 
 pub(crate) fn update(txn: &mut Txn<'_>, update: &SessionUpdate, now: Millis) -> Result<Option<SessionRecord>> {
@@ -123,7 +132,7 @@ fn valid_by_token(txn: &Txn<'_>, token: &TokenHash, now: Millis) -> Result<Optio
 
 /// The user of a session that has not expired and does not wait to be swept.
 fn valid(txn: &Txn<'_>, session: &SessionEntry, now: Millis) -> Result<Option<UserRecord>> {
-    if session.expires < now { Ok(None) } else { users::owner(txn, &session.user_id) }
+    if session.is_valid(now) { users::owner(txn, &session.user_id) } else { Ok(None) }
 }
 
 fn remove(txn: &mut Txn<'_>, entry: &SessionEntry) -> Result<SessionRecord> {

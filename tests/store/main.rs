@@ -13,6 +13,7 @@ mod accounts;
 mod deletion;
 mod emails;
 mod executor;
+mod hot_sessions;
 mod linking;
 mod models;
 mod persistence;

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use authkv::models::NewUser;
 use authkv::models::{AccountKey, AccountType, NewAccount, NewSession, SessionPatch, UserPatch, VerificationToken};
@@ -195,4 +196,44 @@ fn a_file_is_open_once_at_a_time() {
     let (_folder, path) = new_path();
     let (_kv, _on) = open(&path);
     assert!(matches!(AuthKv::open(&path), Err(Error::Open { problem: OpenProblem::Locked, .. })));
+}
+
+/// How often redb had to read all of a copy of the file, to find out which of its pages are free.
+fn repairs_of_a_copy(path: &Path) -> usize {
+    let copy = path.with_extension("copy");
+    std::fs::copy(path, &copy).unwrap();
+    let repairs = Arc::new(AtomicUsize::new(0));
+    let mut builder = Database::builder();
+    let count = Arc::clone(&repairs);
+    builder.set_repair_callback(move |_| {
+        count.fetch_add(1, Ordering::Relaxed);
+    });
+    drop(builder.open(&copy).unwrap());
+    std::fs::remove_file(copy).unwrap();
+    repairs.load(Ordering::Relaxed)
+}
+
+#[test]
+fn a_file_that_is_left_open_and_idle_needs_no_repair() {
+    let (_folder, path) = new_path();
+    let (_kv, on) = open(&path);
+    fill(&on);
+    assert!(repairs_of_a_copy(&path) > 0, "it is repaired while it is in use");
+    eventually("the free pages are noted", || repairs_of_a_copy(&path) == 0);
+    on.user("carol");
+    assert!(repairs_of_a_copy(&path) > 0, "it is repaired when it is in use again");
+    eventually("the free pages are noted", || repairs_of_a_copy(&path) == 0);
+}
+
+#[test]
+fn a_file_that_many_write_to_at_once_needs_no_repair() {
+    let (_folder, path) = new_path();
+    let (_kv, on) = open(&path);
+    let is_noted = || {
+        let replies: Vec<_> = (0..200).map(|_| on.auth.create_user(NewUser::default())).collect();
+        replies.into_iter().for_each(|reply| drop(reply.wait().unwrap()));
+        repairs_of_a_copy(&path) == 0
+    };
+    // The last of the operations may be committed alone.
+    assert!((0..20).any(|_| is_noted()));
 }

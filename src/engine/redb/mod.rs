@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
-use parking_lot::{Mutex, RwLock};
+use parking_lot::Mutex;
 use redb::Database;
 
 pub(crate) use open::Source;
@@ -17,10 +17,12 @@ use queue::{Queue, Task};
 use view::Snapshot;
 use writer::Writer;
 
-use crate::engine::{Durability, Engine, job, unpanicked};
+use crate::engine::noting::Noting;
+use crate::engine::published::Published;
+use crate::engine::{Durability, Engine, Note, job, unpanicked};
 use crate::error::{Error, Result, StorageError};
 use crate::reply::Reply;
-use crate::txn::Txn;
+use crate::txn::{Txn, View};
 
 /// How the engine works.
 pub(crate) struct Config {
@@ -46,7 +48,7 @@ pub(crate) struct Setup {
 }
 
 pub(crate) struct RedbEngine {
-    published: Arc<Published>,
+    published: Arc<Published<Readable>>,
     /// Whether writes may be acknowledged before they are synced, if that is the durability.
     defers: Arc<AtomicBool>,
     queue: Arc<Queue>,
@@ -61,9 +63,7 @@ enum Placed {
     Callers(Mutex<Writer>),
 }
 
-/// What readers read. It changes after each commit, before the callers are answered.
-struct Published(RwLock<Readable>);
-
+/// What readers read from.
 #[derive(Clone)]
 enum Readable {
     /// The last committed state, held for all readers.
@@ -75,23 +75,15 @@ enum Readable {
     Nothing(Error),
 }
 
-impl Published {
-    fn set(&self, readable: Readable) {
-        *self.0.write() = readable;
-    }
-
-    fn get(&self) -> Readable {
-        self.0.read().clone()
-    }
-
+impl Published<Readable> {
     /// Whether this is the snapshot that readers read now.
     fn is(&self, snapshot: &Arc<Snapshot>) -> bool {
-        matches!(&*self.0.read(), Readable::Snapshot(published) if Arc::ptr_eq(published, snapshot))
+        matches!(self.get().0, Readable::Snapshot(published) if Arc::ptr_eq(&published, snapshot))
     }
 
     /// Why there is nothing to read, if so.
     fn error(&self) -> Option<Error> {
-        match self.get() {
+        match self.get().0 {
             Readable::Nothing(error) => Some(error),
             Readable::Snapshot(_) | Readable::Database(_) => None,
         }
@@ -102,7 +94,7 @@ impl RedbEngine {
     /// # Errors
     /// Those of [`Options::open`](crate::Options::open).
     pub(crate) fn open(source: Source, config: Config, setup: Setup) -> Result<Self> {
-        let published = Arc::new(Published(RwLock::new(Readable::Nothing(Error::Closed))));
+        let published = Arc::new(Published::new(Readable::Nothing(Error::Closed)));
         let queue = Arc::new(Queue::new());
         let in_memory = matches!(source, Source::Memory);
         let durability = if in_memory { Durability::Full } else { config.durability };
@@ -149,15 +141,19 @@ impl RedbEngine {
         reply
     }
 
-    fn read_now<R>(&self, op: impl Fn(&Txn<'_>) -> Result<R>) -> Result<R> {
-        let read = |snapshot: &Snapshot| unpanicked(|| op(&Txn::new(snapshot)));
+    /// Runs what reads, with the version that it reads, or one that came before.
+    fn read_now<R>(&self, read: impl Fn(&dyn View, u64) -> Result<R>) -> Result<R> {
         loop {
-            let snapshot = match self.published.get() {
+            let (readable, version) = self.published.get();
+            let snapshot = match readable {
                 Readable::Snapshot(snapshot) => snapshot,
-                Readable::Database(database) => return read(&Snapshot::begin(&*database)?),
+                Readable::Database(database) => {
+                    let snapshot = Snapshot::begin(&*database)?;
+                    return unpanicked(|| read(&snapshot, version));
+                }
                 Readable::Nothing(error) => return Err(error),
             };
-            match read(&snapshot) {
+            match unpanicked(|| read(&*snapshot, version)) {
                 // The database was closed to be reopened; there is a newer snapshot, or the reason why not.
                 Err(error) if view::is_closed(&error) && !self.published.is(&snapshot) => {}
                 Err(error) if view::is_latched(&error) => {
@@ -177,7 +173,19 @@ impl Engine for RedbEngine {
         op: impl Fn(&Txn<'_>) -> Result<R> + Send + 'static,
         finish: impl FnOnce(R) -> Result<T> + Send + 'static,
     ) -> Reply<T> {
-        Reply::ready(self.read_now(op).and_then(finish))
+        Reply::ready(self.read_now(|view, _| op(&Txn::new(view))).and_then(finish))
+    }
+
+    fn read_noting<R>(&self, op: impl Fn(&Txn<'_>) -> Result<R>) -> Result<(R, Option<Note>)> {
+        self.read_now(|view, version| {
+            let noting = Noting::new(view);
+            let found = op(&Txn::new(&noting))?;
+            Ok((found, noting.into_note(version)))
+        })
+    }
+
+    fn is_fresh(&self, note: &Note) -> bool {
+        self.published.is_fresh(note)
     }
 
     fn write<R: Send + 'static, T: Send + 'static>(

@@ -9,11 +9,12 @@ use redb::{Builder, CommitError, Database, WriteTransaction};
 use super::open::{Claim, Source};
 use super::queue::{Queue, Task};
 use super::view::{Snapshot, WriteView, failed};
-use super::{Config, Published, Readable, Setup};
+use super::{Config, Readable, Setup};
+use crate::engine::published::{Published, Slot};
 use crate::engine::{Durability, Job, job, unpanicked};
 use crate::error::{Error, Result, StorageError};
 use crate::schema::TABLES;
-use crate::txn::{Changes, FollowUp, Txn};
+use crate::txn::{Changes, FollowUp, Rows, Txn};
 
 /// How many operations share a commit at most.
 const BATCH_MAX: usize = 512;
@@ -21,6 +22,10 @@ const BATCH_MAX: usize = 512;
 const BATCH_ROWS_MAX: usize = 2_048;
 /// How long deferred writes wait for their sync while more of them keep coming.
 const SYNC_EVERY: Duration = Duration::from_millis(50);
+/// From how many operations on a commit notes the free pages of the file: then that costs little beside the rest.
+const QUICK_REPAIR_FROM: usize = 8;
+/// After how long without a write the free pages are noted by a commit of their own.
+const IDLE_AFTER: Duration = Duration::from_secs(1);
 /// How long to wait before reopening fails again, at first and at most.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(2));
 
@@ -29,7 +34,7 @@ pub(super) struct Writer {
     origin: Option<Source>,
     config: Config,
     setup: Setup,
-    published: Arc<Published>,
+    published: Arc<Published<Readable>>,
     defers: Arc<AtomicBool>,
     /// None while it cannot be reopened, and after it was closed.
     database: Option<Arc<Database>>,
@@ -39,6 +44,9 @@ pub(super) struct Writer {
     follow_up: Option<FollowUp>,
     /// Since when there are committed writes that are not synced.
     unsynced_since: Option<Instant>,
+    /// When the last commit was made, if it did not note the free pages, so that opening the file after a kill would have
+    /// to read all of it.
+    unnoted_since: Option<Instant>,
     /// When to try reopening next, and how long to wait after that.
     retry: Option<(Instant, Duration)>,
     /// On an application's database: that no other engine works on it.
@@ -50,7 +58,7 @@ impl Writer {
         source: Source,
         config: Config,
         setup: Setup,
-        published: Arc<Published>,
+        published: Arc<Published<Readable>>,
         defers: Arc<AtomicBool>,
     ) -> Result<Self> {
         let claim = source.claim()?;
@@ -67,6 +75,7 @@ impl Writer {
             missing_table: None,
             follow_up: None,
             unsynced_since: None,
+            unnoted_since: None,
             retry: None,
             claim,
         };
@@ -88,6 +97,7 @@ impl Writer {
         while queue.wait(self.idle_for()) {
             self.serve(queue);
             self.sync_if_due(queue);
+            self.note_free_pages_if_idle(queue);
             self.reopen_if_due();
         }
         // The last handle is gone, and with it everybody who could be told.
@@ -113,7 +123,8 @@ impl Writer {
         if self.unsynced_since.is_some() || (self.follow_up.is_some() && self.unavailable().is_none()) {
             return Some(Duration::ZERO);
         }
-        self.retry.map(|(at, _)| at.saturating_duration_since(Instant::now()))
+        let due = self.retry.map(|(at, _)| at).or(self.unnoted_since.map(|since| since + IDLE_AFTER));
+        due.map(|at| at.saturating_duration_since(Instant::now()))
     }
 
     /// Runs what waits in one transaction and answers it. Says whether there was anything to run.
@@ -163,7 +174,7 @@ impl Writer {
             if let Some(Changes { rows: changed, follow_up }) = changes {
                 rows += changed.len();
                 next_follow_up = follow_up.or(next_follow_up);
-                view.apply(changed)?;
+                self.apply(changed, &mut view)?;
             }
             if jobs.len() >= BATCH_MAX || rows >= BATCH_ROWS_MAX {
                 break;
@@ -178,13 +189,21 @@ impl Writer {
         if rows == 0 {
             transaction.abort().map_err(|error| failed("the transaction cannot be ended", error))?;
         } else {
-            self.commit(transaction, durability)?;
+            let repair = if jobs.len() < QUICK_REPAIR_FROM { Repair::Slow } else { Repair::Quick };
+            self.commit(transaction, durability, repair)?;
         }
         self.follow_up = next_follow_up;
         if rows > 0 && self.guard(Self::publish).is_ok() && durability == Durability::Deferred {
             self.unsynced_since.get_or_insert_with(Instant::now);
         }
         Ok(())
+    }
+
+    /// Changes rows. From now on nothing that was read from them before is fresh.
+    fn apply(&self, changed: Rows, view: &mut WriteView<'_>) -> Result<()> {
+        let next = self.published.next();
+        changed.keys().for_each(|(table, key)| self.published.changes(Slot::of(table.index, key), next));
+        view.apply(changed)
     }
 
     fn durability(&self) -> Durability {
@@ -196,9 +215,12 @@ impl Writer {
         database.begin_write().map_err(|error| failed("writing cannot begin", error))
     }
 
-    fn commit(&self, mut transaction: WriteTransaction, durability: Durability) -> Result<()> {
+    fn commit(&mut self, mut transaction: WriteTransaction, durability: Durability, repair: Repair) -> Result<()> {
         // One-phase commits are not safe to reopen after a failed sync.
         transaction.set_two_phase_commit(true);
+        let quick = repair == Repair::Quick && durability == Durability::Full;
+        transaction.set_quick_repair(quick);
+        self.unnoted_since = (!quick && self.origin.is_some()).then(Instant::now);
         if durability == Durability::Deferred {
             let none = transaction.set_durability(redb::Durability::None);
             none.map_err(|error| failed("writes cannot be deferred", error))?;
@@ -214,12 +236,13 @@ impl Writer {
     /// Lets readers see the last commit.
     fn publish(&mut self) -> Result<()> {
         let database = self.database.as_ref().ok_or(Error::Closed)?;
-        let readable = match (self.missing_table, &self.claim) {
-            (Some(table), _) => Readable::Nothing(Error::MissingTable(table)),
-            (None, Some(_)) => Readable::Database(Arc::clone(database)),
-            (None, None) => Readable::Snapshot(Arc::new(Snapshot::begin(&**database)?)),
-        };
-        self.published.set(readable);
+        match (self.missing_table, &self.claim) {
+            (Some(table), _) => self.published.withdraw(Readable::Nothing(Error::MissingTable(table))),
+            (None, Some(_)) => self.published.publish(Readable::Database(Arc::clone(database))),
+            (None, None) => {
+                self.published.publish(Readable::Snapshot(Arc::new(Snapshot::begin(&**database)?)));
+            }
+        }
         Ok(())
     }
 
@@ -246,9 +269,9 @@ impl Writer {
                 let mut txn = Txn::new(&view);
                 (writer.setup.synchronize)(&mut txn)?;
                 let changed = txn.into_changes().rows;
-                view.apply(changed)?;
+                writer.apply(changed, &mut view)?;
                 drop(view);
-                writer.commit(transaction, Durability::Full)?;
+                writer.commit(transaction, Durability::Full, Repair::Slow)?;
             }
             writer.find_tables()
         })
@@ -276,7 +299,15 @@ impl Writer {
         if self.unsynced_since.take().is_none() {
             return Ok(());
         }
-        self.guard(|writer| writer.commit(writer.begin()?, Durability::Full))
+        self.guard(|writer| writer.commit(writer.begin()?, Durability::Full, Repair::Slow))
+    }
+
+    /// What was noted before is lost with the first commit after it, so this is worth its cost only when no more come.
+    fn note_free_pages_if_idle(&mut self, queue: &Queue) {
+        if queue.is_empty() && self.unnoted_since.take_if(|since| since.elapsed() >= IDLE_AFTER).is_some() {
+            // It is nobody's write, so there is nobody to tell; the next one meets the failure.
+            let _ = self.guard(|writer| writer.commit(writer.begin()?, Durability::Full, Repair::Quick));
+        }
     }
 
     /// Does what may fail in redb. After a failure redb refuses to write until the database is reopened, so that is done
@@ -325,8 +356,8 @@ impl Writer {
 
     /// Closes the database, which ends every snapshot of it, and has readers told why.
     fn release(&mut self, why: Error) {
-        self.unsynced_since = None;
-        self.published.set(Readable::Nothing(why));
+        (self.unsynced_since, self.unnoted_since) = (None, None);
+        self.published.withdraw(Readable::Nothing(why));
         let database = self.database.take();
         // What went wrong with the database was reported; that it cannot be closed either says nothing new.
         let _ = unpanicked(|| {
@@ -338,10 +369,10 @@ impl Writer {
     fn close(&mut self) -> Result<()> {
         let synced = self.sync();
         if let (None, Some(error)) = (&self.database, self.published.error()) {
-            self.published.set(Readable::Nothing(Error::Closed));
+            self.published.withdraw(Readable::Nothing(Error::Closed));
             return Err(error);
         }
-        self.published.set(Readable::Nothing(Error::Closed));
+        self.published.withdraw(Readable::Nothing(Error::Closed));
         self.retry = None;
         let database = self.database.take().and_then(Arc::into_inner);
         let closed = unpanicked(|| match database {
@@ -352,6 +383,15 @@ impl Writer {
         self.claim = None;
         synced.and(closed)
     }
+}
+
+/// What opening the file costs when it was not closed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Repair {
+    /// All of it is read, for which pages are free.
+    Slow,
+    /// The commit has noted that.
+    Quick,
 }
 
 /// A follow-up as a job that nobody waits for.

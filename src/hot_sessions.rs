@@ -1,0 +1,132 @@
+//! Hot sessions: those that are asked for again and again, kept decoded with their users in front of the tables.
+//!
+//! It is a cache in sets of eight, exact because each session that it gives is fresh by the engine's word. A session is
+//! kept when it is asked for a second time, so that those who come once push out nobody.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+
+use parking_lot::RwLock;
+
+use crate::engine::Note;
+use crate::error::Result;
+use crate::model::{Millis, Models};
+use crate::ops::sessions::{self, FoundSession};
+use crate::secret::TokenHash;
+use crate::store::AuthKv;
+use crate::txn::Txn;
+
+/// How many sessions a set has at most.
+const WAYS: usize = 8;
+
+pub(crate) struct HotSessions {
+    sets: Box<[Set]>,
+    /// How many sessions each set has at most.
+    ways: usize,
+    /// Traces of the sessions that were asked for of late.
+    traces: Box<[AtomicU32]>,
+}
+
+#[derive(Default)]
+struct Set {
+    sessions: RwLock<Vec<Hot>>,
+    hits: AtomicU64,
+    misses: AtomicU64,
+}
+
+struct Hot {
+    token: TokenHash,
+    found: Arc<FoundSession>,
+    note: Note,
+    /// Whether it was asked for since it was last spared.
+    used: AtomicBool,
+}
+
+impl<M: Models> AuthKv<M> {
+    /// The session with this token and its user, if it is valid.
+    pub(crate) fn find_session(&self, token: &TokenHash, now: Millis) -> Result<Option<Arc<FoundSession>>> {
+        let (token, hot) = (*token, self.hot_sessions());
+        let find = move |txn: &Txn<'_>| sessions::session_and_user(txn, &token, now);
+        let Some(set) = hot.set(&token) else {
+            return self.read(find, Ok).wait();
+        };
+        if let Some(found) = set.get(&token, |note| self.is_fresh(note)) {
+            return Ok(Some(found).filter(|found| found.is_valid(now)));
+        }
+        if !hot.was_asked_for(&token) {
+            return self.read(find, Ok).wait();
+        }
+        let (found, note) = self.read_noting(find)?;
+        if let (Some(found), Some(note)) = (&found, note) {
+            let new = Hot { token, found: Arc::clone(found), note, used: AtomicBool::new(false) };
+            set.keep(new, hot.ways, |note| self.is_fresh(note));
+        }
+        Ok(found)
+    }
+}
+
+impl HotSessions {
+    pub(crate) fn new(count: usize) -> Self {
+        let sets = count.checked_div(count.min(WAYS)).unwrap_or(0);
+        let traces = std::iter::repeat_with(AtomicU32::default).take(2 * count);
+        Self {
+            sets: std::iter::repeat_with(Set::default).take(sets).collect(),
+            ways: count.min(WAYS),
+            traces: traces.collect(),
+        }
+    }
+
+    /// How often a session was found here, and how often not.
+    pub(crate) fn counts(&self) -> (u64, u64) {
+        let sum = |count: fn(&Set) -> &AtomicU64| self.sets.iter().map(|set| count(set).load(Ordering::Relaxed)).sum();
+        (sum(|set| &set.hits), sum(|set| &set.misses))
+    }
+
+    /// Where this session may be; none if nothing is kept.
+    fn set(&self, token: &TokenHash) -> Option<&Set> {
+        let [number, _] = token.numbers();
+        self.sets.get(place(number, self.sets.len())?)
+    }
+
+    /// Whether this session was asked for of late; from now on it was.
+    fn was_asked_for(&self, token: &TokenHash) -> bool {
+        let [_, number] = token.numbers();
+        let trace = (number >> 32) as u32;
+        let before = place(number, self.traces.len()).and_then(|place| self.traces.get(place));
+        before.is_some_and(|before| before.swap(trace, Ordering::Relaxed) == trace)
+    }
+}
+
+fn place(number: u64, places: usize) -> Option<usize> {
+    usize::try_from(number.checked_rem(places as u64)?).ok()
+}
+
+impl Set {
+    fn get(&self, token: &TokenHash, is_fresh: impl Fn(&Note) -> bool) -> Option<Arc<FoundSession>> {
+        let sessions = self.sessions.read();
+        let hot = sessions.iter().find(|hot| hot.token == *token).filter(|hot| is_fresh(&hot.note));
+        let count = if hot.is_some() { &self.hits } else { &self.misses };
+        count.fetch_add(1, Ordering::Relaxed);
+        hot.map(|hot| {
+            hot.used.store(true, Ordering::Relaxed);
+            Arc::clone(&hot.found)
+        })
+    }
+
+    /// Keeps a session in the place of an older state of it, or of one that is stale or was not asked for of late.
+    fn keep(&self, new: Hot, ways: usize, is_fresh: impl Fn(&Note) -> bool) {
+        let mut sessions = self.sessions.write();
+        let old = sessions.iter().position(|hot| hot.token == new.token);
+        if old.is_none() && sessions.len() < ways {
+            sessions.push(new);
+            return;
+        }
+        let idle = || sessions.iter().position(|hot| !hot.used.swap(false, Ordering::Relaxed) || !is_fresh(&hot.note));
+        let place = old.or_else(idle).unwrap_or(0);
+        if let Some(hot) = sessions.get_mut(place) {
+            *hot = new;
+            // The others are looked at first next time.
+            sessions.rotate_left(place + 1);
+        }
+    }
+}

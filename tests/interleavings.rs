@@ -1,0 +1,157 @@
+//! The cache of hot sessions is exact. Goal: no reader ever gets an older state than one that was read before, by it or
+//! by somebody else. Method: loom runs the code that decides what is fresh, in every order in which its threads can be
+//! scheduled and its memory accesses can be seen, with a cache for each of two sessions of one user, as it were: both depend on one row.
+#![allow(clippy::unwrap_used)]
+
+use loom::model::Builder;
+use loom::sync::Arc;
+use loom::sync::atomic::{AtomicU64, Ordering};
+use loom::thread;
+
+use engine::published::{Note, Published, Slot};
+
+#[allow(dead_code)]
+#[path = "../src/engine"]
+mod engine {
+    pub(crate) mod published;
+
+    /// loom's, under the names that `published` uses.
+    pub(crate) mod sync {
+        use std::ops::{Deref, DerefMut};
+
+        pub(crate) use loom::sync::atomic::{AtomicU64, Ordering};
+
+        pub(crate) struct RwLock<T>(loom::sync::RwLock<T>);
+
+        impl<T> RwLock<T> {
+            pub(crate) fn new(value: T) -> Self {
+                Self(loom::sync::RwLock::new(value))
+            }
+
+            pub(crate) fn read(&self) -> impl Deref<Target = T> + '_ {
+                self.0.read().unwrap()
+            }
+
+            pub(crate) fn write(&self) -> impl DerefMut<Target = T> + '_ {
+                self.0.write().unwrap()
+            }
+        }
+    }
+}
+
+/// A store of one row, whose value is a number that only grows.
+struct Store {
+    published: Published<u64>,
+    /// What a transaction of a shared database reads, which sees a commit before it is published.
+    committed: AtomicU64,
+    is_shared: bool,
+    row: Slot,
+    /// The newest value that anybody has read.
+    seen: AtomicU64,
+}
+
+impl Store {
+    fn new(is_shared: bool) -> Arc<Self> {
+        let published = Published::new(0);
+        published.publish(0);
+        // loom does not know that the standard library's OnceLock makes the slots for one thread and all.
+        published.changes(Slot::default(), 0);
+        Arc::new(Self {
+            published,
+            committed: AtomicU64::new(0),
+            is_shared,
+            row: Slot::default(),
+            seen: AtomicU64::new(0),
+        })
+    }
+
+    fn write(&self, value: u64) {
+        self.published.changes(self.row, self.published.next());
+        self.committed.store(value, Ordering::SeqCst);
+        self.published.publish(value);
+    }
+
+    fn read(&self, cache: &mut Option<(u64, Note)>) -> u64 {
+        if let Some((value, note)) = *cache
+            && self.published.is_fresh(&note)
+        {
+            return value;
+        }
+        let (published, version) = self.published.get();
+        let value = if self.is_shared { self.committed.load(Ordering::SeqCst) } else { published };
+        *cache = Note::new(version, &[self.row]).map(|note| (value, note));
+        value
+    }
+
+    fn must_read_nothing_older_than_what_was_read(&self, cache: &mut Option<(u64, Note)>) {
+        let before = self.seen.load(Ordering::SeqCst);
+        let value = self.read(cache);
+        assert!(value >= before, "{value} was read after {before}");
+        self.seen.fetch_max(value, Ordering::SeqCst);
+    }
+}
+
+fn in_every_order(run: impl Fn() + Sync + Send + 'static) {
+    let mut builder = Builder::new();
+    // More switches than two find nothing more here and take very long.
+    builder.preemption_bound = Some(2);
+    builder.check(run);
+}
+
+fn read_while_it_is_written(is_shared: bool) {
+    in_every_order(move || {
+        let store = Store::new(is_shared);
+        let reader = |store: &Arc<Store>| {
+            let store = Arc::clone(store);
+            thread::spawn(move || {
+                let mut cache = None;
+                store.must_read_nothing_older_than_what_was_read(&mut cache);
+                store.must_read_nothing_older_than_what_was_read(&mut cache);
+            })
+        };
+        let mut cache = None;
+        store.read(&mut cache);
+        let readers = [reader(&store), reader(&store)];
+        store.write(1);
+        // The writer's callers are answered now.
+        store.seen.fetch_max(1, Ordering::SeqCst);
+        store.must_read_nothing_older_than_what_was_read(&mut cache);
+        readers.into_iter().for_each(|reader| reader.join().unwrap());
+        store.must_read_nothing_older_than_what_was_read(&mut cache);
+    });
+}
+
+#[test]
+fn nobody_reads_an_older_state_than_one_that_was_read() {
+    read_while_it_is_written(false);
+}
+
+#[test]
+fn nobody_reads_an_older_state_of_a_shared_database_than_one_that_was_read() {
+    read_while_it_is_written(true);
+}
+
+#[test]
+fn nobody_reads_a_state_that_was_lost_when_the_file_was_reopened() {
+    in_every_order(|| {
+        let store = Store::new(false);
+        let lost = Arc::new(AtomicU64::new(0));
+        let reader = {
+            let (store, lost) = (Arc::clone(&store), Arc::clone(&lost));
+            thread::spawn(move || {
+                let mut cache = None;
+                for _ in 0..2 {
+                    let was_lost = lost.load(Ordering::SeqCst);
+                    let value = store.read(&mut cache);
+                    assert!(was_lost == 0 || value == 0, "a lost value was read");
+                }
+            })
+        };
+        store.write(1);
+        store.published.withdraw(0);
+        store.published.publish(0);
+        lost.store(1, Ordering::SeqCst);
+        assert_eq!(store.read(&mut None), 0);
+        reader.join().unwrap();
+    });
+}
