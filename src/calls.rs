@@ -213,7 +213,7 @@ impl<M: Models> AuthKv<M> {
     /// to patch. The model's code does not run where others wait for it, so the patch is tried on the fields that are
     /// stored now. It may be applied to newer ones: what fits those fits these, unless the model makes one field depend
     /// on another.
-    fn can_take<X: Extra>(
+    pub(crate) fn can_take<X: Extra>(
         &self,
         patch: &FieldPatch,
         stored: impl Fn(&Txn<'_>) -> Result<Option<Fields>> + Send + 'static,
@@ -229,7 +229,7 @@ impl<M: Models> AuthKv<M> {
 }
 
 /// Ascending with time, so that new rows share pages.
-fn fresh_id<I: From<String>>() -> I {
+pub(crate) fn fresh_id<I: From<String>>() -> I {
     I::from(Uuid::now_v7().to_string())
 }
 
@@ -237,6 +237,6 @@ fn user_model<X: Extra>(user: Option<UserRecord>) -> Result<Option<User<X>>> {
     user.map(UserRecord::into_model).transpose()
 }
 
-fn account_model<X: Extra>(account: Option<AccountRecord>) -> Result<Option<Account<X>>> {
+pub(crate) fn account_model<X: Extra>(account: Option<AccountRecord>) -> Result<Option<Account<X>>> {
     account.map(AccountRecord::into_model).transpose()
 }

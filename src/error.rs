@@ -21,6 +21,8 @@ pub enum Error {
     UnknownUser,
     /// No authenticator has this credential id; nothing was written.
     UnknownCredential,
+    /// The account is the last way in which its user can sign in; nothing was written.
+    LastWayToSignIn,
     /// A value in the input cannot be stored; nothing was written.
     InvalidArgument {
         /// The field as it is called in the input record, or the name of a custom field.
@@ -221,6 +223,7 @@ impl fmt::Display for Error {
             Self::Conflict(key) => write!(f, "{key} is already in use"),
             Self::UnknownUser => f.write_str("there is no such user"),
             Self::UnknownCredential => f.write_str("there is no authenticator with this credential id"),
+            Self::LastWayToSignIn => f.write_str("it is the last way in which the user can sign in"),
             Self::InvalidArgument { field, problem } => write!(f, "{field} {problem}"),
             Self::Open { path: Some(path), problem } => write!(f, "cannot open {}: {problem}", path.display()),
             Self::Open { path: None, problem } => write!(f, "cannot open the store: {problem}"),

@@ -21,6 +21,7 @@ mod engine;
 mod adapter;
 mod calls;
 mod hot_sessions;
+mod linking;
 mod listing;
 mod migration;
 mod sign_in;

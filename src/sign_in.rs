@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use parking_lot::Mutex;
 
 use crate::adapter::Adapter;
+use crate::error::Result;
 use crate::model::{Millis, Models, NewSession, Session, SessionAndUser, SessionId, SessionInfo, UserId};
 use crate::ops::sessions;
 use crate::record::SessionRecord;
@@ -40,13 +41,17 @@ impl<M: Models> AuthKv<M> {
     /// # Ok::<(), authkv::Error>(())
     /// ```
     pub fn start_session(&self, user_id: impl Into<UserId>, extra: M::Session) -> Reply<Session<M::Session>> {
-        match Token::random() {
-            Ok(session_token) => {
-                let expires = self.now().plus(self.session_ages().max).to_instant().unwrap_or(DateTime::<Utc>::MAX_UTC);
-                self.create_session(NewSession { session_token, user_id: user_id.into(), expires, extra })
-            }
+        match self.fresh_session(user_id.into(), extra) {
+            Ok(session) => self.create_session(session),
             Err(error) => Reply::ready(Err(error)),
         }
+    }
+
+    /// A session to create, with a new token and the age that the options say.
+    pub(crate) fn fresh_session(&self, user_id: UserId, extra: M::Session) -> Result<NewSession<M::Session>> {
+        let session_token = Token::random()?;
+        let expires = self.now().plus(self.session_ages().max).to_instant().unwrap_or(DateTime::<Utc>::MAX_UTC);
+        Ok(NewSession { session_token, user_id, expires, extra })
     }
 
     /// The session with this token and its user, for every request; none if there is no such session or it has expired.

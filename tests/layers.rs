@@ -23,6 +23,7 @@ const RANKS: &[(&str, usize)] = &[
     ("adapter", 7),
     ("calls", 7),
     ("hot_sessions", 7),
+    ("linking", 7),
     ("listing", 7),
     ("migration", 7),
     ("sign_in", 7),

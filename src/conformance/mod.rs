@@ -32,7 +32,7 @@ use std::sync::Mutex;
 use std::thread;
 
 pub use own_fields::{Sample, WithOwnFields};
-pub use subject::{Clock, Subject, authenticator, conflict, eventually, invalid};
+pub use subject::{Clock, Subject, THREADS, at_once, authenticator, conflict, eventually, invalid};
 
 /// Lists the cases of a module under their names.
 macro_rules! cases {

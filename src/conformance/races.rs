@@ -1,12 +1,10 @@
 //! Races: of many threads that want one thing at once, exactly one gets it.
 
 use std::collections::BTreeSet;
-use std::sync::Barrier;
-use std::thread;
 
 use chrono::TimeDelta;
 
-use super::subject::{Subject, authenticator};
+use super::subject::{Subject, THREADS, at_once, authenticator};
 use crate::models::{
     AccountKey, AccountType, Change, NewAccount, NewSession, NewUser, SessionPatch, User, UserId, UserPatch,
 };
@@ -27,24 +25,7 @@ cases! {
     of_many_authenticators_with_one_credential_id_one_is_created,
 }
 
-const THREADS: usize = 32;
 const ROUNDS: usize = 20;
-
-/// What each thread's call answered, when all begin at once.
-fn at_once<T: Send>(work: impl Fn(usize) -> T + Sync) -> Vec<T> {
-    let barrier = Barrier::new(THREADS);
-    thread::scope(|scope| {
-        let (barrier, work) = (&barrier, &work);
-        let start = |n| {
-            scope.spawn(move || {
-                barrier.wait();
-                work(n)
-            })
-        };
-        let threads: Vec<_> = (0..THREADS).map(start).collect();
-        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
-    })
-}
 
 /// The only one that was accepted; all others must have been refused for this key.
 #[track_caller]

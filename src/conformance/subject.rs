@@ -1,7 +1,7 @@
 //! What a case is given: an adapter and the clock that it reads; and short ways to fill it and to expect a refusal.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -202,6 +202,28 @@ pub(super) fn refusal<T>(result: Result<T>) -> Error {
         Ok(_) => panic!("it was accepted"),
         Err(error) => error,
     }
+}
+
+/// How many threads race.
+pub const THREADS: usize = 32;
+
+/// What each thread's call answered, when [`THREADS`] of them begin at once. `work` is given the thread's number.
+///
+/// # Panics
+/// When a thread does.
+pub fn at_once<T: Send>(work: impl Fn(usize) -> T + Sync) -> Vec<T> {
+    let barrier = Barrier::new(THREADS);
+    thread::scope(|scope| {
+        let (barrier, work) = (&barrier, &work);
+        let start = |n| {
+            scope.spawn(move || {
+                barrier.wait();
+                work(n)
+            })
+        };
+        let threads: Vec<_> = (0..THREADS).map(start).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    })
 }
 
 /// Tries until it is true, for a generous while.

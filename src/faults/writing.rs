@@ -1,7 +1,7 @@
 //! Calls that write while the storage fails.
 
 use super::{Call, Flaky, assert_all_there, eventually, user};
-use crate::models::NewUser;
+use crate::models::{AccountType, NewUser, ProviderAccount, SignIn};
 use crate::{Adapter, AuthKv, Durability, Error};
 
 /// One call of each kind fails at each of the first places where it can, once or for good until it heals.
@@ -70,6 +70,40 @@ fn a_failure_loses_only_the_last_of_the_deferred_writes() {
         }
     }
     assert!(kept > 100 && lost > 0, "{kept} {lost}");
+}
+
+/// Signing up is one step: a crash or a failure in it never leaves a user whose address is taken and whose account is not
+/// linked.
+#[test]
+fn a_sign_up_that_failed_was_done_whole_or_not_at_all_and_can_be_tried_again() {
+    let mut seen = [0; 2];
+    for call in [Call::Read, Call::Write, Call::Sync, Call::Resize] {
+        for after in 0..24 {
+            let disk = Flaky::default();
+            let store = disk.store();
+            store.create_user(user(0)).wait().unwrap();
+            disk.fail(call, after, false);
+            let sign_up = |store: &AuthKv| {
+                let account = ProviderAccount::new(AccountType::Oauth, "github", 1_u64);
+                store.sign_in_with_account(account, user(1), ()).wait()
+            };
+            let first = sign_up(&store);
+            // As after a crash: what was not committed is gone.
+            let image = Flaky::new(disk.bytes());
+            disk.heal();
+            for store in [store, image.store()] {
+                let report = eventually(|| store.check().wait());
+                assert!(report.is_sound(), "{:?}", report.problems);
+                let is_there = report.users - 1;
+                assert_eq!((report.accounts, report.sessions), (is_there, is_there));
+                assert!(is_there == 1 || first.is_err());
+                let SignIn::Done(again) = eventually(|| sign_up(&store)) else { panic!("the address is taken") };
+                assert_eq!(again.is_new_user, is_there == 0);
+                seen[usize::try_from(is_there).unwrap()] += usize::from(first.is_err());
+            }
+        }
+    }
+    assert!(seen.iter().all(|count| *count > 0), "{seen:?}");
 }
 
 /// "Storage" promises that nothing was written.

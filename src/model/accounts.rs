@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{AccountId, ProviderAccountId, UserId};
+use super::{AccountId, Change, FieldPatch, ProviderAccountId, UserId};
 use crate::secret::Token;
 
 /// How a provider signs people in.
@@ -163,6 +163,87 @@ impl<X> NewAccount<X> {
     }
 }
 
+/// An account as a provider tells of it, which is nobody's yet or somebody's already: what a callback of OAuth has in hand.
+///
+/// ```
+/// use authkv::models::{AccountType, ProviderAccount};
+///
+/// let account = ProviderAccount {
+///     access_token: Some("gho_…".into()),
+///     ..ProviderAccount::new(AccountType::Oauth, "github", 583_231_u64)
+/// };
+/// # let _: ProviderAccount = account;
+/// ```
+#[derive(Clone, PartialEq)]
+pub struct ProviderAccount<X = ()> {
+    /// How the provider signs people in.
+    pub account_type: AccountType,
+    /// The provider, as the application calls it, for example `github`.
+    pub provider: String,
+    /// The account's id at the provider.
+    pub provider_account_id: ProviderAccountId,
+    /// The OAuth access token.
+    pub access_token: Option<Token>,
+    /// The OAuth refresh token.
+    pub refresh_token: Option<Token>,
+    /// The OpenID Connect id token.
+    pub id_token: Option<Token>,
+    /// When the access token expires, in seconds since 1970 in UTC.
+    pub expires_at: Option<i64>,
+    /// The OAuth token type, mostly `bearer`.
+    pub token_type: Option<String>,
+    /// The OAuth scope.
+    pub scope: Option<String>,
+    /// The OpenID Connect session state.
+    pub session_state: Option<String>,
+    /// The application's own fields.
+    pub extra: X,
+}
+
+impl<X: Default> ProviderAccount<X> {
+    /// An account without tokens.
+    pub fn new(
+        account_type: AccountType,
+        provider: impl Into<String>,
+        provider_account_id: impl Into<ProviderAccountId>,
+    ) -> Self {
+        Self {
+            account_type,
+            provider: provider.into(),
+            provider_account_id: provider_account_id.into(),
+            access_token: None,
+            refresh_token: None,
+            id_token: None,
+            expires_at: None,
+            token_type: None,
+            scope: None,
+            session_state: None,
+            extra: X::default(),
+        }
+    }
+}
+
+impl<X> ProviderAccount<X> {
+    /// The account to link to this user, who must be signed in.
+    pub fn of_user(self, user_id: impl Into<UserId>) -> NewAccount<X> {
+        NewAccount {
+            id: None,
+            user_id: user_id.into(),
+            account_type: self.account_type,
+            provider: self.provider,
+            provider_account_id: self.provider_account_id,
+            access_token: self.access_token,
+            refresh_token: self.refresh_token,
+            id_token: self.id_token,
+            expires_at: self.expires_at,
+            token_type: self.token_type,
+            scope: self.scope,
+            session_state: self.session_state,
+            extra: self.extra,
+        }
+    }
+}
+
 /// Which account: the pair of provider and provider account id, compared part by part.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AccountKey {
@@ -177,6 +258,68 @@ impl AccountKey {
     pub fn new(provider: impl Into<String>, provider_account_id: impl Into<ProviderAccountId>) -> Self {
         Self { provider: provider.into(), provider_account_id: provider_account_id.into() }
     }
+}
+
+/// What to change about an account; with new OAuth tokens, for example, when the old access token has expired.
+///
+/// ```
+/// use authkv::models::{AccountKey, AccountPatch, Change};
+///
+/// let patch = AccountPatch {
+///     access_token: Change::to("gho_…"),
+///     expires_at: Change::Set(1_735_736_400),
+///     ..AccountPatch::new(AccountKey::new("github", 583_231_u64))
+/// };
+/// ```
+#[derive(Clone)]
+pub struct AccountPatch {
+    /// Which account.
+    pub account: AccountKey,
+    /// The OAuth access token.
+    pub access_token: Change<Token>,
+    /// The OAuth refresh token.
+    pub refresh_token: Change<Token>,
+    /// The OpenID Connect id token.
+    pub id_token: Change<Token>,
+    /// When the access token expires, in seconds since 1970 in UTC.
+    pub expires_at: Change<i64>,
+    /// The OAuth token type, mostly `bearer`.
+    pub token_type: Change<String>,
+    /// The OAuth scope.
+    pub scope: Change<String>,
+    /// The OpenID Connect session state.
+    pub session_state: Change<String>,
+    /// The application's own fields.
+    pub extra: FieldPatch,
+}
+
+impl AccountPatch {
+    /// A patch that changes nothing yet.
+    pub fn new(account: AccountKey) -> Self {
+        Self {
+            account,
+            access_token: Change::Keep,
+            refresh_token: Change::Keep,
+            id_token: Change::Keep,
+            expires_at: Change::Keep,
+            token_type: Change::Keep,
+            scope: Change::Keep,
+            session_state: Change::Keep,
+            extra: FieldPatch::new(),
+        }
+    }
+}
+
+/// What a user must be left with when an account is unlinked, so that they can still sign in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum MustLeave {
+    /// Another account or an authenticator (a passkey).
+    Account,
+    /// The same, or a verified e-mail address: for an application that sends links or codes to sign in with.
+    AccountOrEmail,
+    /// Nothing: the user may be locked out.
+    Nothing,
 }
 
 impl<X> fmt::Debug for Account<X> {
@@ -197,6 +340,24 @@ impl<X> fmt::Debug for NewAccount<X> {
             .field("user_id", &self.user_id)
             .field("account_type", &self.account_type)
             .field("provider", &self.provider)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<X> fmt::Debug for ProviderAccount<X> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProviderAccount")
+            .field("account_type", &self.account_type)
+            .field("provider", &self.provider)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for AccountPatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AccountPatch")
+            .field("account", &self.account)
+            .field("extra", &self.extra)
             .finish_non_exhaustive()
     }
 }

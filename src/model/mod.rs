@@ -17,6 +17,7 @@ mod index;
 mod instant;
 mod patch;
 mod sessions;
+mod sign_in;
 mod tokens;
 mod users;
 
@@ -25,7 +26,7 @@ use std::fmt::Debug;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-pub use accounts::{Account, AccountKey, AccountType, NewAccount};
+pub use accounts::{Account, AccountKey, AccountPatch, AccountType, MustLeave, NewAccount, ProviderAccount};
 pub use authenticators::Authenticator;
 pub use dynamic::{Dynamic, DynamicFields, Instant, Value};
 pub(crate) use fields::Fields;
@@ -36,6 +37,7 @@ pub(crate) use index::{FieldKey, Indexes, RangeOf};
 pub(crate) use instant::Millis;
 pub use patch::{Change, FieldPatch};
 pub use sessions::{NewSession, Session, SessionAndUser, SessionInfo, SessionPatch};
+pub use sign_in::{EmailInUse, SignIn, SignedIn};
 pub use tokens::VerificationToken;
 pub use users::{NewUser, User, UserPatch};
 

@@ -1,16 +1,15 @@
 //! Accounts.
 
 use crate::error::{Error, Result, UniqueKey};
-use crate::model::{AccountKey, AccountType};
+use crate::model::{AccountKey, AccountType, MustLeave, UserId};
 use crate::ops::{authenticators, fields, pointed_to, users};
-use crate::record::AccountRecord;
-use crate::schema::{ACCOUNT_BY_PROVIDER, ACCOUNTS, replace};
+use crate::record::{AccountRecord, AccountUpdate};
+use crate::schema::{ACCOUNT_BY_PROVIDER, ACCOUNTS, ACCOUNTS_BY_USER, AUTHENTICATORS_BY_USER, USERS, replace};
 use crate::txn::Txn;
 
 pub(crate) fn link(txn: &mut Txn<'_>, account: &AccountRecord) -> Result<()> {
     users::require(txn, &account.user_id)?;
-    let key = AccountKey::new(account.provider.clone(), account.provider_account_id.clone());
-    if let Some(holder) = of_any_user(txn, &key)? {
+    if let Some(holder) = of_any_user(txn, &account.account_key())? {
         make_room(txn, &holder, UniqueKey::ProviderAccount)?;
     }
     if let Some(holder) = txn.get(&ACCOUNTS, &account.id)? {
@@ -29,9 +28,37 @@ pub(crate) fn get(txn: &Txn<'_>, key: &AccountKey) -> Result<Option<AccountRecor
     }
 }
 
+/// The accounts of a user, at most `limit`; none if the user waits to be swept.
+pub(crate) fn list(txn: &Txn<'_>, user_id: &UserId, limit: usize) -> Result<Vec<AccountRecord>> {
+    if !txn.contains(&USERS, user_id)? {
+        return Ok(Vec::new());
+    }
+    let entries = txn.with_prefix(&ACCOUNTS_BY_USER, user_id, limit)?;
+    entries.into_iter().map(|((_, id), ())| pointed_to(txn, &id)).collect()
+}
+
 /// The account, unless its user was deleted and it waits to be swept.
 pub(super) fn unless_swept(txn: &Txn<'_>, account: AccountRecord) -> Result<Option<AccountRecord>> {
     Ok(users::owner(txn, &account.user_id)?.map(|_| account))
+}
+
+/// Gives an account the tokens with which its provider has just told of it.
+pub(super) fn refresh(txn: &mut Txn<'_>, old: &AccountRecord, given: &AccountRecord) -> Result<AccountRecord> {
+    let new = old.refreshed(given);
+    replace(txn, Some(old), Some(&new))?;
+    Ok(new)
+}
+
+pub(crate) fn update(txn: &mut Txn<'_>, update: &AccountUpdate) -> Result<Option<AccountRecord>> {
+    let Some(old) = get(txn, update.account())? else {
+        return Ok(None);
+    };
+    let new = update.apply(&old);
+    for (key, holder) in fields::holders(txn, &new)? {
+        make_room(txn, &holder, key)?;
+    }
+    replace(txn, Some(&old), Some(&new))?;
+    Ok(Some(new))
 }
 
 pub(crate) fn unlink(txn: &mut Txn<'_>, key: &AccountKey) -> Result<Option<AccountRecord>> {
@@ -43,6 +70,31 @@ pub(crate) fn unlink(txn: &mut Txn<'_>, key: &AccountKey) -> Result<Option<Accou
         authenticators::remove_of_account(txn, &account.user_id, &account.provider_account_id)?;
     }
     Ok(Some(account))
+}
+
+/// Unlinks an account of this user, unless that would leave them with too little.
+pub(crate) fn unlink_of(
+    txn: &mut Txn<'_>,
+    user_id: &UserId,
+    key: &AccountKey,
+    must_leave: MustLeave,
+) -> Result<Option<AccountRecord>> {
+    if get(txn, key)?.is_none_or(|account| account.user_id != *user_id) {
+        return Ok(None);
+    }
+    let account = unlink(txn, key)?;
+    if is_left(txn, user_id, must_leave)? { Ok(account) } else { Err(Error::LastWayToSignIn) }
+}
+
+fn is_left(txn: &Txn<'_>, user_id: &UserId, must_leave: MustLeave) -> Result<bool> {
+    let by_email = match must_leave {
+        MustLeave::Nothing => return Ok(true),
+        MustLeave::Account => false,
+        MustLeave::AccountOrEmail => users::get(txn, user_id)?.is_some_and(|user| user.has_verified_email()),
+    };
+    Ok(by_email
+        || !txn.with_prefix(&ACCOUNTS_BY_USER, user_id, 1)?.is_empty()
+        || !txn.with_prefix(&AUTHENTICATORS_BY_USER, user_id, 1)?.is_empty())
 }
 
 /// The account with this key, whether its user exists or was deleted and is being swept.

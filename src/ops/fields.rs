@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn accounts_that_wait_to_be_swept_are_found_by_no_value() {
+    fn accounts_that_wait_to_be_swept_are_found_by_no_value_and_in_no_list() {
         const ACCOUNTS: u64 = 600;
         let auth = AuthKv::options().models::<Numbered>().in_memory().unwrap();
         let ada = auth.create_user(NewUser::default()).wait().unwrap();
@@ -145,7 +145,8 @@ mod tests {
             move |txn| {
                 users::delete(txn, &ada.id)?;
                 let left = txn.first(&ACCOUNT_BY_FIELD, usize::MAX)?.len();
-                let listed = accounts(txn, "number", &RangeOf::All, None, usize::MAX)?.items.len();
+                let mut listed = accounts(txn, "number", &RangeOf::All, None, usize::MAX)?.items.len();
+                listed += accounts::list(txn, &ada.id, usize::MAX)?.len();
                 let mut found = 0;
                 for number in 0..ACCOUNTS {
                     found += usize::from(account(txn, "number", &FieldKey::Integer(number.into()))?.is_some());

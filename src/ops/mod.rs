@@ -10,6 +10,7 @@ pub(crate) mod fields;
 pub(crate) mod meta;
 pub(crate) mod migration;
 pub(crate) mod sessions;
+pub(crate) mod sign_in;
 pub(crate) mod tokens;
 pub(crate) mod upkeep;
 pub(crate) mod users;

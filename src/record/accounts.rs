@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use super::{check_indexes, check_key, check_text};
 use crate::error::Result;
 use crate::model::{
-    Account, AccountId, AccountType, DynamicFields, Fields, Index, Millis, NewAccount, ProviderAccountId, UserId,
+    Account, AccountId, AccountKey, AccountPatch, AccountType, DynamicFields, FieldPatch, Fields, Index, Millis,
+    NewAccount, ProviderAccountId, UserId,
 };
 use crate::secret::Token;
 
@@ -90,6 +91,29 @@ impl AccountRecord {
         Ok(Self { extra: self.extra.becoming(fields, RESERVED)?, ..self })
     }
 
+    pub(crate) fn account_key(&self) -> AccountKey {
+        AccountKey::new(self.provider.clone(), self.provider_account_id.clone())
+    }
+
+    /// The record with the OAuth tokens of another one. What that one lacks stays: a provider may give a refresh token only
+    /// once. When an access token expires belongs to it, so it does not outlast one.
+    pub(crate) fn refreshed(&self, given: &Self) -> Self {
+        let given = given.clone();
+        let expires_at =
+            if given.access_token.is_some() { given.expires_at } else { given.expires_at.or(self.expires_at) };
+        let kept = self.clone();
+        Self {
+            access_token: given.access_token.or(kept.access_token),
+            refresh_token: given.refresh_token.or(kept.refresh_token),
+            id_token: given.id_token.or(kept.id_token),
+            expires_at,
+            token_type: given.token_type.or(kept.token_type),
+            scope: given.scope.or(kept.scope),
+            session_state: given.session_state.or(kept.session_state),
+            ..kept
+        }
+    }
+
     pub(crate) fn into_model<X: DeserializeOwned>(self) -> Result<Account<X>> {
         Ok(Account {
             id: self.id,
@@ -106,5 +130,45 @@ impl AccountRecord {
             session_state: self.session_state,
             extra: self.extra.into_extra()?,
         })
+    }
+}
+
+/// A checked patch.
+pub(crate) struct AccountUpdate(AccountPatch);
+
+impl AccountUpdate {
+    /// # Errors
+    /// Invalid argument, which names the field.
+    pub(crate) fn new(patch: AccountPatch) -> Result<Self> {
+        check_text("access_token", patch.access_token.value().map(Token::as_str))?;
+        check_text("refresh_token", patch.refresh_token.value().map(Token::as_str))?;
+        check_text("id_token", patch.id_token.value().map(Token::as_str))?;
+        check_text("token_type", patch.token_type.value().map(String::as_str))?;
+        check_text("scope", patch.scope.value().map(String::as_str))?;
+        check_text("session_state", patch.session_state.value().map(String::as_str))?;
+        patch.extra.check(RESERVED)?;
+        Ok(Self(patch))
+    }
+
+    pub(crate) fn account(&self) -> &AccountKey {
+        &self.0.account
+    }
+
+    pub(crate) fn extra(&self) -> &FieldPatch {
+        &self.0.extra
+    }
+
+    pub(crate) fn apply(&self, account: &AccountRecord) -> AccountRecord {
+        let Self(patch) = self;
+        let mut account = account.clone();
+        patch.access_token.apply(&mut account.access_token);
+        patch.refresh_token.apply(&mut account.refresh_token);
+        patch.id_token.apply(&mut account.id_token);
+        patch.expires_at.apply(&mut account.expires_at);
+        patch.token_type.apply(&mut account.token_type);
+        patch.scope.apply(&mut account.scope);
+        patch.session_state.apply(&mut account.session_state);
+        account.extra.apply(&patch.extra);
+        account
     }
 }

@@ -6,7 +6,7 @@ mod sessions;
 mod tokens;
 mod users;
 
-pub(crate) use accounts::AccountRecord;
+pub(crate) use accounts::{AccountRecord, AccountUpdate};
 pub(crate) use authenticators::AuthenticatorRecord;
 pub(crate) use sessions::{SessionRecord, SessionUpdate};
 pub(crate) use tokens::TokenRecord;

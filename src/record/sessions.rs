@@ -48,6 +48,11 @@ impl SessionRecord {
         })
     }
 
+    /// The same of another user.
+    pub(crate) fn of_user(self, user_id: UserId) -> Self {
+        Self { user_id, ..self }
+    }
+
     /// The same, with another expiry as of `now`. When that is later, the expiry index goes on listing it where it did,
     /// so that an extension changes no more than it must; purging moves the entry when it gets there.
     pub(crate) fn expiring(self, expires: Millis, now: Millis) -> Self {

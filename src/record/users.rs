@@ -99,6 +99,11 @@ impl UserRecord {
         Ok(Self { extra: self.extra.becoming(fields, RESERVED)?, ..self })
     }
 
+    /// Whether somebody has proven to read the user's e-mail address.
+    pub(crate) fn has_verified_email(&self) -> bool {
+        self.email.is_some() && self.email_verified.is_some()
+    }
+
     pub(crate) fn into_model<X: DeserializeOwned>(self) -> Result<User<X>> {
         Ok(User {
             id: self.id,

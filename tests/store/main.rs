@@ -9,10 +9,12 @@
 #[macro_use]
 mod stores;
 
+mod accounts;
 mod deletion;
 mod emails;
 mod executor;
 mod hot_sessions;
+mod linking;
 mod models;
 mod persistence;
 mod purging;

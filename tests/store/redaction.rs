@@ -3,8 +3,8 @@
 use std::fmt::Debug;
 
 use authkv::models::{
-    AccountKey, AccountType, Authenticator, Change, FieldPatch, NewAccount, NewSession, ProviderAccountId,
-    SessionPatch, UserPatch, VerificationToken,
+    AccountKey, AccountPatch, AccountType, Authenticator, Change, FieldPatch, NewAccount, NewSession, ProviderAccount,
+    ProviderAccountId, SessionPatch, UserPatch, VerificationToken,
 };
 use authkv::models::{NewUser, Token};
 use authkv::{Adapter, AuthKv, Error};
@@ -35,6 +35,17 @@ fn account() -> NewAccount {
     }
 }
 
+fn provider_account() -> ProviderAccount {
+    let tokens = account();
+    ProviderAccount {
+        access_token: tokens.access_token,
+        refresh_token: tokens.refresh_token,
+        id_token: tokens.id_token,
+        session_state: tokens.session_state,
+        ..ProviderAccount::new(AccountType::Oauth, "github", SECRET)
+    }
+}
+
 fn authenticator() -> Authenticator {
     Authenticator {
         credential_id: "a-credential".into(),
@@ -57,6 +68,7 @@ fn inputs_and_patches_hide_what_identifies_a_person() {
     must_hide("NewSession", &NewSession::<()>::new(SECRET, "ada", EXPIRES));
     must_hide("VerificationToken", &VerificationToken::<()>::new(SECRET, SECRET, EXPIRES));
     must_hide("Authenticator", &authenticator());
+    must_hide("ProviderAccount", &provider_account());
     must_hide("AccountKey", &AccountKey::new("github", SECRET));
     must_hide("ProviderAccountId", &ProviderAccountId::from(SECRET));
     must_hide("Token", &Token::from(SECRET));
@@ -70,6 +82,13 @@ fn inputs_and_patches_hide_what_identifies_a_person() {
         ..UserPatch::new("ada")
     };
     must_hide("UserPatch", &patch);
+    let patch = AccountPatch {
+        access_token: Change::to(SECRET),
+        scope: Change::to(SECRET),
+        extra: FieldPatch::new().set("nickname", SECRET),
+        ..AccountPatch::new(AccountKey::new("github", SECRET))
+    };
+    must_hide("AccountPatch", &patch);
 }
 
 #[test]
@@ -81,6 +100,7 @@ fn records_and_replies_hide_what_identifies_a_person() {
     must_hide("Account", &auth.link_account(account()).wait().unwrap());
     must_hide("Session", &auth.create_session(NewSession::new(SECRET, "ada", EXPIRES)).wait().unwrap());
     must_hide("SessionAndUser", &auth.get_session_and_user(SECRET).wait().unwrap().unwrap());
+    must_hide("SignedIn", &auth.sign_in_with_account(provider_account(), NewUser::default(), ()).wait().unwrap());
     must_hide("Authenticator", &auth.create_authenticator(authenticator()).wait().unwrap());
     let token = auth.create_verification_token(VerificationToken::new(SECRET, SECRET, EXPIRES)).wait().unwrap();
     must_hide("VerificationToken", &token);

@@ -1,0 +1,69 @@
+//! Signing in with a provider's account: user, account and session at once.
+
+use crate::error::Result;
+use crate::model::{self, EmailInUse, Extra, Millis, SignedIn};
+use crate::ops::{accounts, pointed_to, sessions, users};
+use crate::record::{AccountRecord, SessionRecord, UserRecord};
+use crate::secret::Token;
+use crate::txn::Txn;
+
+/// What signing in came to.
+#[allow(clippy::large_enum_variant)] // like the model that is made of it
+pub(crate) enum SignIn {
+    Done {
+        user: UserRecord,
+        account: AccountRecord,
+        session: SessionRecord,
+        is_new_user: bool,
+    },
+    /// This user has the e-mail address.
+    EmailInUse(UserRecord),
+}
+
+impl SignIn {
+    /// The outcome with the session's token, which its caller knows.
+    pub(crate) fn into_model<U: Extra, A: Extra, S: Extra>(
+        self,
+        session_token: Token,
+    ) -> Result<model::SignIn<U, A, S>> {
+        Ok(match self {
+            Self::Done { user, account, session, is_new_user } => model::SignIn::Done(SignedIn {
+                user: user.into_model()?,
+                account: account.into_model()?,
+                session: session.into_model(session_token)?,
+                is_new_user,
+            }),
+            Self::EmailInUse(holder) => model::SignIn::EmailInUse(EmailInUse {
+                email_verified: holder.has_verified_email(),
+                user_id: holder.id,
+            }),
+        })
+    }
+}
+
+/// Signs in the user of the account; where nobody has it, the new user, unless somebody has the e-mail address. Account
+/// and session are those of the new user, as long as it is not known who it is.
+pub(crate) fn with_account(
+    txn: &mut Txn<'_>,
+    user: &UserRecord,
+    account: &AccountRecord,
+    session: &SessionRecord,
+    now: Millis,
+) -> Result<SignIn> {
+    let (user, account, is_new_user) = match accounts::get(txn, &account.account_key())? {
+        Some(known) => (pointed_to(txn, &known.user_id)?, accounts::refresh(txn, &known, account)?, false),
+        None => {
+            if let Some(email) = &user.email
+                && let Some(holder) = users::by_email(txn, email.normal_form())?
+            {
+                return Ok(SignIn::EmailInUse(holder));
+            }
+            users::create(txn, user)?;
+            accounts::link(txn, account)?;
+            (user.clone(), account.clone(), true)
+        }
+    };
+    let session = session.clone().of_user(user.id.clone());
+    sessions::create(txn, &session, now)?;
+    Ok(SignIn::Done { user, account, session, is_new_user })
+}
