@@ -3,6 +3,7 @@
 mod args;
 mod call;
 mod child;
+mod deletion;
 mod fleet;
 mod folder;
 mod goals;

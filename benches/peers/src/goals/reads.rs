@@ -117,7 +117,10 @@ fn with_two_threads(plan: &Plan<'_>, fleet: &Fleet) -> Result<Goal> {
     let each = plan.calls(300_000, 1);
     let variant = |threads: usize| -> Variant<'_> {
         let authkv = &authkv;
-        Box::new(move |round| fleet.ns_per_call(authkv, Operation::Session, threads, each, round * 2 + threads as u64))
+        Box::new(move |round| {
+            let calls = fleet.work.calls(authkv, Operation::Session, threads, each, round * 2 + threads as u64)?;
+            Ok(load::run_on_threads(authkv, &calls)?.as_secs_f64() / threads as f64)
+        })
     };
     let costs =
         rounds::measure(plan.rounds * ROUNDS, vec![variant(1), variant(2)], plan.progress, "reads on two threads")?;

@@ -1,14 +1,13 @@
 //! Writing: durable sessions by few and by many callers, and waiting while a user with very many of them is deleted.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use super::reads::ratio;
 use super::{Goal, Limit, Plan, Unit};
 use crate::call::Peer;
+use crate::deletion::{Deletion, SESSIONS};
 use crate::fleet::Fleet;
 use crate::load::{self, Timing};
 use crate::peers::Kind;
@@ -17,9 +16,6 @@ use crate::stats::Spread;
 use crate::work::Operation;
 
 const DELETIONS: u64 = 3;
-const DELETED_SESSIONS: u64 = 10_000;
-/// How long others go on calling after the deletion was answered: its sessions are removed behind the answer.
-const SWEEPING: Duration = Duration::from_secs(1);
 
 pub fn measure(plan: &Plan<'_>, fleet: &Fleet) -> Result<Vec<Goal>> {
     let mut goals = creating_sessions(plan, fleet)?;
@@ -73,34 +69,14 @@ fn beside_a_deletion(plan: &Plan<'_>, fleet: &Fleet) -> Result<Goal> {
     let stage = plan.progress.stage("waiting while a user is deleted", DELETIONS);
     let mut longest = Vec::new();
     for _ in 0..DELETIONS {
-        let deletion = fleet.work.user_to_delete(&authkv, DELETED_SESSIONS)?;
-        let over = AtomicBool::new(false);
-        longest.push(std::thread::scope(|scope| {
-            let other = scope.spawn(|| longest_wait(fleet, &authkv, &over));
-            let deleted = load::run(&authkv, vec![vec![deletion]], Timing::Whole);
-            std::thread::sleep(SWEEPING);
-            over.store(true, Ordering::Relaxed);
-            deleted?;
-            other.join().ok().context("the other caller panicked")?
-        })?);
+        longest.push(Deletion::measure(fleet, &authkv)?.longest_wait.as_secs_f64() * 1e3);
         stage.inc(1);
     }
-    let spread = Spread::whole(longest.iter().map(|wait| wait.as_secs_f64() * 1e3));
+    let spread = Spread::whole(longest);
     Ok(Goal {
-        what: format!("longest wait of a writer while a user with {DELETED_SESSIONS} sessions is deleted"),
+        what: format!("longest wait of a writer while a user with {SESSIONS} sessions is deleted"),
         limit: Limit::AtMost(50.0),
         figure: Spread { median: spread.high, ..spread },
         unit: Unit::Milliseconds,
     })
-}
-
-fn longest_wait(fleet: &Fleet, authkv: &Arc<dyn Peer>, over: &AtomicBool) -> Result<Duration> {
-    let mut longest = Duration::ZERO;
-    while !over.load(Ordering::Relaxed) {
-        let calls = fleet.work.calls(authkv, Operation::CreateSession, 1, 1, 0)?;
-        let start = Instant::now();
-        load::run(authkv, calls, Timing::Whole)?;
-        longest = longest.max(start.elapsed());
-    }
-    Ok(longest)
 }

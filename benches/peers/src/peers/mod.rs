@@ -9,6 +9,9 @@ mod rusqlite;
 mod sql;
 mod sqlx;
 
+#[cfg(test)]
+mod tests;
+
 use std::path::Path;
 use std::sync::Arc;
 

@@ -175,7 +175,7 @@ fn learn_one(view: &(impl View + ?Sized), rows: &[Row], values: &mut Values) -> 
 fn learn_all(view: &(impl View + ?Sized), rows: &[Row], values: &mut Values) -> Result<()> {
     for _ in rows {
         if rows.iter().all(|row| row.key.is_known(values)) {
-            break;
+            return Ok(());
         }
         for row in rows {
             if row.key.is_known(values) {
@@ -183,13 +183,14 @@ fn learn_all(view: &(impl View + ?Sized), rows: &[Row], values: &mut Values) -> 
             }
         }
     }
+    values.never_extended();
     Ok(())
 }
 
 fn learn(view: &(impl View + ?Sized), row: &Row, values: &mut Values) -> Result<bool> {
     let found = view.get(row.table, &row.key.bytes(values))?;
     if let Some(found) = &found {
-        row.value.read(found, values);
+        row.read_value(found, values);
     }
     Ok(found.is_some())
 }
@@ -202,7 +203,7 @@ fn children(view: &(impl View + ?Sized), rows: &[Row], user: &Values) -> Result<
     let read = |(key, value): (Vec<u8>, Vec<u8>)| {
         let mut values = user.clone();
         row.key.read(&key, &mut values);
-        row.value.read(&value, &mut values);
+        row.read_value(&value, &mut values);
         values
     };
     Ok(found.into_iter().map(read).collect())

@@ -44,13 +44,11 @@ pub fn learn() -> Result<Shapes> {
     let extended_to = first + TimeDelta::days(1);
     let token = SAMPLE.session_token();
     let session = auth.create_session(new_session(SAMPLE.user_id(), &token, first.timestamp_millis())?).wait()?;
-    let mut created = written()?;
+    let created = written()?;
     let patch = SessionPatch { expires: Some(extended_to), ..SessionPatch::new(token.as_str()) };
     auth.update_session(patch).wait()?;
     let extended = written()?;
     ensure!(extended.keys().all(|key| created.contains_key(key)), "an extension writes rows of other keys");
-    // As if they had been created with two expiries, which tells the places apart that an extension leaves as they are.
-    created.extend(extended.clone());
 
     let identifier = SAMPLE.email();
     let link = VerificationToken::new(identifier.as_str(), token.as_str(), first);
@@ -58,7 +56,7 @@ pub fn learn() -> Result<Shapes> {
     let verification_token = written()?;
 
     let session_id = uuid::Uuid::parse_str(session.id.as_str()).context("session ids are no UUIDs")?;
-    let parts = [
+    let parts = vec![
         (Part::TokenHash, people::hash(&token).to_vec()),
         (Part::Image, SAMPLE.image().into()),
         (Part::Email, identifier.into()),
@@ -67,23 +65,37 @@ pub fn learn() -> Result<Shapes> {
         (Part::AccountId, SAMPLE.account_id().as_bytes().to_vec()),
         (Part::SessionId, session_id.as_bytes().to_vec()),
         (Part::ProviderAccountId, SAMPLE.provider_account_id().into()),
-        (Part::Expires, instant(extended_to.timestamp_millis()).to_vec()),
-        (Part::FirstExpires, instant(first.timestamp_millis()).to_vec()),
     ];
-    let shapes = |rows: Rows| {
-        let shape = |((table, key), value): ((usize, Vec<u8>), Vec<u8>)| Row {
-            table,
-            key: Template::of(&key, &parts),
-            value: Template::of(&value, &parts),
+    let first = instant(first.timestamp_millis()).to_vec();
+    let extended_to = instant(extended_to.timestamp_millis()).to_vec();
+    // An expiry in a row that is written again is the one that counts; elsewhere it stays the first one.
+    let before = parts.clone().into_iter().chain([(Part::Expires, first.clone())]).collect::<Vec<_>>();
+    let after = parts.into_iter().chain([(Part::Expires, extended_to), (Part::FirstExpires, first.clone())]);
+    let after = after.collect::<Vec<_>>();
+    let shapes = |rows: &Rows| -> Vec<Row> {
+        let shape = |(place @ (table, key), value): (&(usize, Vec<u8>), &Vec<u8>)| {
+            let parts = if extended.contains_key(place) { &before } else { &after };
+            Row {
+                table: *table,
+                key: Template::of(key, parts),
+                value: Template::of(value, parts),
+                extended: extended.get(place).map(|value| Template::of(value, &after)),
+            }
         };
-        rows.into_iter().map(shape).collect()
+        rows.iter().map(shape).collect()
+    };
+    let written_again = |(place, value): (&(usize, Vec<u8>), &Vec<u8>)| Row {
+        table: place.0,
+        key: Template::of(&place.1, &after),
+        value: Template::of(value, &after),
+        extended: None,
     };
     Ok(Shapes {
-        user: shapes(user),
-        account: shapes(account),
-        session: shapes(created),
-        extended: shapes(extended),
-        verification_token: shapes(verification_token),
+        user: shapes(&user),
+        account: shapes(&account),
+        session: shapes(&created),
+        extended: extended.iter().map(written_again).collect(),
+        verification_token: shapes(&verification_token),
         tables,
     })
 }

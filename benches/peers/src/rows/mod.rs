@@ -22,6 +22,8 @@ pub struct Row {
     pub table: usize,
     pub key: Template,
     pub value: Template,
+    /// The value as an extension leaves it, if it does.
+    extended: Option<Template>,
 }
 
 /// Bytes with holes, all of a fixed length.
@@ -63,6 +65,14 @@ enum Coding {
 /// Parts that are known, as they are written in keys.
 #[derive(Clone, Default)]
 pub struct Values([Option<Vec<u8>>; PARTS]);
+
+impl Row {
+    /// Learns what is in its value.
+    pub fn read_value(&self, value: &[u8], values: &mut Values) {
+        let extended = self.extended.as_ref().filter(|extended| extended.len() == value.len());
+        extended.unwrap_or(&self.value).read(value, values);
+    }
+}
 
 impl Values {
     pub fn with(mut self, part: Part, bytes: impl Into<Vec<u8>>) -> Self {
@@ -108,6 +118,13 @@ impl Values {
             .with(Part::Email, identifier)
             .with(Part::TokenHash, people::hash(token))
             .with_expires(expires_ms)
+    }
+
+    /// Of a session that tells of one expiry only, that is the first one too.
+    pub fn never_extended(&mut self) {
+        if let (None, Some(expires)) = (self.get(Part::FirstExpires), self.get(Part::Expires)) {
+            self.set(Part::FirstExpires, expires.to_vec());
+        }
     }
 
     pub fn get(&self, part: Part) -> Option<&[u8]> {
@@ -179,6 +196,10 @@ impl Template {
             }
         }
         bytes
+    }
+
+    fn len(&self) -> usize {
+        self.0.iter().map(Piece::len).sum()
     }
 
     /// Learns the parts that are in `bytes`.
