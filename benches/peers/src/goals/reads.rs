@@ -36,7 +36,7 @@ pub fn measure(plan: &Plan<'_>, fleet: &Fleet) -> Result<Vec<Goal>> {
 
 /// The whole call without the cache of hot sessions, beside nothing but the two lookups that it needs.
 fn beside_bare_redb(plan: &Plan<'_>, fleet: &Fleet) -> Result<Goal> {
-    let auth = AuthKv::open(fleet.copied(Kind::Authkv, "authkv-reads", plan.progress)?)?;
+    let auth = AuthKv::options().hot_sessions(0).open(fleet.copied(Kind::Authkv, "authkv-reads", plan.progress)?)?;
     let bare = BareRedb::open(&fleet.copied(Kind::Redb, "redb-reads", plan.progress)?, &fleet.shapes)?;
     let snapshot = bare.snapshot();
     let find = |rows: &[crate::rows::Row], part| {
