@@ -48,6 +48,9 @@ where
     for authenticator in content::authenticators() {
         auth.create_authenticator(authenticator).wait()?;
     }
+    for (identifier, valid_for) in content::codes() {
+        drop(auth.issue_code(identifier, valid_for).wait()?);
+    }
     auth.close().wait()?;
     redb::Database::open(path)?.compact()?;
     Ok(())

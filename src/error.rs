@@ -86,6 +86,13 @@ pub enum Problem {
         /// How long it may be, in bytes.
         limit: usize,
     },
+    /// It is a number outside of what it may be.
+    OutOfRange {
+        /// The smallest that it may be.
+        least: u32,
+        /// The greatest.
+        most: u32,
+    },
     /// A custom field has the name of one of the record's own fields.
     ReservedName,
     /// Custom fields must serialise to a struct or a map with text keys, or to `()`; the text says what they are.
@@ -271,6 +278,7 @@ impl fmt::Display for Problem {
         match self {
             Self::Empty => f.write_str("must not be empty"),
             Self::TooLong { bytes, limit } => write!(f, "is {bytes} bytes long; the limit is {limit}"),
+            Self::OutOfRange { least, most } => write!(f, "must be from {least} to {most}"),
             Self::ReservedName => f.write_str("is the name of a field that the record has already"),
             Self::NotFields(why) => write!(f, "cannot be stored as named fields: {why}"),
             Self::TooDeep { limit } => write!(f, "is nested more than {limit} levels deep"),

@@ -16,7 +16,7 @@ use crate::codec;
 use crate::error::Result;
 use crate::key::{Expiring, Key, prefix_end};
 use crate::model::{AccountId, Indexes, Millis, UserId};
-use crate::record::{AccountRecord, AuthenticatorRecord, SessionRecord, TokenRecord, UserRecord};
+use crate::record::{AccountRecord, AuthenticatorRecord, CodeRecord, SessionRecord, TokenRecord, UserRecord};
 use crate::schema::{
     ACCOUNT_BY_PROVIDER, ACCOUNTS_BY_USER, META, Record, SESSION_BY_TOKEN, SessionEntry, USER_BY_EMAIL,
 };
@@ -30,7 +30,7 @@ pub fn decode_record(bytes: &[u8]) {
     let Some((kind, bytes)) = bytes.split_first() else {
         return;
     };
-    match kind % 10 {
+    match kind % 11 {
         0 => record(bytes, UserRecord::into_model::<OwnFields>),
         1 => record(bytes, AccountRecord::into_model::<OwnFields>),
         2 => record(bytes, |session: SessionRecord| session.into_model::<OwnFields>(Token::from("token"))),
@@ -40,7 +40,8 @@ pub fn decode_record(bytes: &[u8]) {
         6 => drop(value::<(AccountId, UserId)>(ACCOUNT_BY_PROVIDER.id.name, bytes)),
         7 => drop(value::<UserId>(USER_BY_EMAIL.id.name, bytes)),
         8 => drop(value::<String>(META.id.name, bytes)),
-        _ => drop(value::<()>(ACCOUNTS_BY_USER.id.name, bytes)),
+        9 => drop(value::<()>(ACCOUNTS_BY_USER.id.name, bytes)),
+        _ => record(bytes, |_: CodeRecord| Ok(())),
     }
 }
 
@@ -140,23 +141,25 @@ fn millis(part: &[u8]) -> Millis {
 }
 
 fn expiring(a: &[u8], b: &[u8]) -> Expiring {
-    if a.len().is_multiple_of(2) {
-        Expiring::Session(id(a), id(b).as_str().into())
-    } else {
-        Expiring::Token(hash(a), text(b))
+    match a.len() % 3 {
+        0 => Expiring::Session(id(a), id(b).as_str().into()),
+        1 => Expiring::Token(hash(a), text(b)),
+        _ => Expiring::Code(text(b)),
     }
 }
 
+/// Sessions first, then tokens.
 fn expiring_order(left: &Expiring, right: &Expiring) -> Ordering {
     match (left, right) {
         (Expiring::Session(left, left_id), Expiring::Session(right, right_id)) => {
             id_order(left, right).then_with(|| id_order(&left_id.as_str().into(), &right_id.as_str().into()))
         }
-        (Expiring::Session(..), Expiring::Token(..)) => Ordering::Less,
-        (Expiring::Token(..), Expiring::Session(..)) => Ordering::Greater,
         (Expiring::Token(left, left_text), Expiring::Token(right, right_text)) => {
             left.as_bytes().cmp(right.as_bytes()).then_with(|| left_text.cmp(right_text))
         }
+        (Expiring::Code(left), Expiring::Code(right)) => left.cmp(right),
+        (Expiring::Session(..), _) | (_, Expiring::Code(_)) => Ordering::Less,
+        (_, Expiring::Session(..)) | (Expiring::Code(_), _) => Ordering::Greater,
     }
 }
 

@@ -8,7 +8,7 @@
 //! | id, any other | `02`, text |
 //! | token hash | 32 bytes |
 //! | instant | milliseconds since 1970 as 8 bytes, big-endian, sign bit flipped |
-//! | what expires | `01`, user id, session id; or `02`, token hash, text |
+//! | what expires | `01`, user id, session id; `02`, token hash, text; or `03`, text |
 //! | own field | `01`, `00` or `01` for a truth value; `02`, integer as 16 bytes, big-endian, sign bit flipped; `03`, instant; `04`, text |
 
 use crate::model::{
@@ -52,6 +52,7 @@ pub(crate) fn prefix_end(mut prefix: Vec<u8>) -> Option<Vec<u8>> {
 pub(crate) enum Expiring {
     Session(UserId, SessionId),
     Token(TokenHash, String),
+    Code(String),
 }
 
 impl Key for String {
@@ -128,6 +129,10 @@ impl Key for Expiring {
                 hash.write(out);
                 identifier.write(out);
             }
+            Self::Code(identifier) => {
+                out.push(3);
+                identifier.write(out);
+            }
         }
     }
 
@@ -135,6 +140,7 @@ impl Key for Expiring {
         match take(input)? {
             [1] => Some(Self::Session(Key::read(input)?, Key::read(input)?)),
             [2] => Some(Self::Token(Key::read(input)?, Key::read(input)?)),
+            [3] => Some(Self::Code(Key::read(input)?)),
             _ => None,
         }
     }

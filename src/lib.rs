@@ -26,6 +26,7 @@ mod listing;
 mod migration;
 mod sign_in;
 mod store;
+mod verification;
 
 #[cfg(feature = "conformance")]
 pub mod conformance;

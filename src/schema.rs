@@ -7,6 +7,7 @@
 //!   sessions                           user id, session id           session
 //!   verification_tokens                token hash, identifier        verification token
 //!   authenticators                     credential id                 authenticator
+//!   codes                              identifier                    code
 //!
 //! indexes, computed from the records
 //!   user_by_email                      e-mail in normal form         user id
@@ -14,7 +15,8 @@
 //!   session_by_token                   token hash                    session id, user id, expires, has own fields
 //!   accounts_by_user                   user id, account id           -
 //!   authenticators_by_user             user id, credential id        -
-//!   by_expiry                          expires, session or token     -
+//!   by_expiry                          expires, session, token       -
+//!                                      or code
 //!   user_by_field                      field, its value, user id     -
 //!   account_by_field                   field, its value, account id  -
 //!
@@ -37,7 +39,7 @@ use crate::key::{Expiring, Key};
 use crate::model::{
     AccountId, CredentialId, FieldKey, Fields, Index, Indexes, Millis, ProviderAccountId, SessionId, UserId,
 };
-use crate::record::{AccountRecord, AuthenticatorRecord, SessionRecord, TokenRecord, UserRecord};
+use crate::record::{AccountRecord, AuthenticatorRecord, CodeRecord, SessionRecord, TokenRecord, UserRecord};
 use crate::secret::TokenHash;
 use crate::txn::{Entry, Table, TableId, Txn};
 
@@ -66,6 +68,7 @@ tables! {
     12 SWEEP "sweep" UserId => ();
     13 USER_BY_FIELD "user_by_field" ((String, FieldKey), UserId) => ();
     14 ACCOUNT_BY_FIELD "account_by_field" ((String, FieldKey), AccountId) => ();
+    15 CODES "codes" String => CodeRecord;
 }
 
 /// What the read on every request needs of a session, so that it need not read the session itself.
@@ -254,6 +257,19 @@ impl Record for TokenRecord {
     }
 }
 
+impl Record for CodeRecord {
+    type Key = String;
+    const TABLE: Table<String, Self> = CODES;
+
+    fn key(&self) -> String {
+        self.identifier.clone()
+    }
+
+    fn entries(&self, _: &Indexes) -> Result<Vec<Entry>> {
+        Ok(vec![BY_EXPIRY.entry(&(self.expires, Expiring::Code(self.identifier.clone())), &())?])
+    }
+}
+
 impl Record for AuthenticatorRecord {
     type Key = CredentialId;
     const TABLE: Table<CredentialId, Self> = AUTHENTICATORS;
@@ -397,6 +413,24 @@ mod tests {
                     "7fffffffffffffff02043a718774c572bd8a25adbeb1bfcd5c0256ae11cecf9f9c3f925d0e52beaf89690000",
                     "01 4ec11407",
                 ),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_code_and_its_entry_have_these_bytes() {
+        let hash = TokenHash::of_code("i", "123456");
+        let code = CodeRecord::new("i".to_owned(), hash, Millis::new(-1), CREATED).unwrap();
+        must_have_the_rows(
+            &code.with_wrong_guesses(4),
+            [
+                (
+                    "authkv_codes",
+                    "690000",
+                    "01 1ac4c39b 0169 2031fa102b95f61238592c3a7182f8f9e648c1f88a6c4a6953f256df380deeb528 01
+                  fdf654794328030000 04",
+                ),
+                ("authkv_by_expiry", "7fffffffffffffff03690000", "01 c56a80a5"),
             ],
         );
     }

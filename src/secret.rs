@@ -20,9 +20,14 @@ impl Token {
     /// [`Storage`](crate::Error::Storage) when the operating system has no randomness to give.
     pub fn random() -> Result<Self> {
         let mut bytes = [0; 32];
-        let none = |error| Error::Storage(StorageError::caused("there is no randomness for a token", error));
-        getrandom::fill(&mut bytes).map_err(none)?;
+        getrandom::fill(&mut bytes).map_err(no_randomness)?;
         Ok(Self(bytes.iter().map(|byte| format!("{byte:02x}")).collect()))
+    }
+
+    /// A new number of so many decimal digits, each as likely as any other.
+    pub(crate) fn random_digits(digits: u32) -> Result<Self> {
+        let number = uniform(10_u64.saturating_pow(digits), || getrandom::u64().map_err(no_randomness))?;
+        Ok(Self(format!("{number:0width$}", width = digits as usize)))
     }
 
     /// The secret itself, for a cookie, a link or a request to a provider.
@@ -32,6 +37,22 @@ impl Token {
 
     pub(crate) fn hash(&self) -> TokenHash {
         TokenHash::of(&self.0)
+    }
+}
+
+fn no_randomness(error: getrandom::Error) -> Error {
+    Error::Storage(StorageError::caused("there is no randomness for a token", error))
+}
+
+/// A number below `end`, each as likely as any other: what is drawn above the last multiple of `end` would favour the
+/// small ones, and is drawn again.
+fn uniform(end: u64, draw: impl Fn() -> Result<u64>) -> Result<u64> {
+    let beyond = (u64::MAX % end + 1) % end;
+    loop {
+        let drawn = draw()?;
+        if drawn <= u64::MAX - beyond {
+            return Ok(drawn % end);
+        }
     }
 }
 
@@ -53,7 +74,7 @@ impl fmt::Debug for Token {
     }
 }
 
-/// The SHA-256 of a session or verification token: all that the store keeps of it.
+/// The SHA-256 of a session or verification token or of a code: all that the store keeps of it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct TokenHash([u8; 32]);
 
@@ -73,6 +94,12 @@ impl<'de> Deserialize<'de> for TokenHash {
 impl TokenHash {
     pub(crate) fn of(token: &str) -> Self {
         Self(Sha256::digest(token.as_bytes()).into())
+    }
+
+    /// Of a code and the identifier that it is for, so that equal codes of two people have different hashes.
+    pub(crate) fn of_code(identifier: &str, code: &str) -> Self {
+        let length = (identifier.len() as u64).to_be_bytes();
+        Self(Sha256::new().chain_update(length).chain_update(identifier).chain_update(code).finalize().into())
     }
 
     pub(crate) fn from_bytes(bytes: [u8; 32]) -> Self {
@@ -101,5 +128,58 @@ pub(crate) struct Redacted<'a, T>(pub(crate) &'a Option<T>);
 impl<T> fmt::Debug for Redacted<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(if self.0.is_some() { "Some(<redacted>)" } else { "None" })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::cell::RefCell;
+
+    use super::*;
+
+    /// What is made of these draws, the last one first.
+    fn drawn(end: u64, draws: &[u64]) -> (u64, usize) {
+        let draws = RefCell::new(draws.to_vec());
+        let number = uniform(end, || Ok(draws.borrow_mut().pop().unwrap())).unwrap();
+        (number, draws.borrow().len())
+    }
+
+    #[test]
+    fn each_number_is_made_of_as_many_draws() {
+        // 2^64 is 18,446,744,073,709 times 1,000,000 and 551,616 more.
+        const MILLION: u64 = 1_000_000;
+        let last = u64::MAX - 551_616;
+        assert_eq!(drawn(MILLION, &[last]), (MILLION - 1, 0));
+        assert_eq!(drawn(MILLION, &[7, last + 1]), (7, 0));
+        assert_eq!(drawn(MILLION, &[5, MILLION + 7, u64::MAX]), (7, 1));
+        assert_eq!(drawn(1 << 20, &[u64::MAX]), ((1 << 20) - 1, 0), "a power of two leaves nothing over");
+        assert_eq!(drawn(1, &[u64::MAX]), (0, 0));
+    }
+
+    #[test]
+    fn digits_are_as_many_as_asked_for_and_all_as_frequent() {
+        const CODES: usize = 20_000;
+        let mut counts = [[0_i64; 10]; 6];
+        for _ in 0..CODES {
+            let code = Token::random_digits(6).unwrap();
+            assert_eq!(code.as_str().len(), 6);
+            for (place, digit) in code.as_str().chars().enumerate() {
+                counts[place][digit.to_digit(10).unwrap() as usize] += 1;
+            }
+        }
+        // Eight standard deviations.
+        let expected = CODES as i64 / 10;
+        assert!(counts.iter().flatten().all(|count| (count - expected).abs() < 340), "{counts:?}");
+        assert_eq!(Token::random_digits(12).unwrap().as_str().len(), 12);
+    }
+
+    #[test]
+    fn the_hash_of_a_code_is_of_both_its_parts() {
+        let hashes = [("ada", "123456"), ("bob", "123456"), ("ada", "123457"), ("ad", "a123456"), ("", "ada123456")];
+        let distinct: std::collections::HashSet<_> =
+            hashes.iter().map(|(identifier, code)| TokenHash::of_code(identifier, code)).collect();
+        assert_eq!(distinct.len(), hashes.len());
+        assert!(TokenHash::of_code("ada", "1") == TokenHash::of_code("ada", "1"));
     }
 }

@@ -3,14 +3,13 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
 use parking_lot::Mutex;
 
 use crate::adapter::Adapter;
 use crate::error::Result;
 use crate::model::{Millis, Models, NewSession, Session, SessionAndUser, SessionId, SessionInfo, UserId};
 use crate::ops::sessions;
-use crate::record::SessionRecord;
+use crate::record::{SessionRecord, instant};
 use crate::reply::Reply;
 use crate::secret::{Token, TokenHash};
 use crate::store::AuthKv;
@@ -49,8 +48,7 @@ impl<M: Models> AuthKv<M> {
 
     /// A session to create, with a new token and the age that the options say.
     pub(crate) fn fresh_session(&self, user_id: UserId, extra: M::Session) -> Result<NewSession<M::Session>> {
-        let session_token = Token::random()?;
-        let expires = self.now().plus(self.session_ages().max).to_instant().unwrap_or(DateTime::<Utc>::MAX_UTC);
+        let (session_token, expires) = (Token::random()?, instant(self.now().plus(self.session_ages().max))?);
         Ok(NewSession { session_token, user_id, expires, extra })
     }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -10,7 +11,7 @@ use redb::Database;
 
 use crate::engine::redb::{Config, RedbEngine, Setup, Source};
 use crate::engine::{Durability, Engine, Note};
-use crate::error::Result;
+use crate::error::{Error, Problem, Result};
 use crate::hot_sessions::HotSessions;
 use crate::migration::{self, OnProgress};
 use crate::model::{Indexes, MigrationProgress, Millis, Models};
@@ -44,6 +45,7 @@ struct Inner {
     email_matching: EmailMatching,
     declared: Declared,
     session_ages: SessionAges,
+    code_rules: CodeRules,
     extending: ExtendingSessions,
     hot_sessions: HotSessions,
 }
@@ -65,6 +67,26 @@ pub(crate) struct SessionAges {
     pub(crate) max: TimeDelta,
     /// How old an extension is before there is another one.
     pub(crate) update: TimeDelta,
+}
+
+/// What codes are like that are made here.
+#[derive(Clone, Copy)]
+pub(crate) struct CodeRules {
+    pub(crate) digits: u32,
+    /// How many wrong ones may be entered.
+    pub(crate) guesses: u32,
+}
+
+impl CodeRules {
+    fn check(self) -> Result<()> {
+        check_range("code_digits", self.digits, 6..=12)?;
+        check_range("code_guesses", self.guesses, 1..=100)
+    }
+}
+
+fn check_range(field: &'static str, value: u32, range: RangeInclusive<u32>) -> Result<()> {
+    let problem = Problem::OutOfRange { least: *range.start(), most: *range.end() };
+    if range.contains(&value) { Ok(()) } else { Err(Error::invalid(field, problem)) }
 }
 
 type Clock = Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>;
@@ -112,6 +134,7 @@ impl AuthKv {
             clock: Arc::new(Utc::now),
             on_migration: None,
             session_ages: SessionAges { max: TimeDelta::days(30), update: TimeDelta::days(1) },
+            code_rules: CodeRules { digits: 6, guesses: 5 },
         };
         Options { choices, models: PhantomData }
     }
@@ -128,8 +151,8 @@ impl<M: Models> AuthKv<M> {
         self.inner.engine.synchronize()
     }
 
-    /// Removes sessions and verification tokens that have expired, the oldest first and a few hundred at most, and says
-    /// how many. Call it now and then, again while there is [`more`](Purged::more).
+    /// Removes sessions, verification tokens and codes that have expired, the oldest first and a few hundred at most, and
+    /// says how many. Call it now and then, again while there is [`more`](Purged::more).
     ///
     /// # Errors
     /// Those that every writing method of [`Adapter`](crate::Adapter) may answer with.
@@ -231,6 +254,10 @@ impl<M: Models> AuthKv<M> {
         self.inner.session_ages
     }
 
+    pub(crate) fn code_rules(&self) -> CodeRules {
+        self.inner.code_rules
+    }
+
     pub(crate) fn hot_sessions(&self) -> &HotSessions {
         &self.inner.hot_sessions
     }
@@ -283,6 +310,7 @@ struct Choices {
     clock: Clock,
     on_migration: Option<OnProgress>,
     session_ages: SessionAges,
+    code_rules: CodeRules,
 }
 
 impl<M: Models> Options<M> {
@@ -375,6 +403,21 @@ impl<M: Models> Options<M> {
         self
     }
 
+    /// How many digits the codes of [`AuthKv::issue_code`] have, from 6 to 12; 6 by default.
+    #[must_use]
+    pub fn code_digits(mut self, digits: u32) -> Self {
+        self.choices.code_rules.digits = digits;
+        self
+    }
+
+    /// How many wrong codes may be entered with [`AuthKv::verify_code`] for one identifier before there is no right one any
+    /// more, from 1 to 100; 5 by default.
+    #[must_use]
+    pub fn code_guesses(mut self, guesses: u32) -> Self {
+        self.choices.code_rules.guesses = guesses;
+        self
+    }
+
     /// The application's own fields. A store that has older ones, or other indexes, is changed when it is opened; see
     /// [`Models`].
     #[must_use]
@@ -396,8 +439,8 @@ impl<M: Models> Options<M> {
     /// # Errors
     /// [`Open`](crate::Error::Open) when the file is something else, newer, locked, read-only or does not fit the
     /// options or the models, and its contents are then as they were; or when it cannot be read or written, or is damaged.
-    /// [`InvalidArgument`](crate::Error::InvalidArgument) when the models declare two indexes on a field, or one on a field
-    /// that the record has without them.
+    /// [`InvalidArgument`](crate::Error::InvalidArgument) when an option is out of its range, or the models declare two
+    /// indexes on a field, or one on a field that the record has without them.
     pub fn open(self, path: impl AsRef<Path>) -> Result<AuthKv<M>> {
         let path = path.as_ref();
         self.open_source(Source::File(path.to_owned())).map_err(|error| error.opening(Some(path.to_owned())))
@@ -442,6 +485,7 @@ impl<M: Models> Options<M> {
 
     pub(crate) fn open_source(self, source: Source) -> Result<AuthKv<M>> {
         let choices = self.choices;
+        choices.code_rules.check()?;
         let settings = Settings {
             models: (M::NAME, M::VERSION),
             indexes: declared_indexes::<M>()?,
@@ -473,6 +517,7 @@ impl<M: Models> Options<M> {
             email_matching: choices.email_matching,
             declared,
             session_ages: choices.session_ages,
+            code_rules: choices.code_rules,
             extending: ExtendingSessions::default(),
             hot_sessions: HotSessions::new(choices.hot_sessions),
         };

@@ -7,7 +7,8 @@ use std::fs;
 use std::path::Path;
 
 use authkv::models::{
-    Account, AccountKey, FieldRange, Models, NewAccount, NewSession, NewUser, Session, SessionPatch, User, UserPatch,
+    Account, AccountKey, CodeCheck, FieldRange, Models, NewAccount, NewSession, NewUser, Session, SessionPatch, User,
+    UserPatch,
 };
 use authkv::{Adapter, AuthKv, Options};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -79,7 +80,7 @@ where
     M::Session: Numbered + PartialEq,
     M::VerificationToken: Numbered + PartialEq,
 {
-    must_be_sound(auth, [5, 4, 3, 3, 2]);
+    must_be_sound(auth, [5, 4, 3, 3, 2, 2]);
     for expected in content::users().into_iter().map(user) {
         assert_same(auth.get_user(&expected.id).wait().unwrap(), &expected);
         if let Some(email) = &expected.email {
@@ -107,9 +108,13 @@ where
     for expected in content::authenticators() {
         assert_same(auth.get_authenticator(&expected.credential_id).wait().unwrap(), &expected);
     }
+    for (identifier, _) in content::codes() {
+        let check = auth.verify_code(&identifier.to_ascii_lowercase(), "no code").wait().unwrap();
+        assert_eq!(check, CodeCheck::Wrong { guesses_left: 4 });
+    }
     let listed = auth.list_authenticators_by_user_id(&EMOJI.into()).wait().unwrap();
     assert_eq!(listed.len(), content::authenticators().len());
-    must_be_sound(auth, [5, 4, 0, 0, 2]);
+    must_be_sound(auth, [5, 4, 0, 0, 2, 2]);
 }
 
 fn must_be_writable<M: Models>(auth: &AuthKv<M>)
@@ -119,7 +124,7 @@ where
     M::Session: Numbered,
 {
     let purged = auth.purge_expired().wait().unwrap();
-    assert_eq!((purged.sessions, purged.verification_tokens), (2, 1));
+    assert_eq!((purged.sessions, purged.verification_tokens, purged.codes), (2, 1, 1));
     let ada = auth.get_user_by_email("ada@example.com").wait().unwrap().unwrap();
     auth.create_user(content::users().swap_remove(0)).wait().expect_err("her id and address are taken");
     auth.link_account(content::accounts().swap_remove(0)).wait().expect_err("her account is linked");
@@ -131,20 +136,21 @@ where
     auth.update_session(patch).wait().unwrap().unwrap();
     assert_eq!(auth.update_authenticator_counter(&UUID.into(), 8).wait().unwrap().counter, 8);
     auth.unlink_account(&AccountKey::new("passkey", "credential")).wait().unwrap().unwrap();
-    must_be_sound(auth, [5, 3, 2, 2, 0]);
+    must_be_sound(auth, [5, 3, 2, 2, 0, 1]);
     for user in content::users::<M::User>() {
         auth.delete_user(&user.id.unwrap()).wait().unwrap().unwrap();
     }
-    must_be_sound(auth, [0, 0, 0, 2, 0]);
+    must_be_sound(auth, [0, 0, 0, 2, 0, 1]);
 }
 
-/// `counts` are of users, accounts, sessions, verification tokens and authenticators.
+/// `counts` are of users, accounts, sessions, verification tokens, authenticators and codes.
 #[track_caller]
-fn must_be_sound<M: Models>(auth: &AuthKv<M>, counts: [u64; 5]) {
+fn must_be_sound<M: Models>(auth: &AuthKv<M>, counts: [u64; 6]) {
     let report = auth.check().wait().unwrap();
     assert!(report.is_sound(), "{:?}", report.problems);
-    let found = [report.users, report.accounts, report.sessions, report.verification_tokens, report.authenticators];
-    assert_eq!(found, counts);
+    let of_users = [report.users, report.accounts, report.sessions];
+    let others = [report.verification_tokens, report.authenticators, report.codes];
+    assert_eq!([of_users, others].as_flattened(), counts);
 }
 
 #[track_caller]

@@ -1,10 +1,12 @@
 //! Calls that read while the storage fails: what cannot be read is not reported as absent.
 
+use chrono::TimeDelta;
+
 use super::{Call, Flaky, eventually, user};
 use crate::model::UserId;
 use crate::models::{
-    AccountKey, AccountType, Authenticator, Change, NewAccount, NewSession, NewUser, SessionPatch, UserPatch,
-    VerificationToken,
+    AccountKey, AccountPatch, AccountType, Authenticator, Change, CodeCheck, IssuedCode, MustLeave, NewAccount,
+    NewSession, NewUser, ProviderAccount, SessionPatch, SignIn, UserPatch, VerificationToken,
 };
 use crate::{Adapter, AuthKv, Error, Result};
 
@@ -12,12 +14,14 @@ use crate::{Adapter, AuthKv, Error, Result};
 const RECORDS: usize = 120;
 /// Which of them is asked for.
 const ONE: usize = 60;
+/// An identifier for which too many wrong codes were entered.
+const LOCKED: &str = "locked";
 
 /// A call, which answers whether it found what is there.
 type Finds = fn(&AuthKv) -> Result<bool>;
 
 /// Every method, and those of `AuthKv` itself, with something that is there.
-const CALLS: [(&str, Finds); 21] = [
+const CALLS: [(&str, Finds); 28] = [
     ("create_user", |store| is_taken(store.create_user(user(ONE)).wait())),
     ("get_user", |store| Ok(store.get_user(&id(ONE)).wait()?.is_some())),
     ("get_user_by_email", |store| Ok(store.get_user_by_email(&email(ONE)).wait()?.is_some())),
@@ -47,6 +51,23 @@ const CALLS: [(&str, Finds); 21] = [
     ("update_authenticator_counter", |store| {
         is_known(store.update_authenticator_counter(&ONE.to_string().as_str().into(), 7).wait())
     }),
+    ("sign_in_with_account", |store| {
+        let AccountKey { provider, provider_account_id } = account(ONE);
+        let account = ProviderAccount::new(AccountType::Oauth, provider, provider_account_id);
+        let outcome = store.sign_in_with_account(account, NewUser::default(), ()).wait()?;
+        Ok(matches!(outcome, SignIn::Done(done) if done.user.id == id(ONE) && !done.is_new_user))
+    }),
+    ("update_account", |store| Ok(store.update_account(AccountPatch::new(account(ONE))).wait()?.is_some())),
+    ("list_accounts", |store| Ok(store.list_accounts(&id(ONE)).wait()?.len() == 1)),
+    ("unlink_account_of", |store| {
+        Ok(store.unlink_account_of(&id(ONE), &account(ONE), MustLeave::Account).wait()?.is_some())
+    }),
+    ("verify_link_token", |store| Ok(store.verify_link_token(&email(ONE), &ONE.to_string()).wait()?.is_some())),
+    ("issue_code", |store| {
+        let issued = store.issue_code(LOCKED, TimeDelta::days(1)).wait()?;
+        Ok(matches!(issued, IssuedCode::Locked { .. }))
+    }),
+    ("verify_code", |store| Ok(store.verify_code(&email(ONE), "a guess").wait()? != CodeCheck::NoCode)),
     ("purge_expired", |store| Ok(store.purge_expired().wait()?.verification_tokens == 1)),
     ("check", |store| {
         let report = store.check().wait()?;
@@ -90,7 +111,10 @@ fn full_disk() -> Vec<u8> {
         drop(store.create_session(session(number)));
         drop(store.create_verification_token(token(number)));
         drop(store.create_authenticator(authenticator(number)));
+        drop(store.issue_code(&email(number), TimeDelta::days(1)));
     }
+    drop(store.issue_code(LOCKED, TimeDelta::days(1)));
+    (0..5).for_each(|_| drop(store.verify_code(LOCKED, "a guess")));
     let expired = chrono::Utc::now() - chrono::Days::new(1);
     store.create_verification_token(VerificationToken::new("expired", "expired", expired)).wait().unwrap();
     drop(store);

@@ -10,6 +10,7 @@
 
 mod accounts;
 mod authenticators;
+mod codes;
 mod dynamic;
 mod fields;
 mod id;
@@ -28,6 +29,7 @@ use serde::de::DeserializeOwned;
 
 pub use accounts::{Account, AccountKey, AccountPatch, AccountType, MustLeave, NewAccount, ProviderAccount};
 pub use authenticators::Authenticator;
+pub use codes::{CodeCheck, IssuedCode};
 pub use dynamic::{Dynamic, DynamicFields, Instant, Value};
 pub(crate) use fields::Fields;
 pub(crate) use id::Id;

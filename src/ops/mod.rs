@@ -6,6 +6,7 @@
 pub(crate) mod accounts;
 pub(crate) mod authenticators;
 pub(crate) mod check;
+pub(crate) mod codes;
 pub(crate) mod fields;
 pub(crate) mod meta;
 pub(crate) mod migration;

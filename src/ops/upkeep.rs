@@ -4,7 +4,7 @@ use crate::error::Result;
 use crate::key::Expiring;
 use crate::model::{Millis, UserId};
 use crate::ops::pointed_to;
-use crate::record::{AccountRecord, AuthenticatorRecord, SessionRecord, TokenRecord};
+use crate::record::{AccountRecord, AuthenticatorRecord, CodeRecord, SessionRecord, TokenRecord};
 use crate::schema::{ACCOUNTS_BY_USER, AUTHENTICATORS_BY_USER, BY_EXPIRY, Record, SESSIONS, SWEEP, replace};
 use crate::txn::{Table, Txn};
 
@@ -19,6 +19,8 @@ pub struct Purged {
     pub sessions: usize,
     /// Verification tokens.
     pub verification_tokens: usize,
+    /// Codes.
+    pub codes: usize,
     /// Whether there may be more that has expired, for another call to remove.
     pub more: bool,
 }
@@ -51,8 +53,8 @@ pub(crate) fn must_sweep(txn: &Txn<'_>) -> Result<bool> {
     Ok(!txn.first(&SWEEP, 1)?.is_empty())
 }
 
-/// Removes sessions and verification tokens that expired before `now`, the oldest first, as many as one step may. A
-/// session that is listed earlier than it expires is listed anew.
+/// Removes what expired before `now`, the oldest first, as much as one step may. A session that is listed earlier than it
+/// expires is listed anew.
 pub(crate) fn purge_expired(txn: &mut Txn<'_>, now: Millis) -> Result<Purged> {
     let listed = txn.below(&BY_EXPIRY, &now, STEP_RECORDS_MAX)?;
     let mut purged = Purged { more: listed.len() == STEP_RECORDS_MAX, ..Purged::default() };
@@ -68,6 +70,10 @@ pub(crate) fn purge_expired(txn: &mut Txn<'_>, now: Millis) -> Result<Purged> {
             Expiring::Token(hash, identifier) => {
                 replace(txn, Some(&pointed_to::<TokenRecord>(txn, &(hash, identifier))?), None)?;
                 purged.verification_tokens += 1;
+            }
+            Expiring::Code(identifier) => {
+                replace(txn, Some(&pointed_to::<CodeRecord>(txn, &identifier)?), None)?;
+                purged.codes += 1;
             }
         }
     }

@@ -2,12 +2,14 @@
 
 mod accounts;
 mod authenticators;
+mod codes;
 mod sessions;
 mod tokens;
 mod users;
 
 pub(crate) use accounts::{AccountRecord, AccountUpdate};
 pub(crate) use authenticators::AuthenticatorRecord;
+pub(crate) use codes::CodeRecord;
 pub(crate) use sessions::{SessionRecord, SessionUpdate};
 pub(crate) use tokens::TokenRecord;
 pub use users::EmailMatching;

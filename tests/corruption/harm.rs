@@ -5,7 +5,7 @@ use std::fs;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
 
-use authkv::models::{Change, NewSession, SessionPatch, UserPatch};
+use authkv::models::{Change, CodeCheck, NewSession, SessionPatch, UserPatch};
 use authkv::{Adapter, Error, OpenProblem, Result};
 
 use crate::damage::Damage;
@@ -235,6 +235,8 @@ fn write(store: &Store) -> Vec<(&'static str, Result<bool>)> {
         let session = store.update_session(SessionPatch { expires, ..SessionPatch::new(sample::session(number)) });
         let counted = store.update_authenticator_counter(&key.credential_id, key.counter);
         let used = store.use_verification_token(Some(&token.identifier), token.token.as_str());
+        let guessed = store.verify_code(&sample::email(number), "a guess");
+        did.push(("guess a code", guessed.wait().map(|check| check == CodeCheck::Wrong { guesses_left: 4 })));
         did.push(("change a user", user.wait().map(|user| user.email == Some(sample::email(number)))));
         did.push(("change a session", session.wait().map(|session| session.is_some())));
         did.push(("count", counted.wait().map(|counted| counted == key)));

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use crate::sample::{self, Answer, Question, Store, options};
 
-const RECORDS: [&str; 5] = ["users", "accounts", "sessions", "verification_tokens", "authenticators"];
+const RECORDS: [&str; 6] = ["users", "accounts", "sessions", "verification_tokens", "authenticators", "codes"];
 const INDEXES: [&str; 8] = [
     "user_by_email",
     "account_by_provider",
@@ -23,7 +23,7 @@ const INDEXES: [&str; 8] = [
 ];
 
 /// What no question of [`Question`] reads.
-const NOT_ASKED: [&str; 4] = ["sessions", "verification_tokens", "accounts_by_user", "by_expiry"];
+const NOT_ASKED: [&str; 5] = ["sessions", "verification_tokens", "codes", "accounts_by_user", "by_expiry"];
 
 type Row = (Vec<u8>, Vec<u8>);
 
@@ -133,6 +133,7 @@ fn an_entry_whose_record_is_missing_is_a_storage_error() {
         assert_eq!(failing(|number| store.delete_user(&sample::user_id(number).into()).wait()), 1);
     });
     without("verification_tokens", "by_expiry", &|_| {});
+    without("codes", "by_expiry", &|_| {});
 }
 
 #[test]

@@ -7,7 +7,7 @@ use authkv::models::{
 };
 use authkv::redb::Database;
 use authkv::{Adapter, AuthKv, Options, Result};
-use chrono::{DateTime, Days, Utc};
+use chrono::{DateTime, Days, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 /// Own fields with an index on users and accounts, so that those tables are damaged as well.
@@ -137,11 +137,13 @@ pub(crate) fn add_user(store: &Store, number: usize) -> Result<()> {
     let account = store.link_account(linked(number));
     let session = store.create_session(NewSession::new(session(number), user_id(number), late()));
     let token = store.create_verification_token(token(number));
+    let code = store.issue_code(&email(number), TimeDelta::days(1));
     let keys = [0, SECOND].map(|second| store.create_authenticator(authenticator(number + second, number)));
     user.wait()?;
     account.wait()?;
     session.wait()?;
     token.wait()?;
+    drop(code.wait()?);
     keys.into_iter().try_for_each(|key| key.wait().map(drop))
 }
 

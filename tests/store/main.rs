@@ -22,3 +22,4 @@ mod redaction;
 mod sign_in;
 mod soak;
 mod tokens;
+mod verification;

@@ -1,6 +1,6 @@
 //! Purging: what has expired is removed, in steps.
 
-use authkv::models::{NewSession, SessionPatch, VerificationToken};
+use authkv::models::{CodeCheck, NewSession, SessionPatch, VerificationToken};
 use chrono::TimeDelta;
 
 use crate::stores::Store;
@@ -21,13 +21,17 @@ fn purging_removes_exactly_what_has_expired(on: &Store) {
         let expires = deadline + TICK * offset;
         on.auth.create_session(NewSession::new(name, ada.id.clone(), expires)).wait().unwrap();
         on.auth.create_verification_token(VerificationToken::new("ada", name, expires)).wait().unwrap();
+        let _ = on.kv.issue_code(name, expires - on.clock.now()).wait().unwrap();
     }
     on.clock.set(deadline);
-    let purged = on.kv.purge_expired().wait().unwrap();
-    assert_eq!((purged.sessions, purged.verification_tokens), (2, 2));
-    let purged = on.kv.purge_expired().wait().unwrap();
-    assert_eq!((purged.sessions, purged.verification_tokens), (0, 0));
+    for expected in [2, 0] {
+        let purged = on.kv.purge_expired().wait().unwrap();
+        assert_eq!([purged.sessions, purged.verification_tokens, purged.codes], [expected; 3]);
+    }
+    assert_eq!(on.sound_report().codes, 2);
     for (name, offset) in offsets {
+        let check = on.kv.verify_code(name, "a guess").wait().unwrap();
+        assert_eq!(check != CodeCheck::NoCode, offset >= 0, "{name}");
         assert_eq!(on.auth.delete_session(name).wait().unwrap().is_some(), offset >= 0, "{name}");
         assert_eq!(on.take("ada", name).is_some(), offset >= 0, "{name}");
     }

@@ -3,12 +3,12 @@
 use std::fmt::Debug;
 
 use authkv::models::{
-    AccountKey, AccountPatch, AccountType, Authenticator, Change, FieldPatch, NewAccount, NewSession, ProviderAccount,
-    ProviderAccountId, SessionPatch, UserPatch, VerificationToken,
+    AccountKey, AccountPatch, AccountType, Authenticator, Change, FieldPatch, IssuedCode, NewAccount, NewSession,
+    ProviderAccount, ProviderAccountId, SessionPatch, UserPatch, VerificationToken,
 };
 use authkv::models::{NewUser, Token};
 use authkv::{Adapter, AuthKv, Error};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 const SECRET: &str = "hushhush";
 
@@ -104,6 +104,9 @@ fn records_and_replies_hide_what_identifies_a_person() {
     must_hide("Authenticator", &auth.create_authenticator(authenticator()).wait().unwrap());
     let token = auth.create_verification_token(VerificationToken::new(SECRET, SECRET, EXPIRES)).wait().unwrap();
     must_hide("VerificationToken", &token);
+    let issued = auth.issue_code("ada", TimeDelta::zero()).wait().unwrap();
+    let IssuedCode::Code { code, .. } = &issued else { panic!("there was no guess") };
+    assert!(!format!("{issued:?}").contains(code.as_str()));
     must_hide("AuthKv", &auth);
     must_hide("Options", &AuthKv::options());
     must_hide("CheckReport", &auth.check().wait().unwrap());
