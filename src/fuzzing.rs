@@ -148,7 +148,7 @@ fn expiring(a: &[u8], b: &[u8]) -> Expiring {
     }
 }
 
-/// Sessions first, then tokens.
+/// Sessions first, then tokens, then codes.
 fn expiring_order(left: &Expiring, right: &Expiring) -> Ordering {
     match (left, right) {
         (Expiring::Session(left, left_id), Expiring::Session(right, right_id)) => {

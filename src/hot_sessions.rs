@@ -92,8 +92,8 @@ impl HotSessions {
 
     /// Where this session may be; none if nothing is kept.
     fn set(&self, token: &TokenHash) -> Option<&Set> {
-        let [number, _] = token.numbers();
-        self.sets().get(place(number, self.sets().len())?)
+        let ([number, _], sets) = (token.numbers(), self.sets());
+        sets.get(place(number, sets.len())?)
     }
 
     /// Whether this session was asked for of late; from now on it was.

@@ -53,9 +53,9 @@ struct Store {
 impl Store {
     fn new(is_shared: bool) -> Arc<Self> {
         let published = Published::new(0);
-        published.publish(0);
         // loom does not know that the standard library's OnceLock makes the slots for one thread and all.
-        published.changes(Slot::default(), 0);
+        published.changes([Slot::default()]);
+        published.publish(0);
         Arc::new(Self {
             published,
             committed: AtomicU64::new(0),
@@ -66,7 +66,7 @@ impl Store {
     }
 
     fn write(&self, value: u64) {
-        self.published.changes(self.row, self.published.next());
+        self.published.changes([self.row]);
         self.committed.store(value, Ordering::SeqCst);
         self.published.publish(value);
     }

@@ -70,17 +70,18 @@ impl<T: Clone> Published<T> {
         self.shown.read().clone()
     }
 
-    /// Says that the next version changes this row. To be called before it is committed, by the only writer.
-    pub(crate) fn changes(&self, row: Slot, next: u64) {
-        self.slot(row).store(next, Ordering::SeqCst);
+    /// Says that the next state has these rows changed. To be called before it is committed, by the only writer.
+    pub(crate) fn changes(&self, rows: impl IntoIterator<Item = Slot>) {
+        let next = self.next();
+        rows.into_iter().for_each(|row| self.slot(row).store(next, Ordering::SeqCst));
     }
 
-    /// The version of the next state, to the only writer.
-    pub(crate) fn next(&self) -> u64 {
+    /// The version of the next state.
+    fn next(&self) -> u64 {
         self.shown.read().1 + 1
     }
 
-    /// Shows readers the next state.
+    /// Shows readers the next state. To be called by the only writer.
     pub(crate) fn publish(&self, shown: T) {
         let next = self.next();
         if self.since.load(Ordering::SeqCst) == WITHDRAWN {

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use clap::{Args as Arguments, Parser, Subcommand};
+use clap::builder::RangedU64ValueParser;
+use clap::{Args as Arguments, Parser, Subcommand, value_parser};
 
 use crate::child::Role;
 use crate::work::Operation;
@@ -35,10 +36,10 @@ pub struct Check {
     #[arg(long, default_value_t = 100_000)]
     pub users: u64,
     /// How many rounds of writes are measured; of reads, which are short, three times as many
-    #[arg(long, default_value_t = 11)]
+    #[arg(long, default_value_t = 11, value_parser = value_parser!(u64).range(1..))]
     pub rounds: u64,
     /// How long each variant is measured in a round, about, in milliseconds
-    #[arg(long, default_value_t = 250)]
+    #[arg(long, default_value_t = 250, value_parser = value_parser!(u64).range(1..))]
     pub round_ms: u64,
     /// Exit with 0 even if a goal is missed
     #[arg(long)]
@@ -53,7 +54,7 @@ pub struct Compare {
     #[arg(long, default_value_t = 10_000)]
     pub users: u64,
     /// How many rounds are measured
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, default_value_t = 5, value_parser = value_parser!(u64).range(1..))]
     pub rounds: u64,
     /// What is called
     #[arg(
@@ -64,7 +65,7 @@ pub struct Compare {
     )]
     pub operations: Vec<Operation>,
     /// How many call at once; deletions are called by one
-    #[arg(long, value_delimiter = ',', default_value = "1,64")]
+    #[arg(long, value_delimiter = ',', default_value = "1,64", value_parser = RangedU64ValueParser::<usize>::new().range(1..=4_096))]
     pub callers: Vec<usize>,
     #[command(flatten)]
     pub data: Data,

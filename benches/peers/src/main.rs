@@ -29,7 +29,15 @@ use folder::Folder;
 use goals::Plan;
 use progress::Progress;
 
-fn main() -> Result<ExitCode> {
+/// Exits with 1 when a goal is missed, and with 2 when nothing could be measured.
+fn main() -> ExitCode {
+    run().unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::from(2)
+    })
+}
+
+fn run() -> Result<ExitCode> {
     match Args::parse().task {
         Task::Check(check) => {
             let folder = Folder::new(check.data.folder.as_deref())?;

@@ -76,7 +76,11 @@ impl Work {
     /// # Errors
     /// When there are no people, or too many.
     pub fn new(users: u64) -> Result<Self> {
-        ensure!((HOT_PEOPLE..=PEOPLE_MAX / 2).contains(&users), "from {HOT_PEOPLE} to {} users", PEOPLE_MAX / 2);
+        ensure!(
+            (HOT_PEOPLE..=PEOPLE_MAX / 2).contains(&users),
+            "there must be from {HOT_PEOPLE} to {} users",
+            PEOPLE_MAX / 2
+        );
         Ok(Self { users, next: AtomicU64::new(users) })
     }
 

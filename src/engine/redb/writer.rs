@@ -201,8 +201,7 @@ impl Writer {
 
     /// Changes rows. From now on nothing that was read from them before is fresh.
     fn apply(&self, changed: Rows, view: &mut WriteView<'_>) -> Result<()> {
-        let next = self.published.next();
-        changed.keys().for_each(|(table, key)| self.published.changes(Slot::of(table.index, key), next));
+        self.published.changes(changed.keys().map(|(table, key)| Slot::of(table.index, key)));
         view.apply(changed)
     }
 
