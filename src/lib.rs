@@ -25,6 +25,7 @@ mod linking;
 mod listing;
 mod migration;
 mod sign_in;
+mod states;
 mod store;
 mod verification;
 

@@ -151,8 +151,8 @@ impl<M: Models> AuthKv<M> {
         self.inner.engine.synchronize()
     }
 
-    /// Removes sessions, verification tokens and codes that have expired, the oldest first and a few hundred at most, and
-    /// says how many. Call it now and then, again while there is [`more`](Purged::more).
+    /// Removes sessions, verification tokens, codes and states that have expired, the oldest first and a few hundred at most,
+    /// and says how many. Call it now and then, again while there is [`more`](Purged::more).
     ///
     /// # Errors
     /// Those that every writing method of [`Adapter`](crate::Adapter) may answer with.

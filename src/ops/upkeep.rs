@@ -4,7 +4,7 @@ use crate::error::Result;
 use crate::key::Expiring;
 use crate::model::{Millis, UserId};
 use crate::ops::pointed_to;
-use crate::record::{AccountRecord, AuthenticatorRecord, CodeRecord, SessionRecord, TokenRecord};
+use crate::record::{AccountRecord, AuthenticatorRecord, CodeRecord, SessionRecord, StateRecord, TokenRecord};
 use crate::schema::{ACCOUNTS_BY_USER, AUTHENTICATORS_BY_USER, BY_EXPIRY, Record, SESSIONS, SWEEP, replace};
 use crate::txn::{Table, Txn};
 
@@ -21,6 +21,8 @@ pub struct Purged {
     pub verification_tokens: usize,
     /// Codes.
     pub codes: usize,
+    /// States.
+    pub states: usize,
     /// Whether there may be more that has expired, for another call to remove.
     pub more: bool,
 }
@@ -74,6 +76,10 @@ pub(crate) fn purge_expired(txn: &mut Txn<'_>, now: Millis) -> Result<Purged> {
             Expiring::Code(identifier) => {
                 replace(txn, Some(&pointed_to::<CodeRecord>(txn, &identifier)?), None)?;
                 purged.codes += 1;
+            }
+            Expiring::State(hash) => {
+                replace(txn, Some(&pointed_to::<StateRecord>(txn, &hash)?), None)?;
+                purged.states += 1;
             }
         }
     }

@@ -22,13 +22,15 @@ fn purging_removes_exactly_what_has_expired(on: &Store) {
         on.auth.create_session(NewSession::new(name, ada.id.clone(), expires)).wait().unwrap();
         on.auth.create_verification_token(VerificationToken::new("ada", name, expires)).wait().unwrap();
         let _ = on.kv.issue_code(name, expires - on.clock.now()).wait().unwrap();
+        let _ = on.kv.put_state("test", name, expires - on.clock.now()).wait().unwrap();
     }
     on.clock.set(deadline);
     for expected in [2, 0] {
         let purged = on.kv.purge_expired().wait().unwrap();
-        assert_eq!([purged.sessions, purged.verification_tokens, purged.codes], [expected; 3]);
+        assert_eq!([purged.sessions, purged.verification_tokens, purged.codes, purged.states], [expected; 4]);
     }
-    assert_eq!(on.sound_report().codes, 2);
+    let report = on.sound_report();
+    assert_eq!((report.codes, report.states), (2, 2));
     for (name, offset) in offsets {
         let check = on.kv.verify_code(name, "a guess").wait().unwrap();
         assert_eq!(check != CodeCheck::NoCode, offset >= 0, "{name}");
