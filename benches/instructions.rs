@@ -10,6 +10,8 @@ use authkv::{Adapter, AuthKv};
 use chrono::{DateTime, TimeDelta, Utc};
 
 const USERS: usize = 2_000;
+/// How many sessions are asked for again and again.
+const HOT: usize = 16;
 
 fn main() {
     let arguments: Vec<_> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
@@ -17,7 +19,7 @@ fn main() {
     let [what, count] = arguments.as_slice() else {
         return;
     };
-    let hot_sessions = if what == "get_hot_session" { 4 * USERS } else { 0 };
+    let hot_sessions = if what == "get_hot_session" { 64 * HOT } else { 0 };
     let auth = AuthKv::options().clock(now).hot_sessions(hot_sessions).in_memory().unwrap();
     for n in 0..USERS {
         let user = auth.create_user(NewUser { name: Some(format!("User {n}")), ..NewUser::email(email(n)) });
@@ -28,9 +30,8 @@ fn main() {
     for n in 0..count.parse().unwrap() {
         let of = n * 7_919 % USERS;
         match what.as_str() {
-            "get_session_and_user" | "get_hot_session" => {
-                drop(black_box(auth.get_session_and_user(&token(of)).wait().unwrap().unwrap()))
-            }
+            "get_session_and_user" => drop(black_box(auth.get_session_and_user(&token(of)).wait().unwrap().unwrap())),
+            "get_hot_session" => drop(black_box(auth.get_session_and_user(&token(of % HOT)).wait().unwrap().unwrap())),
             "get_user_by_email" => drop(black_box(auth.get_user_by_email(&email(of)).wait().unwrap().unwrap())),
             "create_session" => {
                 let new = NewSession::new(format!("new-{n}"), ada.id.clone(), tomorrow());

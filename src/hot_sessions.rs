@@ -3,8 +3,8 @@
 //! It is a cache in sets of eight, exact because each session that it gives is fresh by the engine's word. A session is
 //! kept when it is asked for a second time, so that those who come once push out nobody.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::RwLock;
 
@@ -18,13 +18,16 @@ use crate::txn::Txn;
 
 /// How many sessions a set has at most.
 const WAYS: usize = 8;
+/// How many sessions are kept at most, whatever the option says.
+const COUNT_MAX: usize = 1 << 20;
 
 pub(crate) struct HotSessions {
-    sets: Box<[Set]>,
-    /// How many sessions each set has at most.
-    ways: usize,
+    /// How many are kept at most.
+    count: usize,
+    /// Made when the first session is asked for: most of what a store in memory takes.
+    sets: OnceLock<Box<[Set]>>,
     /// Traces of the sessions that were asked for of late.
-    traces: Box<[AtomicU32]>,
+    traces: OnceLock<Box<[AtomicU32]>>,
 }
 
 #[derive(Default)]
@@ -59,7 +62,7 @@ impl<M: Models> AuthKv<M> {
         let (found, note) = self.read_noting(find)?;
         if let (Some(found), Some(note)) = (&found, note) {
             let new = Hot { token, found: Arc::clone(found), note, used: AtomicBool::new(false) };
-            set.keep(new, hot.ways, |note| self.is_fresh(note));
+            set.keep(new, hot.ways(), |note| self.is_fresh(note));
         }
         Ok(found)
     }
@@ -67,34 +70,44 @@ impl<M: Models> AuthKv<M> {
 
 impl HotSessions {
     pub(crate) fn new(count: usize) -> Self {
-        let sets = count.checked_div(count.min(WAYS)).unwrap_or(0);
-        let traces = std::iter::repeat_with(AtomicU32::default).take(2 * count);
-        Self {
-            sets: std::iter::repeat_with(Set::default).take(sets).collect(),
-            ways: count.min(WAYS),
-            traces: traces.collect(),
-        }
+        Self { count: count.min(COUNT_MAX), sets: OnceLock::new(), traces: OnceLock::new() }
+    }
+
+    fn sets(&self) -> &[Set] {
+        let sets = self.count.checked_div(self.ways()).unwrap_or(0);
+        self.sets.get_or_init(|| defaults(sets))
+    }
+
+    /// How many sessions each set has at most.
+    fn ways(&self) -> usize {
+        self.count.min(WAYS)
     }
 
     /// How often a session was found here, and how often not.
     pub(crate) fn counts(&self) -> (u64, u64) {
-        let sum = |count: fn(&Set) -> &AtomicU64| self.sets.iter().map(|set| count(set).load(Ordering::Relaxed)).sum();
+        let sets = self.sets.get().map_or(&[][..], |sets| sets);
+        let sum = |count: fn(&Set) -> &AtomicU64| sets.iter().map(|set| count(set).load(Ordering::Relaxed)).sum();
         (sum(|set| &set.hits), sum(|set| &set.misses))
     }
 
     /// Where this session may be; none if nothing is kept.
     fn set(&self, token: &TokenHash) -> Option<&Set> {
         let [number, _] = token.numbers();
-        self.sets.get(place(number, self.sets.len())?)
+        self.sets().get(place(number, self.sets().len())?)
     }
 
     /// Whether this session was asked for of late; from now on it was.
     fn was_asked_for(&self, token: &TokenHash) -> bool {
         let [_, number] = token.numbers();
         let trace = (number >> 32) as u32;
-        let before = place(number, self.traces.len()).and_then(|place| self.traces.get(place));
+        let traces = self.traces.get_or_init(|| defaults(2 * self.count));
+        let before = place(number, traces.len()).and_then(|place| traces.get(place));
         before.is_some_and(|before| before.swap(trace, Ordering::Relaxed) == trace)
     }
+}
+
+fn defaults<T: Default>(count: usize) -> Box<[T]> {
+    std::iter::repeat_with(T::default).take(count).collect()
 }
 
 fn place(number: u64, places: usize) -> Option<usize> {

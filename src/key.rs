@@ -258,10 +258,10 @@ fn write_id(id: &str, out: &mut Vec<u8>) {
     }
 }
 
-fn read_id(input: &mut &[u8]) -> Option<String> {
+fn read_id(input: &mut &[u8]) -> Option<Id<'static>> {
     match take(input)? {
-        [1] => Some(Id::Uuid(take(input)?).into_text()),
-        [2] => String::read(input).filter(|text| matches!(Id::of(text), Id::Text(_))),
+        [1] => take(input).map(Id::Uuid),
+        [2] => String::read(input).filter(|text| matches!(Id::of(text), Id::Text(_))).map(|text| Id::Text(text.into())),
         _ => None,
     }
 }

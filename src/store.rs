@@ -363,9 +363,9 @@ impl<M: Models> Options<M> {
     }
 
     /// How many sessions that are asked for again and again are kept decoded in memory, with their users, at most; 8,192
-    /// by default, and 0 keeps none. They take about half a KiB each, besides their own fields. A session that is found
-    /// there is found several times faster, and is exactly what the tables have: changes of it and of its user count at
-    /// once. [`AuthKv::stats`] says how often it helps.
+    /// by default, 1,048,576 at most, and 0 keeps none. They take about half a KiB each, besides their own fields. A
+    /// session that is found there is found several times faster, and is exactly what the tables have: changes of it and
+    /// of its user count at once. [`AuthKv::stats`] says how often it helps.
     #[must_use]
     pub fn hot_sessions(mut self, count: usize) -> Self {
         self.choices.hot_sessions = count;

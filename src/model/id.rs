@@ -1,11 +1,14 @@
 //! Ids: opaque texts, one type for each kind so that they cannot be mixed up.
 
 use std::borrow::Cow;
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::Uuid;
+use uuid::fmt::Hyphenated;
 
 /// An id as it is stored: a UUID in its canonical spelling takes 16 bytes, anything else is text.
 pub(crate) enum Id<'a> {
@@ -16,22 +19,66 @@ pub(crate) enum Id<'a> {
 impl<'a> Id<'a> {
     pub(crate) fn of(text: &'a str) -> Self {
         // Of the spellings of a UUID only this one is so long.
-        let may_be_canonical =
-            text.len() == uuid::fmt::Hyphenated::LENGTH && !text.bytes().any(|byte| byte.is_ascii_uppercase());
+        let may_be_canonical = text.len() == Hyphenated::LENGTH && !text.bytes().any(|byte| byte.is_ascii_uppercase());
         match Uuid::try_parse_ascii(text.as_bytes()) {
             Ok(uuid) if may_be_canonical => Self::Uuid(uuid.into_bytes()),
             _ => Self::Text(Cow::Borrowed(text)),
         }
     }
+}
 
-    pub(crate) fn into_text(self) -> String {
+/// The text of an id. A UUID in its canonical spelling, as most ids are, takes no allocation.
+#[derive(Clone)]
+enum Text {
+    Canonical([u8; Hyphenated::LENGTH]),
+    Other(Box<str>),
+}
+
+impl Text {
+    fn as_str(&self) -> &str {
         match self {
-            Self::Uuid(bytes) => {
-                let mut spelling = [0; uuid::fmt::Hyphenated::LENGTH];
-                Uuid::from_bytes(bytes).hyphenated().encode_lower(&mut spelling).to_owned()
-            }
-            Self::Text(text) => text.into_owned(),
+            Self::Canonical(spelling) => std::str::from_utf8(spelling).unwrap_or_default(),
+            Self::Other(text) => text,
         }
+    }
+}
+
+impl From<Id<'_>> for Text {
+    fn from(id: Id<'_>) -> Self {
+        match id {
+            Id::Uuid(bytes) => {
+                let mut spelling = [0; Hyphenated::LENGTH];
+                Uuid::from_bytes(bytes).hyphenated().encode_lower(&mut spelling);
+                Self::Canonical(spelling)
+            }
+            Id::Text(text) => Self::Other(text.into()),
+        }
+    }
+}
+
+impl PartialEq for Text {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for Text {}
+
+impl PartialOrd for Text {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Text {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.as_str().cmp(other.as_str())
+    }
+}
+
+impl Hash for Text {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_str().hash(state);
     }
 }
 
@@ -65,30 +112,36 @@ macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name(String);
+        pub struct $name(Text);
 
         impl $name {
             /// The id as text.
             pub fn as_str(&self) -> &str {
-                &self.0
+                self.0.as_str()
+            }
+        }
+
+        impl From<Id<'_>> for $name {
+            fn from(id: Id<'_>) -> Self {
+                Self(id.into())
             }
         }
 
         impl From<String> for $name {
             fn from(id: String) -> Self {
-                Self(id)
+                Id::of(&id).into()
             }
         }
 
         impl From<&str> for $name {
             fn from(id: &str) -> Self {
-                Self(id.to_owned())
+                Id::of(id).into()
             }
         }
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
+                f.write_str(self.as_str())
             }
         }
 
@@ -96,9 +149,9 @@ macro_rules! id {
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 if serializer.is_human_readable() {
-                    self.0.serialize(serializer)
+                    self.as_str().serialize(serializer)
                 } else {
-                    Id::of(&self.0).serialize(serializer)
+                    Id::of(self.as_str()).serialize(serializer)
                 }
             }
         }
@@ -106,9 +159,9 @@ macro_rules! id {
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 if deserializer.is_human_readable() {
-                    String::deserialize(deserializer).map(Self)
+                    String::deserialize(deserializer).map(Self::from)
                 } else {
-                    Id::deserialize(deserializer).map(|id| Self(id.into_text()))
+                    Id::deserialize(deserializer).map(Self::from)
                 }
             }
         }
@@ -119,7 +172,7 @@ macro_rules! shown {
     ($name:ident) => {
         impl fmt::Debug for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, concat!(stringify!($name), "({:?})"), self.0)
+                write!(f, concat!(stringify!($name), "({:?})"), self.as_str())
             }
         }
     };
@@ -159,12 +212,12 @@ impl fmt::Debug for ProviderAccountId {
 
 impl From<u64> for ProviderAccountId {
     fn from(number: u64) -> Self {
-        Self(number.to_string())
+        number.to_string().into()
     }
 }
 
 impl From<i64> for ProviderAccountId {
     fn from(number: i64) -> Self {
-        Self(number.to_string())
+        number.to_string().into()
     }
 }

@@ -153,6 +153,7 @@ fn no_more_sessions_are_kept_than_the_option_says() {
     }
     // Sets and traces are shared by chance.
     assert!(hot_of_100(10_000) > 90);
+    assert!(hot_of_100(usize::MAX) > 90);
 }
 
 #[test]

@@ -1,0 +1,105 @@
+//! The calls that are measured, and what a peer is: whatever answers them.
+
+use std::pin::Pin;
+
+use anyhow::Result;
+use uuid::Uuid;
+
+use crate::people::{Person, User};
+
+/// What is asked of a store. A write is on the disk before it is answered.
+#[derive(Clone, Debug)]
+pub enum Call {
+    /// The session with this token and its user, if it is valid.
+    SessionAndUser {
+        token: String,
+    },
+    UserByEmail {
+        email: String,
+    },
+    CreateSession {
+        user_id: Uuid,
+        token: String,
+        expires_ms: i64,
+    },
+    /// Gives a valid session until `expires_ms`.
+    ExtendSession {
+        token: String,
+        expires_ms: i64,
+    },
+    /// Creates the user, its account and a session.
+    SignUp {
+        person: Person,
+        token: String,
+        expires_ms: i64,
+    },
+    /// Creates a verification token, and then uses it.
+    UseToken {
+        identifier: String,
+        token: String,
+        expires_ms: i64,
+    },
+    /// Deletes the user with its accounts and sessions.
+    DeleteUser {
+        user_id: Uuid,
+    },
+}
+
+impl Call {
+    pub fn reads(&self) -> bool {
+        matches!(self, Self::SessionAndUser { .. } | Self::UserByEmail { .. })
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// What a reading call found.
+    Found(Option<Found>),
+    /// Whether a writing call found what it is about.
+    Done(bool),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    pub user: User,
+    /// When the session expires by which the user was found.
+    pub expires_ms: Option<i64>,
+}
+
+pub enum Reply<'a> {
+    Ready(Result<Outcome>),
+    Later(Pin<Box<dyn Future<Output = Result<Outcome>> + Send + 'a>>),
+}
+
+/// A store of users, accounts, sessions and verification tokens. Dropping it closes it cleanly.
+pub trait Peer: Send + Sync {
+    fn call<'a>(&'a self, call: &'a Call) -> Reply<'a>;
+
+    fn waiting(&self) -> Waiting;
+}
+
+/// How callers wait for a write.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Waiting {
+    /// It blocks the thread, so each caller has one.
+    Threads,
+    /// It is awaited.
+    Tasks,
+}
+
+impl Reply<'_> {
+    /// Blocks the thread until the outcome is there.
+    pub fn wait(self) -> Result<Outcome> {
+        match self {
+            Self::Ready(outcome) => outcome,
+            Self::Later(outcome) => crate::load::runtime().block_on(outcome),
+        }
+    }
+
+    pub async fn outcome(self) -> Result<Outcome> {
+        match self {
+            Self::Ready(outcome) => outcome,
+            Self::Later(outcome) => outcome.await,
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! What authkv costs beside bare redb and beside what people use now.
+
+mod args;
+mod call;
+mod child;
+mod deletion;
+mod fleet;
+mod folder;
+mod goals;
+mod load;
+mod machine;
+mod peers;
+mod people;
+mod progress;
+mod rounds;
+mod rows;
+mod stats;
+mod work;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Result;
+use clap::Parser;
+
+use args::{Args, Task};
+use folder::Folder;
+use goals::Plan;
+use progress::Progress;
+
+fn main() -> Result<ExitCode> {
+    match Args::parse().task {
+        Task::Check(check) => {
+            let folder = Folder::new(check.data.folder.as_deref())?;
+            let progress = Progress::shown();
+            let plan = Plan {
+                folder: folder.path(),
+                users: check.users,
+                rounds: check.rounds,
+                round_ms: check.round_ms,
+                progress: &progress,
+            };
+            let goals = goals::measure(&plan, &Arc::new(rows::learn()?))?;
+            print!("{}\n{}", goals::table(&goals), machine::facts(folder.path()));
+            let met = goals.iter().all(goals::Goal::is_met);
+            Ok(if met || check.report_only { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
+        Task::Child { role, path, users } => {
+            child::run(role, &path, users)?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
