@@ -24,6 +24,7 @@ mod hot_sessions;
 mod linking;
 mod listing;
 mod migration;
+mod purging;
 mod sign_in;
 mod states;
 mod store;
