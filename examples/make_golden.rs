@@ -8,6 +8,7 @@ use std::path::Path;
 
 use authkv::models::Models;
 use authkv::{Adapter, AuthKv, Options, redb};
+use chrono::TimeDelta;
 use content::{FILES, Numbered, Shop};
 
 #[path = "../tests/golden/content.rs"]
@@ -50,6 +51,9 @@ where
     }
     for (identifier, valid_for) in content::codes() {
         drop(auth.issue_code(identifier, valid_for).wait()?);
+    }
+    for valid_for in [TimeDelta::days(64_000), TimeDelta::milliseconds(-1)] {
+        auth.put_state("golden", "a state of which nobody knows the handle", valid_for).wait()?;
     }
     auth.close().wait()?;
     redb::Database::open(path)?.compact()?;

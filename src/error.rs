@@ -97,7 +97,9 @@ pub enum Problem {
     ReservedName,
     /// Custom fields must serialise to a struct or a map with text keys, or to `()`; the text says what they are.
     NotFields(String),
-    /// Lists and maps are nested more deeply in a custom field than the limit.
+    /// It cannot be written as JSON; the text says why.
+    NotJson(String),
+    /// Lists and maps are nested more deeply in it than the limit.
     TooDeep {
         /// How many levels there may be.
         limit: usize,
@@ -281,6 +283,7 @@ impl fmt::Display for Problem {
             Self::OutOfRange { least, most } => write!(f, "must be from {least} to {most}"),
             Self::ReservedName => f.write_str("is the name of a field that the record has already"),
             Self::NotFields(why) => write!(f, "cannot be stored as named fields: {why}"),
+            Self::NotJson(why) => write!(f, "cannot be written as JSON: {why}"),
             Self::TooDeep { limit } => write!(f, "is nested more than {limit} levels deep"),
             Self::UnknownField => f.write_str("is not a field of the application's model"),
             Self::NotIndexable => f.write_str("has an index, and its value is of a kind that cannot be in one"),

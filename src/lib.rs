@@ -24,7 +24,9 @@ mod hot_sessions;
 mod linking;
 mod listing;
 mod migration;
+mod purging;
 mod sign_in;
+mod states;
 mod store;
 mod verification;
 

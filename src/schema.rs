@@ -8,6 +8,7 @@
 //!   verification_tokens                token hash, identifier        verification token
 //!   authenticators                     credential id                 authenticator
 //!   codes                              identifier                    code
+//!   states                             handle hash                   state
 //!
 //! indexes, computed from the records
 //!   user_by_email                      e-mail in normal form         user id
@@ -15,8 +16,8 @@
 //!   session_by_token                   token hash                    session id, user id, expires, has own fields
 //!   accounts_by_user                   user id, account id           -
 //!   authenticators_by_user             user id, credential id        -
-//!   by_expiry                          expires, session, token       -
-//!                                      or code
+//!   by_expiry                          expires, session, token,      -
+//!                                      code or state
 //!   user_by_field                      field, its value, user id     -
 //!   account_by_field                   field, its value, account id  -
 //!
@@ -39,7 +40,9 @@ use crate::key::{Expiring, Key};
 use crate::model::{
     AccountId, CredentialId, FieldKey, Fields, Index, Indexes, Millis, ProviderAccountId, SessionId, UserId,
 };
-use crate::record::{AccountRecord, AuthenticatorRecord, CodeRecord, SessionRecord, TokenRecord, UserRecord};
+use crate::record::{
+    AccountRecord, AuthenticatorRecord, CodeRecord, SessionRecord, StateRecord, TokenRecord, UserRecord,
+};
 use crate::secret::TokenHash;
 use crate::txn::{Entry, Table, TableId, Txn};
 
@@ -69,6 +72,7 @@ tables! {
     13 USER_BY_FIELD "user_by_field" ((String, FieldKey), UserId) => ();
     14 ACCOUNT_BY_FIELD "account_by_field" ((String, FieldKey), AccountId) => ();
     15 CODES "codes" String => CodeRecord;
+    16 STATES "states" TokenHash => StateRecord;
 }
 
 /// What the read on every request needs of a session, so that it need not read the session itself.
@@ -270,6 +274,19 @@ impl Record for CodeRecord {
     }
 }
 
+impl Record for StateRecord {
+    type Key = TokenHash;
+    const TABLE: Table<TokenHash, Self> = STATES;
+
+    fn key(&self) -> TokenHash {
+        self.handle_hash
+    }
+
+    fn entries(&self, _: &Indexes) -> Result<Vec<Entry>> {
+        Ok(vec![BY_EXPIRY.entry(&(self.expires, Expiring::State(self.handle_hash)), &())?])
+    }
+}
+
 impl Record for AuthenticatorRecord {
     type Key = CredentialId;
     const TABLE: Table<CredentialId, Self> = AUTHENTICATORS;
@@ -419,7 +436,7 @@ mod tests {
 
     #[test]
     fn a_code_and_its_entry_have_these_bytes() {
-        let hash = TokenHash::of_code("i", "123456");
+        let hash = TokenHash::within("i", "123456");
         let code = CodeRecord::new("i".to_owned(), hash, Millis::new(-1), CREATED).unwrap();
         must_have_the_rows(
             &code.with_wrong_guesses(4),
@@ -431,6 +448,27 @@ mod tests {
                   fdf654794328030000 04",
                 ),
                 ("authkv_by_expiry", "7fffffffffffffff03690000", "01 c56a80a5"),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_state_and_its_entry_have_these_bytes() {
+        let hash = TokenHash::within("p", "h");
+        must_have_the_rows(
+            &StateRecord::new(hash, r#"{"a":1}"#.to_owned(), Millis::new(-1), CREATED),
+            [
+                (
+                    "authkv_states",
+                    "4f89737bac617dc5ef046c6919f0f6c572a99ada0a3a832e8009001bb134b125",
+                    "01 4861d0bd 204f89737bac617dc5ef046c6919f0f6c572a99ada0a3a832e8009001bb134b125 01
+                  fdf654794328030000 077b2261223a317d",
+                ),
+                (
+                    "authkv_by_expiry",
+                    "7fffffffffffffff044f89737bac617dc5ef046c6919f0f6c572a99ada0a3a832e8009001bb134b125",
+                    "01 6ef178ef",
+                ),
             ],
         );
     }

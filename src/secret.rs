@@ -74,7 +74,7 @@ impl fmt::Debug for Token {
     }
 }
 
-/// The SHA-256 of a session or verification token or of a code: all that the store keeps of it.
+/// The SHA-256 of a secret that is made for being shown again: all that the store keeps of it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct TokenHash([u8; 32]);
 
@@ -96,10 +96,10 @@ impl TokenHash {
         Self(Sha256::digest(token.as_bytes()).into())
     }
 
-    /// Of a code and the identifier that it is for, so that equal codes of two people have different hashes.
-    pub(crate) fn of_code(identifier: &str, code: &str) -> Self {
-        let length = (identifier.len() as u64).to_be_bytes();
-        Self(Sha256::new().chain_update(length).chain_update(identifier).chain_update(code).finalize().into())
+    /// Of a secret that counts only for somebody or something, so that equal ones of two have different hashes.
+    pub(crate) fn within(context: &str, secret: &str) -> Self {
+        let length = (context.len() as u64).to_be_bytes();
+        Self(Sha256::new().chain_update(length).chain_update(context).chain_update(secret).finalize().into())
     }
 
     pub(crate) fn from_bytes(bytes: [u8; 32]) -> Self {
@@ -175,11 +175,11 @@ mod tests {
     }
 
     #[test]
-    fn the_hash_of_a_code_is_of_both_its_parts() {
+    fn the_hash_of_a_secret_within_something_is_of_both() {
         let hashes = [("ada", "123456"), ("bob", "123456"), ("ada", "123457"), ("ad", "a123456"), ("", "ada123456")];
         let distinct: std::collections::HashSet<_> =
-            hashes.iter().map(|(identifier, code)| TokenHash::of_code(identifier, code)).collect();
+            hashes.iter().map(|(context, secret)| TokenHash::within(context, secret)).collect();
         assert_eq!(distinct.len(), hashes.len());
-        assert!(TokenHash::of_code("ada", "1") == TokenHash::of_code("ada", "1"));
+        assert!(TokenHash::within("ada", "1") == TokenHash::within("ada", "1"));
     }
 }

@@ -17,7 +17,8 @@ use crate::migration::{self, OnProgress};
 use crate::model::{Indexes, MigrationProgress, Millis, Models};
 use crate::ops::check::{self, CheckReport};
 use crate::ops::meta::{self, Settings};
-use crate::ops::upkeep::{self, Purged};
+use crate::ops::upkeep;
+use crate::purging::Purging;
 use crate::record::{AccountRecord, EmailMatching, UserRecord};
 use crate::reply::Reply;
 use crate::sign_in::ExtendingSessions;
@@ -48,6 +49,7 @@ struct Inner {
     code_rules: CodeRules,
     extending: ExtendingSessions,
     hot_sessions: HotSessions,
+    purging: Purging,
 }
 
 /// How a store has fared since it was opened.
@@ -135,6 +137,7 @@ impl AuthKv {
             on_migration: None,
             session_ages: SessionAges { max: TimeDelta::days(30), update: TimeDelta::days(1) },
             code_rules: CodeRules { digits: 6, guesses: 5 },
+            purge_in_background: true,
         };
         Options { choices, models: PhantomData }
     }
@@ -149,25 +152,6 @@ impl<M: Models> AuthKv<M> {
     /// [`Closed`](crate::Error::Closed).
     pub fn synchronize(&self) -> Reply<()> {
         self.inner.engine.synchronize()
-    }
-
-    /// Removes sessions, verification tokens and codes that have expired, the oldest first and a few hundred at most, and
-    /// says how many. Call it now and then, again while there is [`more`](Purged::more).
-    ///
-    /// # Errors
-    /// Those that every writing method of [`Adapter`](crate::Adapter) may answer with.
-    ///
-    /// ```
-    /// # use authkv::{Adapter, AuthKv, models::*};
-    /// # let auth = AuthKv::in_memory()?;
-    /// let expired = chrono::Utc::now() - chrono::TimeDelta::minutes(1);
-    /// auth.create_verification_token(VerificationToken::new("ada@example.com", "a-secret", expired)).wait()?;
-    /// assert_eq!(auth.purge_expired().wait()?.verification_tokens, 1);
-    /// # Ok::<(), authkv::Error>(())
-    /// ```
-    pub fn purge_expired(&self) -> Reply<Purged> {
-        let now = self.now();
-        self.write(move |txn| upkeep::purge_expired(txn, now), Ok)
     }
 
     /// Reads the whole store, looks up every record and every entry of it, and compares them and their numbers:
@@ -233,8 +217,19 @@ impl<M: Models> AuthKv<M> {
         self.inner.engine.read(op, finish)
     }
 
-    /// Runs a writing operation, which keeps the declared indexes in step; see [`Engine::write`].
+    /// Runs a writing operation, and behind it what is to be done now and then; see [`Engine::write`].
     pub(crate) fn write<R: Send + 'static, T: Send + 'static>(
+        &self,
+        op: impl Fn(&mut Txn<'_>) -> Result<R> + Send + 'static,
+        finish: impl FnOnce(R) -> Result<T> + Send + 'static,
+    ) -> Reply<T> {
+        let reply = self.write_alone(op, finish);
+        self.purge_if_due();
+        reply
+    }
+
+    /// Runs a writing operation, which keeps the declared indexes in step; see [`Engine::write`].
+    pub(crate) fn write_alone<R: Send + 'static, T: Send + 'static>(
         &self,
         op: impl Fn(&mut Txn<'_>) -> Result<R> + Send + 'static,
         finish: impl FnOnce(R) -> Result<T> + Send + 'static,
@@ -252,6 +247,10 @@ impl<M: Models> AuthKv<M> {
 
     pub(crate) fn session_ages(&self) -> SessionAges {
         self.inner.session_ages
+    }
+
+    pub(crate) fn purging(&self) -> &Purging {
+        &self.inner.purging
     }
 
     pub(crate) fn code_rules(&self) -> CodeRules {
@@ -311,6 +310,7 @@ struct Choices {
     on_migration: Option<OnProgress>,
     session_ages: SessionAges,
     code_rules: CodeRules,
+    purge_in_background: bool,
 }
 
 impl<M: Models> Options<M> {
@@ -418,6 +418,15 @@ impl<M: Models> Options<M> {
         self
     }
 
+    /// Whether what expired more than a day ago is removed by and by; on by default. It is done with other writes, once a
+    /// minute while there are any, and a few dozen records at a time: no thread does it, and nothing happens while nothing
+    /// is written. When it is off, [`AuthKv::purge_expired`] is to be called now and then.
+    #[must_use]
+    pub fn purge_in_background(mut self, on: bool) -> Self {
+        self.choices.purge_in_background = on;
+        self
+    }
+
     /// The application's own fields. A store that has older ones, or other indexes, is changed when it is opened; see
     /// [`Models`].
     #[must_use]
@@ -520,6 +529,7 @@ impl<M: Models> Options<M> {
             code_rules: choices.code_rules,
             extending: ExtendingSessions::default(),
             hot_sessions: HotSessions::new(choices.hot_sessions),
+            purging: Purging::new(choices.purge_in_background),
         };
         inner.resume_sweep();
         Ok(AuthKv { inner: Arc::new(inner), models: PhantomData })
@@ -554,6 +564,7 @@ impl<M: Models> fmt::Debug for Options<M> {
             .field("email_matching", &self.choices.email_matching)
             .field("cache_bytes", &self.choices.cache_bytes)
             .field("hot_sessions", &self.choices.hot_sessions)
+            .field("purge_in_background", &self.choices.purge_in_background)
             .finish_non_exhaustive()
     }
 }

@@ -102,7 +102,7 @@ impl<M: Models> AuthKv<M> {
         let (identifier, rules, now) = (self.code_identifier(identifier), self.code_rules(), self.now());
         let expires = now.plus(valid_for);
         let new = Token::random_digits(rules.digits).and_then(|code| {
-            let hash = TokenHash::of_code(&identifier, code.as_str());
+            let hash = TokenHash::within(&identifier, code.as_str());
             Ok((code, CodeRecord::new(identifier, hash, expires, now)?))
         });
         match new {
@@ -126,7 +126,7 @@ impl<M: Models> AuthKv<M> {
     /// Those that every writing method of [`Adapter`] may answer with.
     pub fn verify_code(&self, identifier: &str, code: &str) -> Reply<CodeCheck> {
         let (identifier, rules, now) = (self.code_identifier(identifier), self.code_rules(), self.now());
-        let hash = TokenHash::of_code(&identifier, code);
+        let hash = TokenHash::within(&identifier, code);
         self.write(move |txn| codes::guess(txn, &identifier, hash, now, rules.guesses), Ok)
     }
 

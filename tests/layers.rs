@@ -26,7 +26,9 @@ const RANKS: &[(&str, usize)] = &[
     ("linking", 7),
     ("listing", 7),
     ("migration", 7),
+    ("purging", 7),
     ("sign_in", 7),
+    ("states", 7),
     ("verification", 7),
     ("faults", 8),
     ("fuzzing", 8),
@@ -113,7 +115,9 @@ fn only_one_function_writes_the_record_tables_and_indexes() {
     for (module, source) in sources() {
         let writes = source.contains("put_entry(") || source.contains("remove_bytes(");
         assert!(!writes || ["txn", "schema"].contains(&module.as_str()), "{module} writes rows by their bytes");
-        for table in ["&USER", "&ACCOUNT", "&SESSION", "&VERIFICATION", "&AUTHENTICATORS", "&CODES", "&BY_EXPIRY"] {
+        for table in
+            ["&USER", "&ACCOUNT", "&SESSION", "&VERIFICATION", "&AUTHENTICATORS", "&CODES", "&STATES", "&BY_EXPIRY"]
+        {
             for call in ["txn.put(", "txn.remove("] {
                 assert!(!source.contains(&format!("{call}{table}")), "{module} writes {table}");
             }

@@ -29,7 +29,6 @@ use auth::Auth;
 use mailbox::Mailbox;
 use web::App;
 
-const PURGE_EVERY: Duration = Duration::from_secs(60 * 60);
 const DRAIN_MAX: Duration = Duration::from_secs(5);
 
 /// Signs people in with a link by e-mail; users, sessions and links are kept in one file.
@@ -74,7 +73,6 @@ async fn run(args: Args) -> Result<(), String> {
     let store = AuthKv::open(&args.file).map_err(cannot_open)?;
     // From here on a signal ends the program in order.
     let stop = stop_requested().map_err(|error| format!("cannot listen to signals: {error}"))?;
-    tokio::spawn(purge_regularly(store.clone()));
     println!("Open {url} in a browser (listening on {address}, data in {}, stop with Ctrl-C).", args.file.display());
 
     // The pages see the store only as an `Adapter`: which engine is behind it was decided above.
@@ -111,24 +109,6 @@ fn stop_requested() -> io::Result<impl Future<Output = ()> + Send + 'static> {
             _ = end.recv() => {}
         }
     })
-}
-
-/// What has expired is invisible at once; this gives its space back.
-async fn purge_regularly(store: AuthKv) {
-    loop {
-        tokio::time::sleep(PURGE_EVERY).await;
-        // One call removes a bounded number, so that the writes of visitors get in between.
-        loop {
-            match store.purge_expired().await {
-                Ok(purged) if !purged.more => break,
-                Ok(_) => {}
-                Err(error) => {
-                    eprintln!("sign_in: expired records could not be removed: {error}");
-                    break;
-                }
-            }
-        }
-    }
 }
 
 fn cannot_listen(address: SocketAddr, error: &io::Error) -> String {

@@ -21,7 +21,7 @@ const LOCKED: &str = "locked";
 type Finds = fn(&AuthKv) -> Result<bool>;
 
 /// Every method, and those of `AuthKv` itself, with something that is there.
-const CALLS: [(&str, Finds); 28] = [
+const CALLS: [(&str, Finds); 29] = [
     ("create_user", |store| is_taken(store.create_user(user(ONE)).wait())),
     ("get_user", |store| Ok(store.get_user(&id(ONE)).wait()?.is_some())),
     ("get_user_by_email", |store| Ok(store.get_user_by_email(&email(ONE)).wait()?.is_some())),
@@ -68,6 +68,11 @@ const CALLS: [(&str, Finds); 28] = [
         Ok(matches!(issued, IssuedCode::Locked { .. }))
     }),
     ("verify_code", |store| Ok(store.verify_code(&email(ONE), "a guess").wait()? != CodeCheck::NoCode)),
+    ("take_state", |store| {
+        // `full_disk` keeps it there.
+        let handle = store.get_user(&id(ONE)).wait()?.and_then(|user| user.image).unwrap_or_default();
+        Ok(store.take_state::<usize>("test", &handle).wait()?.is_some())
+    }),
     ("purge_expired", |store| Ok(store.purge_expired().wait()?.verification_tokens == 1)),
     ("check", |store| {
         let report = store.check().wait()?;
@@ -113,6 +118,9 @@ fn full_disk() -> Vec<u8> {
         drop(store.create_authenticator(authenticator(number)));
         drop(store.issue_code(&email(number), TimeDelta::days(1)));
     }
+    let states = (0..RECORDS).map(|number| store.put_state("test", &number, TimeDelta::days(1)));
+    let handle = states.collect::<Vec<_>>().swap_remove(ONE).wait().unwrap();
+    drop(store.update_user(UserPatch { image: Change::to(handle.as_str()), ..UserPatch::new(id(ONE)) }));
     drop(store.issue_code(LOCKED, TimeDelta::days(1)));
     (0..5).for_each(|_| drop(store.verify_code(LOCKED, "a guess")));
     let expired = chrono::Utc::now() - chrono::Days::new(1);

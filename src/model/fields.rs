@@ -105,15 +105,19 @@ impl Fields {
 }
 
 /// A value in JSON. It is nested and as long as it may be at most, however it serialises.
-pub(super) fn to_json(value: &impl Serialize, bytes_max: usize) -> Result<Value, Problem> {
+pub(crate) fn json_text(value: &impl Serialize, bytes_max: usize) -> Result<String, Problem> {
     let mut out = Bounded { bytes: Vec::new(), bytes_max };
     let mut serializer = serde_json::Serializer::with_formatter(&mut out, Nesting(0));
-    let written = value.serialize(&mut serializer).and_then(|()| serde_json::from_slice(&out.bytes));
-    written.map_err(|error| match error.io_error_kind() {
+    value.serialize(&mut serializer).map_err(|error| match error.io_error_kind() {
         Some(io::ErrorKind::FileTooLarge) => Problem::TooLong { bytes: bytes_max + 1, limit: bytes_max },
         Some(_) => Problem::TooDeep { limit: FIELD_DEPTH_MAX },
-        None => Problem::NotFields(error.to_string()),
-    })
+        None => Problem::NotJson(error.to_string()),
+    })?;
+    String::from_utf8(out.bytes).map_err(|error| Problem::NotJson(error.to_string()))
+}
+
+pub(super) fn to_json(value: &impl Serialize, bytes_max: usize) -> Result<Value, Problem> {
+    serde_json::from_str(&json_text(value, bytes_max)?).map_err(|error| Problem::NotJson(error.to_string()))
 }
 
 pub(super) fn check_name(name: &str, reserved: &[&str]) -> Result<()> {

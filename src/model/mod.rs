@@ -31,7 +31,7 @@ pub use accounts::{Account, AccountKey, AccountPatch, AccountType, MustLeave, Ne
 pub use authenticators::Authenticator;
 pub use codes::{CodeCheck, IssuedCode};
 pub use dynamic::{Dynamic, DynamicFields, Instant, Value};
-pub(crate) use fields::Fields;
+pub(crate) use fields::{Fields, json_text};
 pub(crate) use id::Id;
 pub use id::{AccountId, CredentialId, ProviderAccountId, SessionId, UserId};
 pub use index::{Cursor, FieldRange, Index, Page};

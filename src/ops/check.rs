@@ -6,7 +6,9 @@ use crate::codec;
 use crate::error::Result;
 use crate::key::Key;
 use crate::model::{FieldKey, Indexes, UserId};
-use crate::record::{AccountRecord, AuthenticatorRecord, CodeRecord, SessionRecord, TokenRecord, UserRecord};
+use crate::record::{
+    AccountRecord, AuthenticatorRecord, CodeRecord, SessionRecord, StateRecord, TokenRecord, UserRecord,
+};
 use crate::schema::{
     ACCOUNT_BY_FIELD, ACCOUNT_BY_PROVIDER, ACCOUNTS, ACCOUNTS_BY_USER, AUTHENTICATORS_BY_USER, BY_EXPIRY, FieldIndexed,
     Record, SESSION_BY_TOKEN, SWEEP, TABLES, USER_BY_EMAIL, USER_BY_FIELD, USERS,
@@ -43,6 +45,8 @@ pub struct CheckReport {
     pub authenticators: u64,
     /// How many codes, expired ones included.
     pub codes: u64,
+    /// How many states, expired ones included.
+    pub states: u64,
     /// How many of the accounts, sessions and authenticators belong to deleted users and wait to be removed. No method
     /// sees them.
     pub waiting_to_be_swept: u64,
@@ -76,6 +80,7 @@ pub(crate) fn check(txn: &Txn<'_>, declared: &Indexes) -> Result<CheckReport> {
     check.report.authenticators = check.records(|key: &AuthenticatorRecord| Some(key.model.user_id.clone()))?;
     check.report.verification_tokens = check.records(|_: &TokenRecord| None)?;
     check.report.codes = check.records(|_: &CodeRecord| None)?;
+    check.report.states = check.records(|_: &StateRecord| None)?;
     check.indexes()?;
     check.unique_values::<UserRecord>(|_| true)?;
     check.unique_values::<AccountRecord>(|id| {

@@ -12,6 +12,7 @@ pub(crate) mod meta;
 pub(crate) mod migration;
 pub(crate) mod sessions;
 pub(crate) mod sign_in;
+pub(crate) mod states;
 pub(crate) mod tokens;
 pub(crate) mod upkeep;
 pub(crate) mod users;

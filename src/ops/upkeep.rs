@@ -1,17 +1,19 @@
 //! Upkeep: removing what deleted users leave behind and what has expired, in bounded steps.
 
+use std::ops::Bound;
+
 use crate::error::Result;
-use crate::key::Expiring;
+use crate::key::{Expiring, Key};
 use crate::model::{Millis, UserId};
 use crate::ops::pointed_to;
-use crate::record::{AccountRecord, AuthenticatorRecord, CodeRecord, SessionRecord, TokenRecord};
+use crate::record::{AccountRecord, AuthenticatorRecord, CodeRecord, SessionRecord, StateRecord, TokenRecord};
 use crate::schema::{ACCOUNTS_BY_USER, AUTHENTICATORS_BY_USER, BY_EXPIRY, Record, SESSIONS, SWEEP, replace};
 use crate::txn::{Table, Txn};
 
 /// How many records one step removes at most: few enough that the writes behind it wait for milliseconds.
 pub(crate) const STEP_RECORDS_MAX: usize = 256;
 
-/// How many expired records were removed.
+/// How many expired records were removed, or would be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Purged {
@@ -21,8 +23,22 @@ pub struct Purged {
     pub verification_tokens: usize,
     /// Codes.
     pub codes: usize,
+    /// States.
+    pub states: usize,
     /// Whether there may be more that has expired, for another call to remove.
     pub more: bool,
+}
+
+impl Purged {
+    fn add(&mut self, expiring: &Expiring, has_expired: bool) {
+        let count = match expiring {
+            Expiring::Session(..) => &mut self.sessions,
+            Expiring::Token(..) => &mut self.verification_tokens,
+            Expiring::Code(_) => &mut self.codes,
+            Expiring::State(_) => &mut self.states,
+        };
+        *count += usize::from(has_expired);
+    }
 }
 
 /// Removes the records of a user who was just deleted, or notes that some are left and has them follow.
@@ -53,31 +69,54 @@ pub(crate) fn must_sweep(txn: &Txn<'_>) -> Result<bool> {
     Ok(!txn.first(&SWEEP, 1)?.is_empty())
 }
 
-/// Removes what expired before `now`, the oldest first, as much as one step may. A session that is listed earlier than it
+/// Removes what expired before `now`, the oldest first and at most `limit`. A session that is listed earlier than it
 /// expires is listed anew.
-pub(crate) fn purge_expired(txn: &mut Txn<'_>, now: Millis) -> Result<Purged> {
-    let listed = txn.below(&BY_EXPIRY, &now, STEP_RECORDS_MAX)?;
-    let mut purged = Purged { more: listed.len() == STEP_RECORDS_MAX, ..Purged::default() };
+pub(crate) fn purge_expired(txn: &mut Txn<'_>, now: Millis, limit: usize) -> Result<Purged> {
+    let listed = txn.below(&BY_EXPIRY, &now, limit)?;
+    let mut purged = Purged { more: listed.len() == limit, ..Purged::default() };
     for ((_, expiring), ()) in listed {
-        match expiring {
+        let removed = match &expiring {
             Expiring::Session(user_id, id) => {
-                let session: SessionRecord = pointed_to(txn, &(user_id, id))?;
-                let has_expired = session.expires < now;
-                let left = (!has_expired).then(|| session.clone().relisted());
+                let session: SessionRecord = pointed_to(txn, &(user_id.clone(), id.clone()))?;
+                let left = (session.expires >= now).then(|| session.clone().relisted());
                 replace(txn, Some(&session), left.as_ref())?;
-                purged.sessions += usize::from(has_expired);
+                left.is_none()
             }
-            Expiring::Token(hash, identifier) => {
-                replace(txn, Some(&pointed_to::<TokenRecord>(txn, &(hash, identifier))?), None)?;
-                purged.verification_tokens += 1;
-            }
-            Expiring::Code(identifier) => {
-                replace(txn, Some(&pointed_to::<CodeRecord>(txn, &identifier)?), None)?;
-                purged.codes += 1;
-            }
-        }
+            Expiring::Token(hash, identifier) => remove::<TokenRecord>(txn, &(*hash, identifier.clone()))?,
+            Expiring::Code(identifier) => remove::<CodeRecord>(txn, identifier)?,
+            Expiring::State(hash) => remove::<StateRecord>(txn, hash)?,
+        };
+        purged.add(&expiring, removed);
     }
     Ok(purged)
+}
+
+fn remove<R: Record>(txn: &mut Txn<'_>, key: &R::Key) -> Result<bool> {
+    let record = pointed_to::<R>(txn, key)?;
+    replace(txn, Some(&record), None)?;
+    Ok(true)
+}
+
+/// Counts what [`purge_expired`] would remove if it had no limit.
+pub(crate) fn count_expired(txn: &Txn<'_>, now: Millis) -> Result<Purged> {
+    let (mut counted, mut last, end) = (Purged::default(), Vec::new(), now.to_bytes());
+    loop {
+        let range = (Bound::Excluded(last.as_slice()), Bound::Excluded(end.as_slice()));
+        let listed = txn.rows(&BY_EXPIRY, range, STEP_RECORDS_MAX)?;
+        let Some((key, ())) = listed.last() else {
+            return Ok(counted);
+        };
+        last = key.to_bytes();
+        for ((_, expiring), ()) in &listed {
+            let has_expired = match expiring {
+                Expiring::Session(user_id, id) => {
+                    pointed_to::<SessionRecord>(txn, &(user_id.clone(), id.clone()))?.expires < now
+                }
+                Expiring::Token(..) | Expiring::Code(_) | Expiring::State(_) => true,
+            };
+            counted.add(expiring, has_expired);
+        }
+    }
 }
 
 /// Removes records of a user, as many as one step may; answers whether that were surely all.

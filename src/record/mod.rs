@@ -4,6 +4,7 @@ mod accounts;
 mod authenticators;
 mod codes;
 mod sessions;
+mod states;
 mod tokens;
 mod users;
 
@@ -11,6 +12,7 @@ pub(crate) use accounts::{AccountRecord, AccountUpdate};
 pub(crate) use authenticators::AuthenticatorRecord;
 pub(crate) use codes::CodeRecord;
 pub(crate) use sessions::{SessionRecord, SessionUpdate};
+pub(crate) use states::StateRecord;
 pub(crate) use tokens::TokenRecord;
 pub use users::EmailMatching;
 pub(crate) use users::{Email, UserRecord, UserUpdate};

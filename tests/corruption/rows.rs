@@ -10,7 +10,8 @@ use tempfile::TempDir;
 
 use crate::sample::{self, Answer, Question, Store, options};
 
-const RECORDS: [&str; 6] = ["users", "accounts", "sessions", "verification_tokens", "authenticators", "codes"];
+const RECORDS: [&str; 7] =
+    ["users", "accounts", "sessions", "verification_tokens", "authenticators", "codes", "states"];
 const INDEXES: [&str; 8] = [
     "user_by_email",
     "account_by_provider",
@@ -23,7 +24,7 @@ const INDEXES: [&str; 8] = [
 ];
 
 /// What no question of [`Question`] reads.
-const NOT_ASKED: [&str; 5] = ["sessions", "verification_tokens", "codes", "accounts_by_user", "by_expiry"];
+const NOT_ASKED: [&str; 6] = ["sessions", "verification_tokens", "codes", "states", "accounts_by_user", "by_expiry"];
 
 type Row = (Vec<u8>, Vec<u8>);
 
@@ -134,6 +135,7 @@ fn an_entry_whose_record_is_missing_is_a_storage_error() {
     });
     without("verification_tokens", "by_expiry", &|_| {});
     without("codes", "by_expiry", &|_| {});
+    without("states", "by_expiry", &|_| {});
 }
 
 #[test]

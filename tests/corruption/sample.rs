@@ -138,12 +138,14 @@ pub(crate) fn add_user(store: &Store, number: usize) -> Result<()> {
     let session = store.create_session(NewSession::new(session(number), user_id(number), late()));
     let token = store.create_verification_token(token(number));
     let code = store.issue_code(&email(number), TimeDelta::days(1));
+    let state = store.put_state("test", &number, TimeDelta::days(1));
     let keys = [0, SECOND].map(|second| store.create_authenticator(authenticator(number + second, number)));
     user.wait()?;
     account.wait()?;
     session.wait()?;
     token.wait()?;
     drop(code.wait()?);
+    state.wait()?;
     keys.into_iter().try_for_each(|key| key.wait().map(drop))
 }
 

@@ -21,5 +21,6 @@ mod purging;
 mod redaction;
 mod sign_in;
 mod soak;
+mod states;
 mod tokens;
 mod verification;

@@ -3,10 +3,14 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use authkv::models::NewUser;
-use authkv::models::{AccountKey, AccountType, NewAccount, NewSession, SessionPatch, UserPatch, VerificationToken};
+use authkv::models::{
+    AccountKey, AccountPatch, AccountType, MustLeave, NewAccount, NewSession, NewUser, ProviderAccount, SessionPatch,
+    UserPatch, VerificationToken,
+};
 use authkv::redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 use authkv::{AuthKv, Durability, Error, OpenProblem, Result};
+
+use chrono::TimeDelta;
 
 use crate::stores::{Store, new_path, options};
 use authkv::conformance::{Clock, Subject, authenticator, eventually};
@@ -128,6 +132,7 @@ fn every_reading_call(on: &Store) -> Vec<Called> {
         ("get_session_and_user", auth.get_session_and_user("a-secret").wait().map(drop)),
         ("get_authenticator", auth.get_authenticator(&"a-credential".into()).wait().map(drop)),
         ("list_authenticators_by_user_id", auth.list_authenticators_by_user_id(&"ada".into()).wait().map(drop)),
+        ("list_accounts", on.kv.list_accounts(&"ada".into()).wait().map(drop)),
         ("check", on.kv.check().wait().map(drop)),
     ]
 }
@@ -137,6 +142,7 @@ fn every_writing_call(on: &Store) -> Vec<Called> {
     let account = NewAccount::new("ada", AccountType::Oauth, "github", "2");
     let token = VerificationToken::new("ada", "another", on.tomorrow());
     let authenticator = authenticator("another", &"ada".into(), "passkey");
+    let provider_account = ProviderAccount::new(AccountType::Oauth, "github", "3");
     vec![
         ("create_user", auth.create_user(NewUser::default()).wait().map(drop)),
         ("update_user", auth.update_user(UserPatch::new("ada")).wait().map(drop)),
@@ -150,6 +156,15 @@ fn every_writing_call(on: &Store) -> Vec<Called> {
         ("create_authenticator", auth.create_authenticator(authenticator).wait().map(drop)),
         ("update_authenticator_counter", auth.update_authenticator_counter(&"a".into(), 1).wait().map(drop)),
         ("delete_user", auth.delete_user(&"ada".into()).wait().map(drop)),
+        ("sign_in_with_account", on.kv.sign_in_with_account(provider_account, NewUser::default(), ()).wait().map(drop)),
+        ("update_account", on.kv.update_account(AccountPatch::new(key.clone())).wait().map(drop)),
+        ("unlink_account_of", on.kv.unlink_account_of(&"ada".into(), &key, MustLeave::Account).wait().map(drop)),
+        ("issue_link_token", on.kv.issue_link_token("ada", TimeDelta::zero(), ()).wait().map(drop)),
+        ("verify_link_token", on.kv.verify_link_token("ada", "a-secret").wait().map(drop)),
+        ("issue_code", on.kv.issue_code("ada", TimeDelta::zero()).wait().map(drop)),
+        ("verify_code", on.kv.verify_code("ada", "a guess").wait().map(drop)),
+        ("put_state", on.kv.put_state("", "", TimeDelta::zero()).wait().map(drop)),
+        ("take_state", on.kv.take_state::<String>("", "").wait().map(drop)),
         ("purge_expired", on.kv.purge_expired().wait().map(drop)),
         ("synchronize", on.kv.synchronize().wait()),
         ("close", on.kv.close().wait()),

@@ -98,7 +98,8 @@ impl<M: Models> AuthKvTarget<M> {
 
 fn options<M: Models>(clock: &Clock) -> Options<M> {
     let clock = clock.clone();
-    AuthKv::options().models().clock(move || clock.now())
+    // The model counts what expires until it is purged.
+    AuthKv::options().models().purge_in_background(false).clock(move || clock.now())
 }
 
 /// Without what only the store itself can do.

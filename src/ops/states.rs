@@ -1,0 +1,22 @@
+//! States: values that are taken once.
+
+use crate::error::Result;
+use crate::model::Millis;
+use crate::record::StateRecord;
+use crate::schema::{STATES, replace};
+use crate::secret::TokenHash;
+use crate::txn::Txn;
+
+/// `state` has a handle of its own.
+pub(crate) fn put(txn: &mut Txn<'_>, state: &StateRecord) -> Result<()> {
+    replace(txn, None, Some(state))
+}
+
+/// Removes a state and answers what it was, unless it has expired.
+pub(crate) fn take(txn: &mut Txn<'_>, handle: TokenHash, now: Millis) -> Result<Option<StateRecord>> {
+    let Some(state) = txn.get(&STATES, &handle)? else {
+        return Ok(None);
+    };
+    replace(txn, Some(&state), None)?;
+    Ok((state.expires >= now).then_some(state))
+}
