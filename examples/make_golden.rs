@@ -7,7 +7,7 @@ use std::error::Error;
 use std::path::Path;
 
 use authkv::models::Models;
-use authkv::{Adapter, AuthKv, Options, redb};
+use authkv::{Adapter, AuthKv, Options, WebSessions, redb};
 use content::{FILES, Numbered, Shop};
 
 #[path = "../tests/golden/content.rs"]
@@ -50,6 +50,9 @@ where
     }
     for (identifier, valid_for) in content::codes() {
         drop(auth.issue_code(identifier, valid_for).wait()?);
+    }
+    for (token, data, expires) in content::web_sessions() {
+        WebSessions::new(auth.clone()).create_session(token, &data, expires).wait()?;
     }
     auth.close().wait()?;
     redb::Database::open(path)?.compact()?;

@@ -16,7 +16,9 @@ use crate::codec;
 use crate::error::Result;
 use crate::key::{Expiring, Key, prefix_end};
 use crate::model::{AccountId, Indexes, Millis, UserId};
-use crate::record::{AccountRecord, AuthenticatorRecord, CodeRecord, SessionRecord, TokenRecord, UserRecord};
+use crate::record::{
+    AccountRecord, AuthenticatorRecord, CodeRecord, SessionRecord, TokenRecord, UserRecord, WebSessionRecord,
+};
 use crate::schema::{
     ACCOUNT_BY_PROVIDER, ACCOUNTS_BY_USER, META, Record, SESSION_BY_TOKEN, SessionEntry, USER_BY_EMAIL,
 };
@@ -30,7 +32,7 @@ pub fn decode_record(bytes: &[u8]) {
     let Some((kind, bytes)) = bytes.split_first() else {
         return;
     };
-    match kind % 11 {
+    match kind % 12 {
         0 => record(bytes, UserRecord::into_model::<OwnFields>),
         1 => record(bytes, AccountRecord::into_model::<OwnFields>),
         2 => record(bytes, |session: SessionRecord| session.into_model::<OwnFields>(Token::from("token"))),
@@ -41,7 +43,8 @@ pub fn decode_record(bytes: &[u8]) {
         7 => drop(value::<UserId>(USER_BY_EMAIL.id.name, bytes)),
         8 => drop(value::<String>(META.id.name, bytes)),
         9 => drop(value::<()>(ACCOUNTS_BY_USER.id.name, bytes)),
-        _ => record(bytes, |_: CodeRecord| Ok(())),
+        10 => record(bytes, |_: CodeRecord| Ok(())),
+        _ => record(bytes, WebSessionRecord::into_model),
     }
 }
 
@@ -71,6 +74,7 @@ pub fn code_keys(bytes: &[u8]) {
     read_key::<UserId>(bytes);
     read_key::<(UserId, AccountId)>(bytes);
     read_key::<(TokenHash, String)>(bytes);
+    read_key::<(UserId, TokenHash)>(bytes);
     read_key::<(Millis, Expiring)>(bytes);
 
     let mut parts = bytes.split(|byte| *byte == 0xFF);
@@ -141,14 +145,15 @@ fn millis(part: &[u8]) -> Millis {
 }
 
 fn expiring(a: &[u8], b: &[u8]) -> Expiring {
-    match a.len() % 3 {
+    match a.len() % 4 {
         0 => Expiring::Session(id(a), id(b).as_str().into()),
         1 => Expiring::Token(hash(a), text(b)),
-        _ => Expiring::Code(text(b)),
+        2 => Expiring::Code(text(b)),
+        _ => Expiring::WebSession(hash(b)),
     }
 }
 
-/// Sessions first, then tokens.
+/// Sessions first, then tokens, then codes.
 fn expiring_order(left: &Expiring, right: &Expiring) -> Ordering {
     match (left, right) {
         (Expiring::Session(left, left_id), Expiring::Session(right, right_id)) => {
@@ -158,8 +163,17 @@ fn expiring_order(left: &Expiring, right: &Expiring) -> Ordering {
             left.as_bytes().cmp(right.as_bytes()).then_with(|| left_text.cmp(right_text))
         }
         (Expiring::Code(left), Expiring::Code(right)) => left.cmp(right),
-        (Expiring::Session(..), _) | (_, Expiring::Code(_)) => Ordering::Less,
-        (_, Expiring::Session(..)) | (Expiring::Code(_), _) => Ordering::Greater,
+        (Expiring::WebSession(left), Expiring::WebSession(right)) => left.as_bytes().cmp(right.as_bytes()),
+        _ => kind(left).cmp(&kind(right)),
+    }
+}
+
+fn kind(expiring: &Expiring) -> u8 {
+    match expiring {
+        Expiring::Session(..) => 1,
+        Expiring::Token(..) => 2,
+        Expiring::Code(_) => 3,
+        Expiring::WebSession(_) => 4,
     }
 }
 

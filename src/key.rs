@@ -8,7 +8,7 @@
 //! | id, any other | `02`, text |
 //! | token hash | 32 bytes |
 //! | instant | milliseconds since 1970 as 8 bytes, big-endian, sign bit flipped |
-//! | what expires | `01`, user id, session id; `02`, token hash, text; or `03`, text |
+//! | what expires | `01`, user id, session id; `02`, token hash, text; `03`, text; or `04`, token hash |
 //! | own field | `01`, `00` or `01` for a truth value; `02`, integer as 16 bytes, big-endian, sign bit flipped; `03`, instant; `04`, text |
 
 use crate::model::{
@@ -53,6 +53,7 @@ pub(crate) enum Expiring {
     Session(UserId, SessionId),
     Token(TokenHash, String),
     Code(String),
+    WebSession(TokenHash),
 }
 
 impl Key for String {
@@ -133,6 +134,10 @@ impl Key for Expiring {
                 out.push(3);
                 identifier.write(out);
             }
+            Self::WebSession(hash) => {
+                out.push(4);
+                hash.write(out);
+            }
         }
     }
 
@@ -141,6 +146,7 @@ impl Key for Expiring {
             [1] => Some(Self::Session(Key::read(input)?, Key::read(input)?)),
             [2] => Some(Self::Token(Key::read(input)?, Key::read(input)?)),
             [3] => Some(Self::Code(Key::read(input)?)),
+            [4] => Some(Self::WebSession(Key::read(input)?)),
             _ => None,
         }
     }

@@ -27,6 +27,13 @@ mod migration;
 mod sign_in;
 mod store;
 mod verification;
+mod web_sessions;
+
+#[cfg(any(feature = "tower-sessions", feature = "tower-sessions-014"))]
+mod tower_sessions;
+
+#[cfg(feature = "axum-login")]
+pub mod axum_login;
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
@@ -49,6 +56,7 @@ pub use record::EmailMatching;
 pub use redb;
 pub use reply::{Answer, Reply};
 pub use store::{AuthKv, Options, Stats};
+pub use web_sessions::WebSessions;
 
 /// The records: what the adapter takes and gives.
 pub mod models {

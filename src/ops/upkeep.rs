@@ -4,8 +4,10 @@ use crate::error::Result;
 use crate::key::Expiring;
 use crate::model::{Millis, UserId};
 use crate::ops::pointed_to;
-use crate::record::{AccountRecord, AuthenticatorRecord, CodeRecord, SessionRecord, TokenRecord};
-use crate::schema::{ACCOUNTS_BY_USER, AUTHENTICATORS_BY_USER, BY_EXPIRY, Record, SESSIONS, SWEEP, replace};
+use crate::record::{AccountRecord, AuthenticatorRecord, CodeRecord, SessionRecord, TokenRecord, WebSessionRecord};
+use crate::schema::{
+    ACCOUNTS_BY_USER, AUTHENTICATORS_BY_USER, BY_EXPIRY, Record, SESSIONS, SWEEP, WEB_SESSIONS_BY_USER, replace,
+};
 use crate::txn::{Table, Txn};
 
 /// How many records one step removes at most: few enough that the writes behind it wait for milliseconds.
@@ -21,6 +23,8 @@ pub struct Purged {
     pub verification_tokens: usize,
     /// Codes.
     pub codes: usize,
+    /// Web sessions.
+    pub web_sessions: usize,
     /// Whether there may be more that has expired, for another call to remove.
     pub more: bool,
 }
@@ -62,10 +66,9 @@ pub(crate) fn purge_expired(txn: &mut Txn<'_>, now: Millis) -> Result<Purged> {
         match expiring {
             Expiring::Session(user_id, id) => {
                 let session: SessionRecord = pointed_to(txn, &(user_id, id))?;
-                let has_expired = session.expires < now;
-                let left = (!has_expired).then(|| session.clone().relisted());
+                let left = session.clone().relisted(now);
                 replace(txn, Some(&session), left.as_ref())?;
-                purged.sessions += usize::from(has_expired);
+                purged.sessions += usize::from(left.is_none());
             }
             Expiring::Token(hash, identifier) => {
                 replace(txn, Some(&pointed_to::<TokenRecord>(txn, &(hash, identifier))?), None)?;
@@ -74,6 +77,12 @@ pub(crate) fn purge_expired(txn: &mut Txn<'_>, now: Millis) -> Result<Purged> {
             Expiring::Code(identifier) => {
                 replace(txn, Some(&pointed_to::<CodeRecord>(txn, &identifier)?), None)?;
                 purged.codes += 1;
+            }
+            Expiring::WebSession(hash) => {
+                let session: WebSessionRecord = pointed_to(txn, &hash)?;
+                let left = session.clone().relisted(now);
+                replace(txn, Some(&session), left.as_ref())?;
+                purged.web_sessions += usize::from(left.is_none());
             }
         }
     }
@@ -85,6 +94,7 @@ fn remove_step(txn: &mut Txn<'_>, user_id: &UserId) -> Result<bool> {
     let mut room = STEP_RECORDS_MAX;
     remove_some::<AccountRecord>(txn, &ACCOUNTS_BY_USER, user_id, &mut room)?;
     remove_some::<AuthenticatorRecord>(txn, &AUTHENTICATORS_BY_USER, user_id, &mut room)?;
+    remove_some::<WebSessionRecord>(txn, &WEB_SESSIONS_BY_USER, user_id, &mut room)?;
     for (_, session) in txn.with_prefix(&SESSIONS, user_id, room)? {
         replace(txn, Some(&session), None)?;
         room -= 1;
