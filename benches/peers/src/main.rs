@@ -3,6 +3,7 @@
 mod args;
 mod call;
 mod child;
+mod compare;
 mod deletion;
 mod fleet;
 mod folder;
@@ -44,6 +45,12 @@ fn main() -> Result<ExitCode> {
             print!("{}\n{}", goals::table(&goals), machine::facts(folder.path()));
             let met = goals.iter().all(goals::Goal::is_met);
             Ok(if met || check.report_only { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
+        Task::Compare(compare) => {
+            let folder = Folder::new(compare.data.folder.as_deref())?;
+            let table = compare::table(&compare, folder.path(), &Arc::new(rows::learn()?), &Progress::shown())?;
+            print!("{table}\n{}", machine::facts(folder.path()));
+            Ok(ExitCode::SUCCESS)
         }
         Task::Child { role, path, users } => {
             child::run(role, &path, users)?;
