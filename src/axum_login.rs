@@ -43,19 +43,21 @@
 //!
 //! [`AuthKv::end_sessions`] ends a user's sessions and changes the **security stamp**, which axum-login puts into each
 //! session when somebody signs in and compares at each request. So a session ends that is stored elsewhere, or that was
-//! just being created. A user with the id of a deleted one has another stamp too. Call it when a password changes.
+//! just being created. A user with the id of a deleted one has another stamp too. When a password changes, call
+//! [`Backend::sign_out_elsewhere`], which leaves the browser at hand signed in.
 
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use ::axum_login::{AuthUser, AuthnBackend};
+use ::axum_login::{AuthSession, AuthUser, AuthnBackend};
 
 use crate::error::Error;
 use crate::model::{Extra, Models, User, UserId};
 use crate::ops::users;
 use crate::record::UserRecord;
 use crate::reply::Reply;
+use crate::sign_in::SESSIONS_MAX;
 use crate::store::AuthKv;
 
 /// How somebody proves who they are.
@@ -106,6 +108,26 @@ impl<C: CheckCredentials<M>, M: Models> Backend<C, M> {
     /// The store.
     pub fn auth(&self) -> &AuthKv<M> {
         &self.auth
+    }
+
+    /// Signs the user of a session out everywhere else, and gives the browser at hand a new session with the same data; for
+    /// when a password has been changed. If nobody is signed in it does nothing.
+    ///
+    /// # Errors
+    /// Those of [`AuthKv::end_sessions`] and of the store of the sessions. Signing out may be done then.
+    pub async fn sign_out_elsewhere(here: &mut AuthSession<Self>) -> Result<(), ::axum_login::Error<Self>> {
+        let Some(id) = here.user.as_ref().map(AuthUser::id) else {
+            return Ok(());
+        };
+        let failed = |error: Error| ::axum_login::Error::Backend(error.into());
+        while here.backend.auth.end_sessions(&id, None).await.map_err(failed)? == SESSIONS_MAX {}
+        match here.backend.find(&id).await.map_err(failed)? {
+            Some(user) => {
+                here.session.cycle_id().await?;
+                here.login(&user).await
+            }
+            None => here.logout().await.map(drop),
+        }
     }
 
     fn find(&self, id: &UserId) -> Reply<Option<StampedUser<M::User>>> {

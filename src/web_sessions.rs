@@ -41,8 +41,10 @@ use crate::store::AuthKv;
 /// that must not outlive signing out everywhere, use the security stamp of `authkv::axum_login`, as axum-login does.
 pub struct WebSessions<M: Models = ()> {
     auth: AuthKv<M>,
-    user_id: Arc<dyn Fn(&WebSessionData) -> Option<UserId> + Send + Sync>,
+    user_id: Arc<UserIdOf>,
 }
+
+type UserIdOf = dyn Fn(&WebSessionData) -> Option<UserId> + Send + Sync;
 
 impl<M: Models> WebSessions<M> {
     /// The web sessions of a store.

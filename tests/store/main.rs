@@ -23,3 +23,4 @@ mod sign_in;
 mod soak;
 mod tokens;
 mod verification;
+mod web_sessions;
