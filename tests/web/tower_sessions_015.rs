@@ -2,5 +2,5 @@
 
 use ::tower_sessions as ts;
 
-#[path = "sessions.rs"]
+#[path = "sessions/mod.rs"]
 mod sessions;
