@@ -80,8 +80,8 @@ pub trait CheckCredentials<M: Models = ()>: Send + Sync + 'static {
     /// Whether the credentials prove that it is this user. It is called without a user when there is none, so that it can
     /// take as long as for any other: nobody is signed in then, whatever the answer.
     ///
-    /// The user is as before this was called. If somebody signs the user out everywhere meanwhile, because the password was
-    /// stolen and is changed, then what comes of the old password ends with the rest.
+    /// The user was read, with the security stamp, before this was called. So if the password was stolen and is being changed,
+    /// and the user signed out everywhere meanwhile, then what comes of the old password ends with the rest.
     ///
     /// # Errors
     /// When that cannot be found out.

@@ -30,9 +30,9 @@ use crate::store::AuthKv;
 ///   ended with the user's other sessions, and gone when the user is deleted.
 /// - **A stolen file signs nobody in.** Only the SHA-256 of a token is stored.
 /// - **Failure is not absence**: an error of the storage never looks like a visitor without a session.
-/// - **Moving the expiry is no write each time.** Where nothing else has changed, an expiry is only written when the stored
-///   one is more than a thirtieth of the time left before it (for a session of 30 minutes one minute, of 14 days eleven
-///   hours), or more than a second behind it. So no session ends earlier than that.
+/// - **Moving the expiry is no write each time.** Where nothing else has changed, an expiry is written when the session would
+///   end too early by more than a thirtieth of the time left (a minute of half an hour, eleven hours of 14 days), or too late
+///   by more than a second; so no session lives shorter than promised by more than that.
 ///
 /// The data takes 512 KiB in JSON at most, each value in it 64 KiB, nested 32 levels deep. Do not put a
 /// `CachingSessionStore` in front of it, which would not notice when a session is ended.
@@ -58,7 +58,8 @@ impl<M: Models> WebSessions<M> {
     }
 
     /// Says how a session's data names its user, who must exist in this store. By default that is as axum-login has it: the
-    /// text `user_id` in the value `axum-login.data`. Give `|_| None` if the users are elsewhere.
+    /// text `user_id` in the value `axum-login.data`. Say it if axum-login has another data key, or its sessions belong to
+    /// nobody here; and give `|_| None` if the users are elsewhere.
     ///
     /// ```
     /// # use authkv::{AuthKv, WebSessions};

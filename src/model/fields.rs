@@ -26,7 +26,7 @@ impl Fields {
         Self::of_all("extra", extra, reserved)
     }
 
-    /// The same for fields that are all called something else than an application's own.
+    /// The same, with `all` as what an error calls them together.
     pub(crate) fn of_all<X: Serialize + DeserializeOwned>(
         all: &'static str,
         extra: &X,
