@@ -58,8 +58,8 @@ impl<M: Models> WebSessions<M> {
     }
 
     /// Says how a session's data names its user, who must exist in this store. By default that is as axum-login has it: the
-    /// text `user_id` in the value `axum-login.data`. Say it if axum-login has another data key, or its sessions belong to
-    /// nobody here; and give `|_| None` if the users are elsewhere.
+    /// text `user_id` in the value `axum-login.data`. When axum-login has another data key, say so here, or its
+    /// sessions belong to nobody. Give `|_| None` if the users are elsewhere.
     ///
     /// ```
     /// # use authkv::{AuthKv, WebSessions};
