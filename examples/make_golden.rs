@@ -7,7 +7,7 @@ use std::error::Error;
 use std::path::Path;
 
 use authkv::models::Models;
-use authkv::{Adapter, AuthKv, Options, redb};
+use authkv::{Adapter, AuthKv, Options, WebSessions, redb};
 use chrono::TimeDelta;
 use content::{FILES, Numbered, Shop};
 
@@ -54,6 +54,9 @@ where
     }
     for valid_for in [TimeDelta::days(64_000), TimeDelta::milliseconds(-1)] {
         auth.put_state("golden", "a state of which nobody knows the handle", valid_for).wait()?;
+    }
+    for (token, data, expires) in content::web_sessions() {
+        WebSessions::new(auth.clone()).create_session(token, &data, expires).wait()?;
     }
     auth.close().wait()?;
     redb::Database::open(path)?.compact()?;

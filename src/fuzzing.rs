@@ -18,6 +18,7 @@ use crate::key::{Expiring, Key, prefix_end};
 use crate::model::{AccountId, Indexes, Millis, UserId};
 use crate::record::{
     AccountRecord, AuthenticatorRecord, CodeRecord, SessionRecord, StateRecord, TokenRecord, UserRecord,
+    WebSessionRecord,
 };
 use crate::schema::{
     ACCOUNT_BY_PROVIDER, ACCOUNTS_BY_USER, META, Record, SESSION_BY_TOKEN, SessionEntry, USER_BY_EMAIL,
@@ -32,7 +33,7 @@ pub fn decode_record(bytes: &[u8]) {
     let Some((kind, bytes)) = bytes.split_first() else {
         return;
     };
-    match kind % 12 {
+    match kind % 13 {
         0 => record(bytes, UserRecord::into_model::<OwnFields>),
         1 => record(bytes, AccountRecord::into_model::<OwnFields>),
         2 => record(bytes, |session: SessionRecord| session.into_model::<OwnFields>(Token::from("token"))),
@@ -44,7 +45,8 @@ pub fn decode_record(bytes: &[u8]) {
         8 => drop(value::<String>(META.id.name, bytes)),
         9 => drop(value::<()>(ACCOUNTS_BY_USER.id.name, bytes)),
         10 => record(bytes, |_: CodeRecord| Ok(())),
-        _ => record(bytes, |_: StateRecord| Ok(())),
+        11 => record(bytes, |_: StateRecord| Ok(())),
+        _ => record(bytes, WebSessionRecord::into_model),
     }
 }
 
@@ -74,6 +76,7 @@ pub fn code_keys(bytes: &[u8]) {
     read_key::<UserId>(bytes);
     read_key::<(UserId, AccountId)>(bytes);
     read_key::<(TokenHash, String)>(bytes);
+    read_key::<(UserId, TokenHash)>(bytes);
     read_key::<(Millis, Expiring)>(bytes);
 
     let mut parts = bytes.split(|byte| *byte == 0xFF);
@@ -148,17 +151,19 @@ fn expiring(a: &[u8], b: &[u8]) -> Expiring {
         0 => Expiring::Session(id(a), id(b).as_str().into()),
         1 => Expiring::Token(hash(a), text(b)),
         2 => Expiring::Code(text(b)),
-        _ => Expiring::State(hash(a)),
+        3 => Expiring::State(hash(a)),
+        _ => Expiring::WebSession(hash(a)),
     }
 }
 
-/// Sessions first, then tokens, codes and states.
+/// Sessions first, then tokens, codes, states and web sessions.
 fn expiring_order(left: &Expiring, right: &Expiring) -> Ordering {
     let kind = |expiring: &Expiring| match expiring {
         Expiring::Session(..) => 1,
         Expiring::Token(..) => 2,
         Expiring::Code(_) => 3,
         Expiring::State(_) => 4,
+        Expiring::WebSession(_) => 5,
     };
     match (left, right) {
         (Expiring::Session(left, left_id), Expiring::Session(right, right_id)) => {
@@ -169,6 +174,7 @@ fn expiring_order(left: &Expiring, right: &Expiring) -> Ordering {
         }
         (Expiring::Code(left), Expiring::Code(right)) => left.cmp(right),
         (Expiring::State(left), Expiring::State(right)) => left.as_bytes().cmp(right.as_bytes()),
+        (Expiring::WebSession(left), Expiring::WebSession(right)) => left.as_bytes().cmp(right.as_bytes()),
         _ => kind(left).cmp(&kind(right)),
     }
 }

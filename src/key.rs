@@ -8,7 +8,7 @@
 //! | id, any other | `02`, text |
 //! | token hash | 32 bytes |
 //! | instant | milliseconds since 1970 as 8 bytes, big-endian, sign bit flipped |
-//! | what expires | `01`, user id, session id; `02`, token hash, text; `03`, text; or `04`, token hash |
+//! | what expires | `01`, user id, session id; `02`, token hash, text; `03`, text; `04`, token hash; or `05`, token hash |
 //! | own field | `01`, `00` or `01` for a truth value; `02`, integer as 16 bytes, big-endian, sign bit flipped; `03`, instant; `04`, text |
 
 use crate::model::{
@@ -54,6 +54,7 @@ pub(crate) enum Expiring {
     Token(TokenHash, String),
     Code(String),
     State(TokenHash),
+    WebSession(TokenHash),
 }
 
 impl Key for String {
@@ -138,6 +139,10 @@ impl Key for Expiring {
                 out.push(4);
                 hash.write(out);
             }
+            Self::WebSession(hash) => {
+                out.push(5);
+                hash.write(out);
+            }
         }
     }
 
@@ -147,6 +152,7 @@ impl Key for Expiring {
             [2] => Some(Self::Token(Key::read(input)?, Key::read(input)?)),
             [3] => Some(Self::Code(Key::read(input)?)),
             [4] => Some(Self::State(Key::read(input)?)),
+            [5] => Some(Self::WebSession(Key::read(input)?)),
             _ => None,
         }
     }

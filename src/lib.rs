@@ -29,6 +29,13 @@ mod sign_in;
 mod states;
 mod store;
 mod verification;
+mod web_sessions;
+
+#[cfg(any(feature = "tower-sessions", feature = "tower-sessions-014"))]
+mod tower_sessions;
+
+#[cfg(feature = "axum-login")]
+pub mod axum_login;
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
@@ -51,6 +58,7 @@ pub use record::EmailMatching;
 pub use redb;
 pub use reply::{Answer, Reply};
 pub use store::{AuthKv, Options, Stats};
+pub use web_sessions::WebSessions;
 
 /// The records: what the adapter takes and gives.
 pub mod models {

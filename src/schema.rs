@@ -9,6 +9,7 @@
 //!   authenticators                     credential id                 authenticator
 //!   codes                              identifier                    code
 //!   states                             handle hash                   state
+//!   web_sessions                       token hash                    web session
 //!
 //! indexes, computed from the records
 //!   user_by_email                      e-mail in normal form         user id
@@ -17,13 +18,14 @@
 //!   accounts_by_user                   user id, account id           -
 //!   authenticators_by_user             user id, credential id        -
 //!   by_expiry                          expires, session, token,      -
-//!                                      code or state
+//!                                      code, state or web session
 //!   user_by_field                      field, its value, user id     -
 //!   account_by_field                   field, its value, account id  -
+//!   web_sessions_by_user               user id, token hash           -
 //!
 //! others
 //!   sweep                              id of a deleted user whose    -
-//!                                      accounts, sessions and authenticators are not all removed yet
+//!                                      accounts, authenticators, sessions and web sessions are not all removed yet
 //!   meta                               a row for each setting        see `ops::meta`
 //! ```
 //!
@@ -42,6 +44,7 @@ use crate::model::{
 };
 use crate::record::{
     AccountRecord, AuthenticatorRecord, CodeRecord, SessionRecord, StateRecord, TokenRecord, UserRecord,
+    WebSessionRecord,
 };
 use crate::secret::TokenHash;
 use crate::txn::{Entry, Table, TableId, Txn};
@@ -73,6 +76,8 @@ tables! {
     14 ACCOUNT_BY_FIELD "account_by_field" ((String, FieldKey), AccountId) => ();
     15 CODES "codes" String => CodeRecord;
     16 STATES "states" TokenHash => StateRecord;
+    17 WEB_SESSIONS "web_sessions" TokenHash => WebSessionRecord;
+    18 WEB_SESSIONS_BY_USER "web_sessions_by_user" (UserId, TokenHash) => ();
 }
 
 /// What the read on every request needs of a session, so that it need not read the session itself.
@@ -237,13 +242,32 @@ impl Record for SessionRecord {
         let by_token = SessionEntry {
             id: self.id.clone(),
             user_id: self.user_id.clone(),
-            expires: self.expires,
+            expires: self.lifetime.expires,
             has_extra: !self.extra.is_empty(),
         };
         Ok(vec![
             SESSION_BY_TOKEN.entry(&self.token_hash, &by_token)?,
-            BY_EXPIRY.entry(&(self.listed(), Expiring::Session(self.user_id.clone(), self.id.clone())), &())?,
+            BY_EXPIRY
+                .entry(&(self.lifetime.listed(), Expiring::Session(self.user_id.clone(), self.id.clone())), &())?,
         ])
+    }
+}
+
+impl Record for WebSessionRecord {
+    type Key = TokenHash;
+    const TABLE: Table<TokenHash, Self> = WEB_SESSIONS;
+
+    fn key(&self) -> TokenHash {
+        self.token_hash
+    }
+
+    fn entries(&self, _: &Indexes) -> Result<Vec<Entry>> {
+        let by_expiry = (self.lifetime.listed(), Expiring::WebSession(self.token_hash));
+        let mut entries = vec![BY_EXPIRY.entry(&by_expiry, &())?];
+        if let Some(user_id) = &self.user_id {
+            entries.push(WEB_SESSIONS_BY_USER.entry(&(user_id.clone(), self.token_hash), &())?);
+        }
+        Ok(entries)
     }
 }
 
@@ -344,8 +368,8 @@ mod tests {
                 (
                     "authkv_users",
                     "010193e7a45d1c7c3a9f000123456789ab",
-                    "01 d9da1202 11010193e7a45d1c7c3a9f000123456789ab 0103416461 01054164614078 01056164614078 0101
-                  010169 fdf654794328030000 077b226e223a317d",
+                    "01 1330c50a 11010193e7a45d1c7c3a9f000123456789ab 0103416461 01054164614078 01056164614078 0101
+                  010169 fdf654794328030000 00 077b226e223a317d",
                 ),
                 (
                     "authkv_user_by_field",
@@ -357,8 +381,8 @@ mod tests {
         );
         let nobody = UserRecord::new(NewUser::<()>::default(), || "ada".into(), AsciiCaseInsensitive, CREATED).unwrap();
         must_have_the_rows(
-            &nobody,
-            [("authkv_users", "026164610000", "01 be0b09a2 0402616461 00 00 00 00 fdf654794328030000 00")],
+            &nobody.signed_out(),
+            [("authkv_users", "026164610000", "01 4c4962e7 0402616461 00 00 00 00 fdf654794328030000 01 00")],
         );
     }
 
@@ -409,6 +433,42 @@ mod tests {
                     "01 d58be1c8 11010193e7a45d1c7c3a9f000123456789ab 0402616461 fdfeb73fa4efcc0100 01",
                 ),
                 ("authkv_by_expiry", "7fffffffffffffff01026164610000010193e7a45d1c7c3a9f000123456789ab", "01 3eb7674f"),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_web_session_and_its_entries_have_these_bytes() {
+        const HASH: &str = "043a718774c572bd8a25adbeb1bfcd5c0256ae11cecf9f9c3f925d0e52beaf89";
+        let new = |user_id: Option<&str>, data: &[&str], expires| {
+            let data = data.iter().map(|name| (name.to_string(), 1.into())).collect();
+            WebSessionRecord::new(&"s".into(), user_id.map(UserId::from), &data, Millis::new(expires), CREATED).unwrap()
+        };
+        let nobody = new(None, &[], -1);
+        must_have_the_rows(
+            &nobody,
+            [
+                (
+                    "authkv_web_sessions",
+                    HASH,
+                    "01 22be5150 20043a718774c572bd8a25adbeb1bfcd5c0256ae11cecf9f9c3f925d0e52beaf89 00 01
+                  fdf654794328030000 fdf654794328030000 00 00",
+                ),
+                ("authkv_by_expiry", &["7fffffffffffffff05", HASH].concat(), "01 27fef6e5"),
+            ],
+        );
+        let ada = new(Some("ada"), &["n"], 253_402_300_799_999);
+        must_have_the_rows(
+            &nobody.saved_as(&ada, CREATED).unwrap(),
+            [
+                (
+                    "authkv_web_sessions",
+                    HASH,
+                    "01 2152e87b 20043a718774c572bd8a25adbeb1bfcd5c0256ae11cecf9f9c3f925d0e52beaf89 01 0402616461
+                  fdfeb73fa4efcc0100 fdf654794328030000 fdf654794328030000 0101 077b226e223a317d",
+                ),
+                ("authkv_by_expiry", &["7fffffffffffffff05", HASH].concat(), "01 27fef6e5"),
+                ("authkv_web_sessions_by_user", &["026164610000", HASH].concat(), "01 47bf9ad5"),
             ],
         );
     }

@@ -21,7 +21,7 @@ impl Token {
     pub fn random() -> Result<Self> {
         let mut bytes = [0; 32];
         getrandom::fill(&mut bytes).map_err(no_randomness)?;
-        Ok(Self(bytes.iter().map(|byte| format!("{byte:02x}")).collect()))
+        Ok(Self(hex(&bytes)))
     }
 
     /// A new number of so many decimal digits, each as likely as any other.
@@ -38,6 +38,10 @@ impl Token {
     pub(crate) fn hash(&self) -> TokenHash {
         TokenHash::of(&self.0)
     }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn no_randomness(error: getrandom::Error) -> Error {
@@ -104,6 +108,19 @@ impl TokenHash {
 
     pub(crate) fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
+    }
+
+    pub(crate) fn to_hex(self) -> String {
+        hex(&self.0)
+    }
+
+    /// The hash that [`to_hex`](Self::to_hex) writes so; none if there is none.
+    pub(crate) fn from_hex(text: &str) -> Option<Self> {
+        let mut hash = Self([0; 32]);
+        for (byte, digits) in hash.0.iter_mut().zip(text.as_bytes().chunks(2)) {
+            *byte = u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
+        }
+        (hash.to_hex() == text).then_some(hash)
     }
 
     /// Two numbers that are as good as random, and independent of each other.

@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use crate::adapter::Adapter;
 use crate::error::Result;
 use crate::model::{Millis, Models, NewSession, Session, SessionAndUser, SessionId, SessionInfo, UserId};
-use crate::ops::sessions;
+use crate::ops::sessions::{self, AnySession};
 use crate::record::{SessionRecord, instant};
 use crate::reply::Reply;
 use crate::secret::{Token, TokenHash};
@@ -16,7 +16,7 @@ use crate::store::AuthKv;
 use crate::txn::Txn;
 
 /// How many sessions are listed, or ended in one step, at most.
-const SESSIONS_MAX: usize = 1_000;
+pub(crate) const SESSIONS_MAX: usize = 1_000;
 
 impl<M: Models> AuthKv<M> {
     /// Signs a user in: creates a session with a new token of 256 bits, valid for the
@@ -97,8 +97,10 @@ impl<M: Models> AuthKv<M> {
         )
     }
 
-    /// Ends the sessions of a user, all but `except` if it is given, and answers how many; 1,000 at most, so call it again
-    /// while it ends that many.
+    /// Ends the sessions of a user, [web sessions](crate::WebSessions) too, all but `except` if it is given, and answers how
+    /// many; 1,000 at most, so call it again while it ends that many.
+    ///
+    /// Without `except` the user's security stamp changes, so that a session of axum-login ends wherever it is stored.
     ///
     /// # Errors
     /// Those that every writing method of [`Adapter`] may answer with.
@@ -115,7 +117,11 @@ impl<M: Models> AuthKv<M> {
     /// # Ok::<(), authkv::Error>(())
     /// ```
     pub fn end_sessions(&self, user_id: &UserId, except: Option<&SessionId>) -> Reply<usize> {
-        let (user_id, except) = (user_id.clone(), except.cloned());
+        self.end_all_sessions(user_id, except.cloned().map(AnySession::Session))
+    }
+
+    pub(crate) fn end_all_sessions(&self, user_id: &UserId, except: Option<AnySession>) -> Reply<usize> {
+        let user_id = user_id.clone();
         self.write(move |txn| sessions::end_all(txn, &user_id, except.as_ref(), SESSIONS_MAX), Ok)
     }
 

@@ -282,7 +282,7 @@ impl<'v> Txn<'v> {
     fn scan_view(&self, table: TableId, range: ByteRange<'_>, visit: &mut RowVisitor<'_>) -> Result<()> {
         let mut last = Vec::new();
         self.view.scan(table, range, &mut |key, value| {
-            if key <= last.as_slice() || !range.contains(key) {
+            if key <= last.as_slice() || !RangeBounds::<[u8]>::contains(&range, key) {
                 return Err(Error::corrupt("the rows of a table are not in order"));
             }
             last.clear();

@@ -10,7 +10,7 @@ use authkv::models::{
     Account, AccountKey, CodeCheck, FieldRange, Models, NewAccount, NewSession, NewUser, Session, SessionPatch, User,
     UserPatch,
 };
-use authkv::{Adapter, AuthKv, Options};
+use authkv::{Adapter, AuthKv, Options, WebSessions};
 use chrono::{DateTime, TimeDelta, Utc};
 use content::{EMOJI, FILES, Numbered, Profile, Shop, UUID};
 use tempfile::TempDir;
@@ -80,7 +80,7 @@ where
     M::Session: Numbered + PartialEq,
     M::VerificationToken: Numbered + PartialEq,
 {
-    must_be_sound(auth, [5, 4, 3, 3, 2, 2, 2]);
+    must_be_sound(auth, [5, 4, 3, 3, 2, 2, 2, 3]);
     for expected in content::users().into_iter().map(user) {
         assert_same(auth.get_user(&expected.id).wait().unwrap(), &expected);
         if let Some(email) = &expected.email {
@@ -114,7 +114,14 @@ where
     }
     let listed = auth.list_authenticators_by_user_id(&EMOJI.into()).wait().unwrap();
     assert_eq!(listed.len(), content::authenticators().len());
-    must_be_sound(auth, [5, 4, 0, 0, 2, 2, 2]);
+    let web_sessions = WebSessions::new(auth.clone());
+    for (token, data, expires) in content::web_sessions() {
+        let found = web_sessions.delete_session(token).wait().unwrap().unwrap();
+        let user_id = data.contains_key("axum-login.data").then(|| UUID.into());
+        assert_eq!((found.data, found.expires, found.user_id), (data, expires, user_id));
+        assert_eq!((found.created, found.saved), (content::now(), content::now()));
+    }
+    must_be_sound(auth, [5, 4, 0, 0, 2, 2, 2, 0]);
 }
 
 fn must_be_writable<M: Models>(auth: &AuthKv<M>)
@@ -124,7 +131,8 @@ where
     M::Session: Numbered,
 {
     let purged = auth.purge_expired().wait().unwrap();
-    assert_eq!([purged.sessions, purged.verification_tokens, purged.codes, purged.states], [2, 1, 1, 1]);
+    let counts = [purged.sessions, purged.verification_tokens, purged.codes, purged.states, purged.web_sessions];
+    assert_eq!(counts, [2, 1, 1, 1, 1]);
     let ada = auth.get_user_by_email("ada@example.com").wait().unwrap().unwrap();
     auth.create_user(content::users().swap_remove(0)).wait().expect_err("her id and address are taken");
     auth.link_account(content::accounts().swap_remove(0)).wait().expect_err("her account is linked");
@@ -136,21 +144,21 @@ where
     auth.update_session(patch).wait().unwrap().unwrap();
     assert_eq!(auth.update_authenticator_counter(&UUID.into(), 8).wait().unwrap().counter, 8);
     auth.unlink_account(&AccountKey::new("passkey", "credential")).wait().unwrap().unwrap();
-    must_be_sound(auth, [5, 3, 2, 2, 0, 1, 1]);
+    must_be_sound(auth, [5, 3, 2, 2, 0, 1, 1, 2]);
     for user in content::users::<M::User>() {
         auth.delete_user(&user.id.unwrap()).wait().unwrap().unwrap();
     }
-    must_be_sound(auth, [0, 0, 0, 2, 0, 1, 1]);
+    must_be_sound(auth, [0, 0, 0, 2, 0, 1, 1, 1]);
 }
 
-/// `counts` are of users, accounts, sessions, verification tokens, authenticators, codes and states.
+/// `counts` are of users, accounts, sessions, verification tokens, authenticators, codes, states and web sessions.
 #[track_caller]
-fn must_be_sound<M: Models>(auth: &AuthKv<M>, counts: [u64; 7]) {
+fn must_be_sound<M: Models>(auth: &AuthKv<M>, counts: [u64; 8]) {
     let report = auth.check().wait().unwrap();
     assert!(report.is_sound(), "{:?}", report.problems);
     let of_users = [report.users, report.accounts, report.sessions];
-    let others = [report.verification_tokens, report.authenticators, report.codes, report.states];
-    assert_eq!([&of_users[..], &others[..]].concat(), counts);
+    let others = [report.verification_tokens, report.authenticators, report.codes, report.states, report.web_sessions];
+    assert_eq!([&of_users[..], &others].concat(), counts);
 }
 
 #[track_caller]

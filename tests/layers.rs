@@ -30,9 +30,12 @@ const RANKS: &[(&str, usize)] = &[
     ("sign_in", 7),
     ("states", 7),
     ("verification", 7),
+    ("web_sessions", 7),
+    ("axum_login", 8),
     ("faults", 8),
     ("fuzzing", 8),
     ("models", 8),
+    ("tower_sessions", 8),
     ("conformance", 9),
 ];
 
@@ -115,9 +118,17 @@ fn only_one_function_writes_the_record_tables_and_indexes() {
     for (module, source) in sources() {
         let writes = source.contains("put_entry(") || source.contains("remove_bytes(");
         assert!(!writes || ["txn", "schema"].contains(&module.as_str()), "{module} writes rows by their bytes");
-        for table in
-            ["&USER", "&ACCOUNT", "&SESSION", "&VERIFICATION", "&AUTHENTICATORS", "&CODES", "&STATES", "&BY_EXPIRY"]
-        {
+        for table in [
+            "&USER",
+            "&ACCOUNT",
+            "&SESSION",
+            "&VERIFICATION",
+            "&AUTHENTICATORS",
+            "&CODES",
+            "&STATES",
+            "&WEB_SESSIONS",
+            "&BY_EXPIRY",
+        ] {
             for call in ["txn.put(", "txn.remove("] {
                 assert!(!source.contains(&format!("{call}{table}")), "{module} writes {table}");
             }

@@ -1,14 +1,17 @@
 //! Calls that read while the storage fails: what cannot be read is not reported as absent.
 
 use chrono::TimeDelta;
+use serde_json::json;
 
 use super::{Call, Flaky, eventually, user};
 use crate::model::UserId;
 use crate::models::{
     AccountKey, AccountPatch, AccountType, Authenticator, Change, CodeCheck, IssuedCode, MustLeave, NewAccount,
-    NewSession, NewUser, ProviderAccount, SessionPatch, SignIn, UserPatch, VerificationToken,
+    NewSession, NewUser, ProviderAccount, SessionPatch, SignIn, UserPatch, VerificationToken, WebSessionData,
+    WebSessionId,
 };
-use crate::{Adapter, AuthKv, Error, Result};
+use crate::secret::Token;
+use crate::{Adapter, AuthKv, Error, Result, WebSessions};
 
 /// How many records of each kind there are: more than fit into the one page of a tree that redb holds in memory.
 const RECORDS: usize = 120;
@@ -21,7 +24,7 @@ const LOCKED: &str = "locked";
 type Finds = fn(&AuthKv) -> Result<bool>;
 
 /// Every method, and those of `AuthKv` itself, with something that is there.
-const CALLS: [(&str, Finds); 29] = [
+const CALLS: [(&str, Finds); 36] = [
     ("create_user", |store| is_taken(store.create_user(user(ONE)).wait())),
     ("get_user", |store| Ok(store.get_user(&id(ONE)).wait()?.is_some())),
     ("get_user_by_email", |store| Ok(store.get_user_by_email(&email(ONE)).wait()?.is_some())),
@@ -73,6 +76,18 @@ const CALLS: [(&str, Finds); 29] = [
         let handle = store.get_user(&id(ONE)).wait()?.and_then(|user| user.image).unwrap_or_default();
         Ok(store.take_state::<usize>("test", &handle).wait()?.is_some())
     }),
+    ("create a web session", |store| {
+        is_taken(web(store).create_session(web_token(ONE), &data(ONE), tomorrow()).wait())
+    }),
+    ("save a web session", |store| web(store).save_session(web_token(ONE), &data(0), tomorrow()).wait()),
+    ("find a web session", |store| Ok(web(store).find_session(&web_token(ONE)).wait()?.is_some())),
+    ("delete a web session", |store| Ok(web(store).delete_session(&web_token(ONE)).wait()?.is_some())),
+    ("list web sessions", |store| Ok(web(store).list_sessions(&id(ONE)).wait()?.len() == 1)),
+    ("end a web session", |store| {
+        let web_id = WebSessionId::of(&Token::from(web_token(ONE)).hash());
+        Ok(web(store).end_session(&id(ONE), &web_id).wait()?.is_some())
+    }),
+    ("end_sessions", |store| Ok(store.end_sessions(&id(ONE), None).wait()? == 2)),
     ("purge_expired", |store| Ok(store.purge_expired().wait()?.verification_tokens == 1)),
     ("check", |store| {
         let report = store.check().wait()?;
@@ -117,6 +132,7 @@ fn full_disk() -> Vec<u8> {
         drop(store.create_verification_token(token(number)));
         drop(store.create_authenticator(authenticator(number)));
         drop(store.issue_code(&email(number), TimeDelta::days(1)));
+        drop(web(&store).create_session(web_token(number), &data(number), tomorrow()));
     }
     let states = (0..RECORDS).map(|number| store.put_state("test", &number, TimeDelta::days(1)));
     let handle = states.collect::<Vec<_>>().swap_remove(ONE).wait().unwrap();
@@ -161,6 +177,18 @@ fn new_account(number: usize) -> NewAccount {
 
 fn session(number: usize) -> NewSession {
     NewSession::new(number.to_string(), id(number), tomorrow())
+}
+
+fn web(store: &AuthKv) -> WebSessions {
+    WebSessions::new(store.clone())
+}
+
+fn web_token(number: usize) -> String {
+    format!("web session {number}")
+}
+
+fn data(number: usize) -> WebSessionData {
+    [("axum-login.data".to_owned(), json!({ "user_id": id(number) }))].into()
 }
 
 fn token(number: usize) -> VerificationToken {

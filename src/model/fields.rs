@@ -23,7 +23,16 @@ impl Fields {
     /// The fields of an application's struct, which can be read back into one. `reserved` are the names that the record
     /// uses itself.
     pub(crate) fn of<X: Serialize + DeserializeOwned>(extra: &X, reserved: &[&str]) -> Result<Self> {
-        let invalid = |problem| Error::invalid("extra", problem);
+        Self::of_all("extra", extra, reserved)
+    }
+
+    /// The same, with `all` as what an error calls them together.
+    pub(crate) fn of_all<X: Serialize + DeserializeOwned>(
+        all: &'static str,
+        extra: &X,
+        reserved: &[&str],
+    ) -> Result<Self> {
+        let invalid = |problem| Error::invalid(all, problem);
         match to_json(extra, RECORD_BYTES_MAX).map_err(invalid)? {
             Value::Null => Ok(Self::default()),
             Value::Object(fields) => {

@@ -191,6 +191,11 @@ id! {
     SessionId
 }
 id! {
+    /// The id of a [`WebSession`](super::WebSession): the hash of its token in hexadecimal, which is no secret. That of
+    /// the session at hand is made `from` the session's id in tower-sessions.
+    WebSessionId
+}
+id! {
     /// The credential id of an [`Authenticator`](super::Authenticator), as WebAuthn gives it (base64url).
     CredentialId
 }
@@ -202,6 +207,7 @@ id! {
 shown!(UserId);
 shown!(AccountId);
 shown!(SessionId);
+shown!(WebSessionId);
 shown!(CredentialId);
 
 impl fmt::Debug for ProviderAccountId {

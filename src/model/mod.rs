@@ -21,6 +21,7 @@ mod sessions;
 mod sign_in;
 mod tokens;
 mod users;
+mod web_sessions;
 
 use std::fmt::Debug;
 
@@ -33,7 +34,7 @@ pub use codes::{CodeCheck, IssuedCode};
 pub use dynamic::{Dynamic, DynamicFields, Instant, Value};
 pub(crate) use fields::{Fields, json_text};
 pub(crate) use id::Id;
-pub use id::{AccountId, CredentialId, ProviderAccountId, SessionId, UserId};
+pub use id::{AccountId, CredentialId, ProviderAccountId, SessionId, UserId, WebSessionId};
 pub use index::{Cursor, FieldRange, Index, Page};
 pub(crate) use index::{FieldKey, Indexes, RangeOf};
 pub(crate) use instant::Millis;
@@ -42,6 +43,7 @@ pub use sessions::{NewSession, Session, SessionAndUser, SessionInfo, SessionPatc
 pub use sign_in::{EmailInUse, SignIn, SignedIn};
 pub use tokens::VerificationToken;
 pub use users::{NewUser, User, UserPatch};
+pub use web_sessions::{WebSession, WebSessionData};
 
 /// Longest id, e-mail address, provider part, token and identifier, in bytes.
 pub(crate) const KEY_BYTES_MAX: usize = 512;

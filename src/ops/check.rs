@@ -8,17 +8,18 @@ use crate::key::Key;
 use crate::model::{FieldKey, Indexes, UserId};
 use crate::record::{
     AccountRecord, AuthenticatorRecord, CodeRecord, SessionRecord, StateRecord, TokenRecord, UserRecord,
+    WebSessionRecord,
 };
 use crate::schema::{
     ACCOUNT_BY_FIELD, ACCOUNT_BY_PROVIDER, ACCOUNTS, ACCOUNTS_BY_USER, AUTHENTICATORS_BY_USER, BY_EXPIRY, FieldIndexed,
-    Record, SESSION_BY_TOKEN, SWEEP, TABLES, USER_BY_EMAIL, USER_BY_FIELD, USERS,
+    Record, SESSION_BY_TOKEN, SWEEP, TABLES, USER_BY_EMAIL, USER_BY_FIELD, USERS, WEB_SESSIONS_BY_USER,
 };
 use crate::txn::{TableId, Txn};
 
 /// How many problems a report describes; the rest is only counted.
 const DESCRIBED_MAX: usize = 100;
 
-const INDEXES: [TableId; 8] = [
+const INDEXES: [TableId; 9] = [
     USER_BY_EMAIL.id,
     ACCOUNT_BY_PROVIDER.id,
     SESSION_BY_TOKEN.id,
@@ -27,6 +28,7 @@ const INDEXES: [TableId; 8] = [
     BY_EXPIRY.id,
     USER_BY_FIELD.id,
     ACCOUNT_BY_FIELD.id,
+    WEB_SESSIONS_BY_USER.id,
 ];
 
 /// What a check found.
@@ -47,8 +49,10 @@ pub struct CheckReport {
     pub codes: u64,
     /// How many states, expired ones included.
     pub states: u64,
-    /// How many of the accounts, sessions and authenticators belong to deleted users and wait to be removed. No method
-    /// sees them.
+    /// How many web sessions, expired ones included.
+    pub web_sessions: u64,
+    /// How many of the accounts, authenticators and sessions of both kinds belong to deleted users and wait to be
+    /// removed. No method sees them.
     pub waiting_to_be_swept: u64,
     /// How many problems were found.
     pub problem_count: u64,
@@ -81,6 +85,7 @@ pub(crate) fn check(txn: &Txn<'_>, declared: &Indexes) -> Result<CheckReport> {
     check.report.verification_tokens = check.records(|_: &TokenRecord| None)?;
     check.report.codes = check.records(|_: &CodeRecord| None)?;
     check.report.states = check.records(|_: &StateRecord| None)?;
+    check.report.web_sessions = check.records(|session: &WebSessionRecord| session.user_id.clone())?;
     check.indexes()?;
     check.unique_values::<UserRecord>(|_| true)?;
     check.unique_values::<AccountRecord>(|id| {

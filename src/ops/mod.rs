@@ -16,6 +16,7 @@ pub(crate) mod states;
 pub(crate) mod tokens;
 pub(crate) mod upkeep;
 pub(crate) mod users;
+pub(crate) mod web_sessions;
 
 use crate::error::{Error, Result};
 use crate::schema::Record;

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use crate::error::{Error, Result, UniqueKey};
-use crate::model::{Extra, Fields, Millis, Session, SessionAndUser, SessionId, UserId};
+use crate::model::{Extra, Fields, Millis, Session, SessionAndUser, SessionId, UserId, WebSessionId};
 use crate::ops::{pointed_to, users};
-use crate::record::{SessionRecord, SessionUpdate, UserRecord, instant};
-use crate::schema::{Record, SESSION_BY_TOKEN, SESSIONS, SessionEntry, replace};
+use crate::record::{SessionRecord, SessionUpdate, UserRecord, WebSessionRecord, instant};
+use crate::schema::{Record, SESSION_BY_TOKEN, SESSIONS, SessionEntry, WEB_SESSIONS_BY_USER, replace};
 use crate::secret::{Token, TokenHash};
 use crate::txn::Txn;
 
@@ -88,7 +88,7 @@ pub(crate) fn list(txn: &Txn<'_>, user_id: &UserId, now: Millis, limit: usize) -
         return Ok(Vec::new());
     }
     let sessions = txn.with_prefix(&SESSIONS, user_id, limit)?.into_iter().map(|(_, session)| session);
-    Ok(sessions.filter(|session| session.expires >= now).collect())
+    Ok(sessions.filter(|session| session.lifetime.is_valid(now)).collect())
 }
 
 /// Removes a session of a user, expired or not; one that waits to be swept is absent already.
@@ -101,14 +101,33 @@ pub(crate) fn end(txn: &mut Txn<'_>, user_id: &UserId, id: &SessionId) -> Result
     Ok(user.map(|_| session))
 }
 
-/// Removes the sessions of a user but for one, and answers how many; at most `limit`, whether they have expired or not.
-pub(crate) fn end_all(txn: &mut Txn<'_>, user_id: &UserId, except: Option<&SessionId>, limit: usize) -> Result<usize> {
+/// A session of either kind.
+#[derive(PartialEq, Eq)]
+pub(crate) enum AnySession {
+    Session(SessionId),
+    WebSession(WebSessionId),
+}
+
+/// Removes the sessions of a user, web sessions too, but for one, and answers how many; at most `limit`, whether they have
+/// expired or not. If there is no exception, that is noted about the user.
+pub(crate) fn end_all(txn: &mut Txn<'_>, user_id: &UserId, except: Option<&AnySession>, limit: usize) -> Result<usize> {
     let mut ended = 0;
     for (_, session) in txn.with_prefix(&SESSIONS, user_id, limit + 1)? {
-        if ended < limit && Some(&session.id) != except {
+        if ended < limit && except != Some(&AnySession::Session(session.id.clone())) {
             replace(txn, Some(&session), None)?;
             ended += 1;
         }
+    }
+    for ((_, token), ()) in txn.with_prefix(&WEB_SESSIONS_BY_USER, user_id, limit + 1 - ended)? {
+        if ended < limit && except != Some(&AnySession::WebSession(WebSessionId::of(&token))) {
+            replace(txn, Some(&pointed_to::<WebSessionRecord>(txn, &token)?), None)?;
+            ended += 1;
+        }
+    }
+    if except.is_none()
+        && let Some(user) = users::get(txn, user_id)?
+    {
+        replace(txn, Some(&user), Some(&user.clone().signed_out()))?;
     }
     Ok(ended)
 }
@@ -173,7 +192,7 @@ mod tests {
             Ok,
         );
         let record = record.wait().unwrap();
-        (record.expires.since_epoch(), record.extended.since_epoch())
+        (record.lifetime.expires.since_epoch(), record.lifetime.extended.since_epoch())
     }
 
     #[test]

@@ -6,8 +6,12 @@ use crate::error::Result;
 use crate::key::{Expiring, Key};
 use crate::model::{Millis, UserId};
 use crate::ops::pointed_to;
-use crate::record::{AccountRecord, AuthenticatorRecord, CodeRecord, SessionRecord, StateRecord, TokenRecord};
-use crate::schema::{ACCOUNTS_BY_USER, AUTHENTICATORS_BY_USER, BY_EXPIRY, Record, SESSIONS, SWEEP, replace};
+use crate::record::{
+    AccountRecord, AuthenticatorRecord, CodeRecord, SessionRecord, StateRecord, TokenRecord, WebSessionRecord,
+};
+use crate::schema::{
+    ACCOUNTS_BY_USER, AUTHENTICATORS_BY_USER, BY_EXPIRY, Record, SESSIONS, SWEEP, WEB_SESSIONS_BY_USER, replace,
+};
 use crate::txn::{Table, Txn};
 
 /// How many records one step removes at most: few enough that the writes behind it wait for milliseconds.
@@ -25,6 +29,8 @@ pub struct Purged {
     pub codes: usize,
     /// States.
     pub states: usize,
+    /// Web sessions.
+    pub web_sessions: usize,
     /// Whether there may be more that has expired, for another call to remove.
     pub more: bool,
 }
@@ -36,6 +42,7 @@ impl Purged {
             Expiring::Token(..) => &mut self.verification_tokens,
             Expiring::Code(_) => &mut self.codes,
             Expiring::State(_) => &mut self.states,
+            Expiring::WebSession(_) => &mut self.web_sessions,
         };
         *count += usize::from(has_expired);
     }
@@ -77,24 +84,25 @@ pub(crate) fn purge_expired(txn: &mut Txn<'_>, now: Millis, limit: usize) -> Res
     for ((_, expiring), ()) in listed {
         let removed = match &expiring {
             Expiring::Session(user_id, id) => {
-                let session: SessionRecord = pointed_to(txn, &(user_id.clone(), id.clone()))?;
-                let left = (session.expires >= now).then(|| session.clone().relisted());
-                replace(txn, Some(&session), left.as_ref())?;
-                left.is_none()
+                let key = (user_id.clone(), id.clone());
+                purge(txn, &key, |session: SessionRecord| session.relisted(now))?
             }
-            Expiring::Token(hash, identifier) => remove::<TokenRecord>(txn, &(*hash, identifier.clone()))?,
-            Expiring::Code(identifier) => remove::<CodeRecord>(txn, identifier)?,
-            Expiring::State(hash) => remove::<StateRecord>(txn, hash)?,
+            Expiring::WebSession(hash) => purge(txn, hash, |session: WebSessionRecord| session.relisted(now))?,
+            Expiring::Token(hash, identifier) => purge(txn, &(*hash, identifier.clone()), |_: TokenRecord| None)?,
+            Expiring::Code(identifier) => purge(txn, identifier, |_: CodeRecord| None)?,
+            Expiring::State(hash) => purge(txn, hash, |_: StateRecord| None)?,
         };
         purged.add(&expiring, removed);
     }
     Ok(purged)
 }
 
-fn remove<R: Record>(txn: &mut Txn<'_>, key: &R::Key) -> Result<bool> {
-    let record = pointed_to::<R>(txn, key)?;
-    replace(txn, Some(&record), None)?;
-    Ok(true)
+/// Puts in the place of a record what is left of it, and answers whether that is nothing.
+fn purge<R: Record + Clone>(txn: &mut Txn<'_>, key: &R::Key, left: impl FnOnce(R) -> Option<R>) -> Result<bool> {
+    let record: R = pointed_to(txn, key)?;
+    let left = left(record.clone());
+    replace(txn, Some(&record), left.as_ref())?;
+    Ok(left.is_none())
 }
 
 /// Counts what [`purge_expired`] would remove if it had no limit.
@@ -110,8 +118,10 @@ pub(crate) fn count_expired(txn: &Txn<'_>, now: Millis) -> Result<Purged> {
         for ((_, expiring), ()) in &listed {
             let has_expired = match expiring {
                 Expiring::Session(user_id, id) => {
-                    pointed_to::<SessionRecord>(txn, &(user_id.clone(), id.clone()))?.expires < now
+                    let session: SessionRecord = pointed_to(txn, &(user_id.clone(), id.clone()))?;
+                    !session.lifetime.is_valid(now)
                 }
+                Expiring::WebSession(hash) => !pointed_to::<WebSessionRecord>(txn, hash)?.lifetime.is_valid(now),
                 Expiring::Token(..) | Expiring::Code(_) | Expiring::State(_) => true,
             };
             counted.add(expiring, has_expired);
@@ -124,6 +134,7 @@ fn remove_step(txn: &mut Txn<'_>, user_id: &UserId) -> Result<bool> {
     let mut room = STEP_RECORDS_MAX;
     remove_some::<AccountRecord>(txn, &ACCOUNTS_BY_USER, user_id, &mut room)?;
     remove_some::<AuthenticatorRecord>(txn, &AUTHENTICATORS_BY_USER, user_id, &mut room)?;
+    remove_some::<WebSessionRecord>(txn, &WEB_SESSIONS_BY_USER, user_id, &mut room)?;
     for (_, session) in txn.with_prefix(&SESSIONS, user_id, room)? {
         replace(txn, Some(&session), None)?;
         room -= 1;

@@ -3,19 +3,23 @@
 mod accounts;
 mod authenticators;
 mod codes;
+mod lifetime;
 mod sessions;
 mod states;
 mod tokens;
 mod users;
+mod web_sessions;
 
 pub(crate) use accounts::{AccountRecord, AccountUpdate};
 pub(crate) use authenticators::AuthenticatorRecord;
 pub(crate) use codes::CodeRecord;
+pub(crate) use lifetime::Lifetime;
 pub(crate) use sessions::{SessionRecord, SessionUpdate};
 pub(crate) use states::StateRecord;
 pub(crate) use tokens::TokenRecord;
 pub use users::EmailMatching;
 pub(crate) use users::{Email, UserRecord, UserUpdate};
+pub(crate) use web_sessions::WebSessionRecord;
 
 use chrono::{DateTime, Utc};
 

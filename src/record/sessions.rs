@@ -3,7 +3,7 @@
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::{check_key, instant};
+use super::{Lifetime, check_key, instant};
 use crate::error::Result;
 use crate::model::{
     DynamicFields, FieldPatch, Fields, Millis, NewSession, Session, SessionId, SessionInfo, SessionPatch, UserId,
@@ -17,12 +17,7 @@ pub(crate) struct SessionRecord {
     pub(crate) id: SessionId,
     pub(crate) token_hash: TokenHash,
     pub(crate) user_id: UserId,
-    pub(crate) expires: Millis,
-    pub(crate) created: Millis,
-    /// When its expiry was last set.
-    pub(crate) extended: Millis,
-    /// The instant under which the expiry index lists it, if that is before it expires.
-    listed_early: Option<Millis>,
+    pub(crate) lifetime: Lifetime,
     pub(crate) extra: Fields,
 }
 
@@ -40,10 +35,7 @@ impl SessionRecord {
             id,
             token_hash: session.session_token.hash(),
             user_id: session.user_id,
-            expires: session.expires.into(),
-            created,
-            extended: created,
-            listed_early: None,
+            lifetime: Lifetime::new(session.expires.into(), created),
             extra: Fields::of(&session.extra, RESERVED)?,
         })
     }
@@ -53,21 +45,14 @@ impl SessionRecord {
         Self { user_id, ..self }
     }
 
-    /// The same, with another expiry as of `now`. When that is later, the expiry index goes on listing it where it did,
-    /// so that an extension changes no more than it must; purging moves the entry when it gets there.
+    /// The same, with another expiry as of `now`.
     pub(crate) fn expiring(self, expires: Millis, now: Millis) -> Self {
-        let listed = self.listed();
-        Self { expires, extended: now, listed_early: (listed < expires).then_some(listed), ..self }
+        Self { lifetime: self.lifetime.expiring(expires, now), ..self }
     }
 
-    /// The instant under which the expiry index lists it, never after it expires.
-    pub(crate) fn listed(&self) -> Millis {
-        self.listed_early.unwrap_or(self.expires)
-    }
-
-    /// The same, listed in the expiry index when it expires.
-    pub(crate) fn relisted(self) -> Self {
-        Self { listed_early: None, ..self }
+    /// The same, listed in the expiry index when it expires; none if it has expired before `now`.
+    pub(crate) fn relisted(self, now: Millis) -> Option<Self> {
+        self.lifetime.is_valid(now).then(|| Self { lifetime: self.lifetime.relisted(), ..self })
     }
 
     /// The record with other own fields.
@@ -81,7 +66,7 @@ impl SessionRecord {
             id: self.id,
             session_token,
             user_id: self.user_id,
-            expires: instant(self.expires)?,
+            expires: instant(self.lifetime.expires)?,
             extra: self.extra.into_extra()?,
         })
     }
@@ -91,9 +76,9 @@ impl SessionRecord {
         Ok(SessionInfo {
             id: self.id,
             user_id: self.user_id,
-            created: instant(self.created)?,
-            extended: instant(self.extended)?,
-            expires: instant(self.expires)?,
+            created: instant(self.lifetime.created)?,
+            extended: instant(self.lifetime.extended)?,
+            expires: instant(self.lifetime.expires)?,
             extra: self.extra.into_extra()?,
         })
     }

@@ -63,6 +63,8 @@ pub(crate) struct UserRecord {
     pub(crate) email_verified: Option<Millis>,
     pub(crate) image: Option<String>,
     pub(crate) created: Millis,
+    /// How often all sessions of the user were ended at once.
+    pub(crate) sign_outs: u32,
     pub(crate) extra: Fields,
 }
 
@@ -85,6 +87,7 @@ impl UserRecord {
             email_verified: user.email_verified.map(Millis::from),
             image: user.image,
             created,
+            sign_outs: 0,
             extra: Fields::of(&user.extra, RESERVED)?,
         })
     }
@@ -97,6 +100,11 @@ impl UserRecord {
     /// The record with other own fields.
     pub(crate) fn with_fields(self, fields: &DynamicFields) -> Result<Self> {
         Ok(Self { extra: self.extra.becoming(fields, RESERVED)?, ..self })
+    }
+
+    /// The user after all sessions were ended.
+    pub(crate) fn signed_out(self) -> Self {
+        Self { sign_outs: self.sign_outs.wrapping_add(1), ..self }
     }
 
     /// Whether somebody has proven to read the user's e-mail address.

@@ -5,7 +5,7 @@ use std::fs;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
 
-use authkv::models::{Change, CodeCheck, NewSession, SessionPatch, UserPatch};
+use authkv::models::{Change, CodeCheck, NewSession, SessionPatch, UserPatch, WebSessionData};
 use authkv::{Adapter, Error, OpenProblem, Result};
 
 use crate::damage::Damage;
@@ -249,6 +249,14 @@ fn write(store: &Store) -> Vec<(&'static str, Result<bool>)> {
     let session = NewSession::new(sample::session(NOBODY), id, sample::late());
     did.push(("create a session", store.create_session(session).wait().map(|_| true)));
     did.push(("create a token", store.create_verification_token(sample::token(new)).wait().map(|_| true)));
+    let (web_sessions, web_session) = (sample::web_sessions(store), sample::web_token(DOOMED));
+    let (token, data) = (sample::web_token(new), sample::web_data(new));
+    let created = web_sessions.create_session(token, &data, sample::late());
+    did.push(("create a web session", created.wait().map(|()| true)));
+    let saved = web_sessions.save_session(web_session.as_str(), &WebSessionData::new(), sample::late());
+    did.push(("save a web session", saved.wait()));
+    let ended = web_sessions.delete_session(&web_session).wait();
+    did.push(("delete a web session", ended.map(|session| session.is_some())));
     did.push(("add a key", store.create_authenticator(sample::authenticator(new, new)).wait().map(|_| true)));
     let ended = store.delete_session(&sample::session(DOOMED + 1)).wait();
     did.push(("delete a session", ended.map(|session| session.is_some())));

@@ -10,9 +10,9 @@ use tempfile::TempDir;
 
 use crate::sample::{self, Answer, Question, Store, options};
 
-const RECORDS: [&str; 7] =
-    ["users", "accounts", "sessions", "verification_tokens", "authenticators", "codes", "states"];
-const INDEXES: [&str; 8] = [
+const RECORDS: [&str; 8] =
+    ["users", "accounts", "sessions", "verification_tokens", "authenticators", "codes", "states", "web_sessions"];
+const INDEXES: [&str; 9] = [
     "user_by_email",
     "account_by_provider",
     "session_by_token",
@@ -21,6 +21,7 @@ const INDEXES: [&str; 8] = [
     "by_expiry",
     "user_by_field",
     "account_by_field",
+    "web_sessions_by_user",
 ];
 
 /// What no question of [`Question`] reads.
@@ -117,6 +118,7 @@ fn an_entry_whose_record_is_missing_is_a_storage_error() {
         }
     };
     without("users", "accounts", &|store| {
+        assert_eq!(failing(|number| Question::WebSession(number).ask(store)), 1);
         assert_eq!(failing(|number| Question::UserByEmail(number).ask(store)), 1);
         assert_eq!(failing(|number| Question::UserByAccount(number).ask(store)), 1);
         assert_eq!(failing(|number| Question::Session(number).ask(store)), 1);
@@ -136,6 +138,10 @@ fn an_entry_whose_record_is_missing_is_a_storage_error() {
     without("verification_tokens", "by_expiry", &|_| {});
     without("codes", "by_expiry", &|_| {});
     without("states", "by_expiry", &|_| {});
+    without("web_sessions", "web_sessions_by_user", &|store| {
+        assert_eq!(failing(|number| Question::WebSessions(number).ask(store)), 1);
+        assert_eq!(failing(|number| store.end_sessions(&sample::user_id(number).into(), None).wait()), 1);
+    });
 }
 
 #[test]

@@ -4,11 +4,13 @@ use std::path::Path;
 
 use authkv::models::{
     AccountKey, AccountType, Authenticator, Index, Models, NewAccount, NewSession, NewUser, VerificationToken,
+    WebSession, WebSessionData,
 };
 use authkv::redb::Database;
-use authkv::{Adapter, AuthKv, Options, Result};
+use authkv::{Adapter, AuthKv, Options, Result, WebSessions};
 use chrono::{DateTime, Days, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 /// Own fields with an index on users and accounts, so that those tables are damaged as well.
 pub(crate) struct Numbered;
@@ -102,6 +104,18 @@ pub(crate) fn session(number: usize) -> String {
     format!("session-{number}")
 }
 
+pub(crate) fn web_sessions(store: &Store) -> WebSessions<Numbered> {
+    WebSessions::new(store.clone())
+}
+
+pub(crate) fn web_token(number: usize) -> String {
+    format!("web-session-{number}")
+}
+
+pub(crate) fn web_data(number: usize) -> WebSessionData {
+    [("axum-login.data".to_owned(), json!({ "user_id": user_id(number) }))].into()
+}
+
 pub(crate) fn user(number: usize) -> NewUser<Own> {
     let (id, name) = (Some(user_id(number).into()), Some(name(number)));
     NewUser { id, name, extra: own(number), ..NewUser::email(email(number)) }
@@ -139,6 +153,7 @@ pub(crate) fn add_user(store: &Store, number: usize) -> Result<()> {
     let token = store.create_verification_token(token(number));
     let code = store.issue_code(&email(number), TimeDelta::days(1));
     let state = store.put_state("test", &number, TimeDelta::days(1));
+    let web_session = web_sessions(store).create_session(web_token(number), &web_data(number), late());
     let keys = [0, SECOND].map(|second| store.create_authenticator(authenticator(number + second, number)));
     user.wait()?;
     account.wait()?;
@@ -146,6 +161,7 @@ pub(crate) fn add_user(store: &Store, number: usize) -> Result<()> {
     token.wait()?;
     drop(code.wait()?);
     state.wait()?;
+    web_session.wait()?;
     keys.into_iter().try_for_each(|key| key.wait().map(drop))
 }
 
@@ -161,6 +177,8 @@ pub(crate) enum Question {
     Session(usize),
     Authenticator(usize),
     Authenticators(usize),
+    WebSession(usize),
+    WebSessions(usize),
 }
 
 #[derive(Debug, PartialEq)]
@@ -169,6 +187,7 @@ pub(crate) enum Answer {
     Account(Option<Account>),
     Session(Option<SessionAndUser>),
     Authenticators(Vec<Authenticator>),
+    WebSessions(Vec<WebSession>),
 }
 
 impl Question {
@@ -185,6 +204,8 @@ impl Question {
                 Self::Session(number),
                 Self::Authenticator(number),
                 Self::Authenticators(number),
+                Self::WebSession(number),
+                Self::WebSessions(number),
             ]
         };
         users.flat_map(of_user).collect()
@@ -209,6 +230,13 @@ impl Question {
             Self::Authenticators(number) => {
                 store.list_authenticators_by_user_id(&user_id(number).into()).wait().map(Answer::Authenticators)
             }
+            Self::WebSession(number) => {
+                let found = web_sessions(store).find_session(&web_token(number)).wait();
+                found.map(|found| Answer::WebSessions(found.into_iter().collect()))
+            }
+            Self::WebSessions(number) => {
+                web_sessions(store).list_sessions(&user_id(number).into()).wait().map(Answer::WebSessions)
+            }
         }
     }
 }
@@ -220,6 +248,7 @@ impl Answer {
             (Self::Authenticators(some), Self::Authenticators(all)) => {
                 some.len() < all.len() && all.iter().filter(|one| some.contains(one)).eq(some)
             }
+            (Self::WebSessions(some), Self::WebSessions(all)) => some.is_empty() && !all.is_empty(),
             (Self::User(None), Self::User(Some(_)))
             | (Self::Account(None), Self::Account(Some(_)))
             | (Self::Session(None), Self::Session(Some(_))) => true,
@@ -233,6 +262,7 @@ impl Answer {
             Self::Account(found) => found.is_none(),
             Self::Session(found) => found.is_none(),
             Self::Authenticators(found) => found.is_empty(),
+            Self::WebSessions(found) => found.is_empty(),
         }
     }
 }

@@ -6,10 +6,11 @@ use std::collections::BTreeMap;
 
 use authkv::models::{
     AccountType, Authenticator, Index, Models, NewAccount, NewSession, NewUser, ProviderAccountId, UserId,
-    VerificationToken,
+    VerificationToken, WebSessionData,
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 /// The file without models, and the one with those of [`Shop`].
 pub(crate) const FILES: [&str; 2] = ["format-1.redb", "format-1-models.redb"];
@@ -189,6 +190,18 @@ pub(crate) fn verification_tokens<X: Numbered>() -> Vec<VerificationToken<X>> {
 /// Whom codes are for and how long they are valid. The codes are made by the store, and nobody knows them.
 pub(crate) fn codes() -> [(&'static str, TimeDelta); 2] {
     [("Ada@Example.com", TimeDelta::days(64_000)), ("+44 20 7946 0018", TimeDelta::milliseconds(-1))]
+}
+
+/// Tokens of web sessions, their data and when they expire: one of Ada, one of nobody, and one that has expired.
+pub(crate) fn web_sessions() -> [(&'static str, WebSessionData, DateTime<Utc>); 3] {
+    let late = instant(7_258_118_400_999);
+    let of_ada = json!({ "axum-login.data": { "user_id": UUID, "auth_hash": [0, 255] }, "👩‍💻": 0.1 });
+    [
+        ("AAAAAAAAAAAAAAAAAAAAAA", of_ada, late),
+        ("_____________________w", json!({}), late),
+        ("expired", json!({ "last": null }), now() - TimeDelta::milliseconds(1)),
+    ]
+    .map(|(token, data, expires)| (token, serde_json::from_value(data).expect("it is an object"), expires))
 }
 
 pub(crate) fn authenticators() -> Vec<Authenticator> {

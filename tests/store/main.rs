@@ -24,3 +24,4 @@ mod soak;
 mod states;
 mod tokens;
 mod verification;
+mod web_sessions;

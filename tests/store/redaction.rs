@@ -7,7 +7,7 @@ use authkv::models::{
     ProviderAccount, ProviderAccountId, SessionPatch, UserPatch, VerificationToken,
 };
 use authkv::models::{NewUser, Token};
-use authkv::{Adapter, AuthKv, Error};
+use authkv::{Adapter, AuthKv, Error, WebSessions};
 use chrono::{DateTime, TimeDelta, Utc};
 
 const SECRET: &str = "hushhush";
@@ -107,6 +107,11 @@ fn records_and_replies_hide_what_identifies_a_person() {
     let issued = auth.issue_code("ada", TimeDelta::zero()).wait().unwrap();
     let IssuedCode::Code { code, .. } = &issued else { panic!("there was no guess") };
     assert!(!format!("{issued:?}").contains(code.as_str()));
+    let web_sessions = WebSessions::new(auth.clone());
+    let data = [(SECRET.to_owned(), SECRET.into())].into();
+    web_sessions.create_session(SECRET, &data, EXPIRES).wait().unwrap();
+    must_hide("WebSession", &web_sessions.find_session(SECRET).wait().unwrap().unwrap());
+    must_hide("WebSessions", &web_sessions);
     must_hide("AuthKv", &auth);
     must_hide("Options", &AuthKv::options());
     must_hide("CheckReport", &auth.check().wait().unwrap());
