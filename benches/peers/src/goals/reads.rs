@@ -35,7 +35,7 @@ pub fn measure(plan: &Plan<'_>, fleet: &Fleet) -> Result<Vec<Goal>> {
 }
 
 /// The whole call without the cache of hot sessions, beside nothing but the two lookups that it needs.
-fn beside_bare_redb(plan: &Plan<'_>, fleet: &Fleet) -> Result<Goal> {
+pub fn beside_bare_redb(plan: &Plan<'_>, fleet: &Fleet) -> Result<Goal> {
     let auth = AuthKv::options().hot_sessions(0).open(fleet.copied(Kind::Authkv, "authkv-reads", plan.progress)?)?;
     let bare = BareRedb::open(&fleet.copied(Kind::Redb, "redb-reads", plan.progress)?, &fleet.shapes)?;
     let snapshot = bare.snapshot();
@@ -76,8 +76,8 @@ fn beside_bare_redb(plan: &Plan<'_>, fleet: &Fleet) -> Result<Goal> {
         Ok(start.elapsed().as_secs_f64())
     });
     let costs = rounds::measure(plan.rounds * ROUNDS, vec![ours, theirs], plan.progress, "reads beside bare redb")?;
-    let what = "get_session_and_user, cache off, beside bare redb's two gets";
-    ratio(what, Limit::AtMost(1.35), &costs, 0, 1)
+    let what = format!("get_session_and_user, {} users, cache off, beside bare redb's two gets", fleet.users);
+    ratio(&what, Limit::AtMost(1.35), &costs, 0, 1)
 }
 
 fn beside_sqlite(plan: &Plan<'_>, fleet: &Fleet) -> Result<Vec<Goal>> {

@@ -7,6 +7,7 @@ use ::authkv::redb::{Database, ReadableDatabase, ReadableTableMetadata, TableDef
 use super::*;
 use crate::call::{Call, Found, Outcome};
 use crate::load::{self, Timing};
+use crate::people::User;
 use crate::rows::learn;
 
 const PEOPLE: u64 = 50;
@@ -44,7 +45,8 @@ fn by_email(person: Person) -> Call {
 }
 
 fn found(person: Person, expires_ms: impl Into<Option<i64>>) -> Outcome {
-    Outcome::Found(Some(Found { user: person.user(), expires_ms: expires_ms.into() }))
+    let (id, name, email, image) = (person.user_id().to_string(), person.name(), person.email(), person.image());
+    Outcome::Found(Some(Found { user: User { id, name, email, image }, expires_ms: expires_ms.into() }))
 }
 
 /// What is called one after another, and what every peer answers.
