@@ -36,10 +36,10 @@ pub struct Check {
     #[arg(long, default_value_t = 100_000)]
     pub users: u64,
     /// How many rounds of writes are measured; of reads, which are short, three times as many
-    #[arg(long, default_value_t = 11)]
+    #[arg(long, default_value_t = 11, value_parser = clap::value_parser!(u64).range(1..))]
     pub rounds: u64,
     /// How long each variant is measured in a round, about, in milliseconds
-    #[arg(long, default_value_t = 250)]
+    #[arg(long, default_value_t = 250, value_parser = clap::value_parser!(u64).range(1..))]
     pub round_ms: u64,
     /// Exit with 0 even if a goal is missed
     #[arg(long)]
@@ -60,13 +60,13 @@ pub struct Full {
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = Operation::ALL)]
     pub operations: Vec<Operation>,
     /// How many call at once; deletions are called by one
-    #[arg(long, value_delimiter = ',', default_values_t = [1, 8, 64, 512])]
-    pub callers: Vec<usize>,
+    #[arg(long, value_delimiter = ',', default_values_t = [1, 8, 64, 512], value_parser = clap::value_parser!(u16).range(1..))]
+    pub callers: Vec<u16>,
     /// How many rounds are measured
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..))]
     pub rounds: u64,
     /// How long each operation is measured at each peer in a round, about, in milliseconds
-    #[arg(long, default_value_t = 200)]
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u64).range(1..))]
     pub round_ms: u64,
     /// Write the tables into this file too, as Markdown
     #[arg(long)]

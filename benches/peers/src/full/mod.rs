@@ -70,7 +70,7 @@ pub struct Deletions {
 pub fn run(full: &Full, folder: &Path, shapes: &Arc<Shapes>, progress: &Progress) -> Result<()> {
     let mut results = Results {
         sizes: full.users.clone(),
-        callers: full.callers.clone(),
+        callers: full.callers.iter().copied().map(usize::from).collect(),
         kinds: full.peers.clone(),
         cells: Vec::new(),
         files: Vec::new(),

@@ -91,8 +91,8 @@ fn draw(area: &DrawingArea<SVGBackend<'_>, Shift>, panel: &Panel<'_>) -> Result<
         .x_desc(panel.horizontal)
         .y_desc(panel.vertical)
         .label_style((FONT, 14))
-        .x_label_formatter(&|x| format!("{x:.0}"))
-        .y_label_formatter(&|y| format!("{y:.0}"))
+        .x_label_formatter(&|x| short(*x))
+        .y_label_formatter(&|y| short(*y))
         .light_line_style(WHITE)
         .draw()
         .map_err(failed)?;
@@ -117,6 +117,15 @@ fn range(figures: impl Iterator<Item = f64>) -> Option<(f64, f64)> {
     let (least, most) =
         figures.fold((f64::INFINITY, 0.0), |(least, most): (f64, f64), figure| (least.min(figure), most.max(figure)));
     (least <= most).then_some((least / 1.3, most * 1.3))
+}
+
+/// With the thousands as k and the millions as M.
+fn short(figure: f64) -> String {
+    match figure {
+        _ if figure >= 1e6 => format!("{}M", figure / 1e6),
+        _ if figure >= 1e3 => format!("{}k", figure / 1e3),
+        _ => figure.to_string(),
+    }
 }
 
 fn failed(error: impl std::fmt::Display) -> anyhow::Error {
