@@ -16,6 +16,7 @@ mod progress;
 mod rounds;
 mod rows;
 mod stats;
+mod stopwatch;
 mod work;
 
 use std::process::ExitCode;
