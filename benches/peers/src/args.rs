@@ -53,7 +53,7 @@ pub struct Full {
     /// How many users there are, each with an account and a session: one table for each number
     #[arg(long, value_delimiter = ',', default_values_t = [10_000, 100_000, 1_000_000])]
     pub users: Vec<u64>,
-    /// Which peers are compared with authkv; `authkv` itself has to be among them to be compared with
+    /// Which peers are measured; `authkv` has to be among them for the others to be compared with it
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = Kind::ALL)]
     pub peers: Vec<Kind>,
     /// What is called

@@ -20,7 +20,8 @@ pub fn text(results: &Results) -> String {
 fn at_size(results: &Results, users: u64) -> String {
     let mut text = format!(
         "## {users} users\n\nCalls in a second with authkv, and how many times as long a call takes with the others \
-         (quartiles of the rounds).\n\n{}\nHow many µs a call takes: half of them at most / 99 of 100 at most.\n\n{}",
+         (quartiles of the rounds).\n\n{}\nHow many µs a call takes: half of them at most / 99 of 100 at most. Reads wait for \
+         nobody, but for sqlx's: theirs is the time of the call itself, however many callers share the threads.\n\n{}",
         matrix(results, users, beside_authkv),
         matrix(results, users, |cell| format!("{} / {}", number(cell.p50_us), number(cell.p99_us))),
     );
