@@ -1,4 +1,4 @@
-//! rusqlite at its best: prepared statements, a mapped file, a connection for each reading thread and one that writes.
+//! rusqlite at its best: prepared statements, a connection for each reading thread and one that writes.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -13,8 +13,6 @@ use super::sql;
 use crate::call::{Call, Found, Outcome, Peer, Reply, Waiting};
 use crate::people::{PROVIDER, Person, User, hash};
 
-/// Up to this size the file is mapped into memory, which is faster to read.
-const MAPPED_BYTES: i64 = 2 << 30;
 const FILLED_AT_ONCE: usize = 4_096;
 
 pub struct Rusqlite {
@@ -120,7 +118,6 @@ fn connect(path: &Path) -> Result<Connection> {
     for (name, value) in sql::PRAGMAS {
         connection.pragma_update(None, name, value)?;
     }
-    connection.pragma_update(None, "mmap_size", MAPPED_BYTES)?;
     connection.set_prepared_statement_cache_capacity(32);
     Ok(connection)
 }
