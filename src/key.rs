@@ -239,7 +239,7 @@ macro_rules! id_keys {
     ($($id:ident)*) => {$(
         impl Key for $id {
             fn write(&self, out: &mut Vec<u8>) {
-                write_id(self.as_str(), out);
+                write_id(&self.stored(), out);
             }
 
             fn read(input: &mut &[u8]) -> Option<Self> {
@@ -251,15 +251,15 @@ macro_rules! id_keys {
 
 id_keys!(UserId AccountId SessionId CredentialId ProviderAccountId);
 
-fn write_id(id: &str, out: &mut Vec<u8>) {
-    match Id::of(id) {
+fn write_id(id: &Id<'_>, out: &mut Vec<u8>) {
+    match id {
         Id::Uuid(bytes) => {
             out.push(1);
-            out.extend_from_slice(&bytes);
+            out.extend_from_slice(bytes);
         }
         Id::Text(text) => {
             out.push(2);
-            write_text(&text, out);
+            write_text(text, out);
         }
     }
 }

@@ -50,8 +50,14 @@ use crate::secret::TokenHash;
 use crate::txn::{Entry, Table, TableId, Txn};
 
 macro_rules! tables {
-    ($($index:literal $constant:ident $name:literal $key:ty => $value:ty;)*) => {
-        $(pub(crate) const $constant: Table<$key, $value> = Table::new($index, concat!("authkv_", $name));)*
+    ($($index:literal $constant:ident $name:literal $key:ty => $value:ty $(, $keyed:expr)?;)*) => {
+        $(
+            pub(crate) const $constant: Table<$key, $value> = {
+                let table: Table<$key, $value> = Table::new($index, concat!("authkv_", $name));
+                $(let table = table.keyed($keyed);)?
+                table
+            };
+        )*
 
         /// Every table, at the place that its index says.
         pub(crate) const TABLES: [TableId; [$($index),*].len()] = [$($constant.id),*];
@@ -60,10 +66,12 @@ macro_rules! tables {
 
 tables! {
     0 META "meta" String => String;
-    1 USERS "users" UserId => UserRecord;
-    2 ACCOUNTS "accounts" AccountId => AccountRecord;
-    3 SESSIONS "sessions" (UserId, SessionId) => SessionRecord;
-    4 VERIFICATION_TOKENS "verification_tokens" (TokenHash, String) => TokenRecord;
+    1 USERS "users" UserId => UserRecord, |user, id| user.id = id.clone();
+    2 ACCOUNTS "accounts" AccountId => AccountRecord, |account, id| account.id = id.clone();
+    3 SESSIONS "sessions" (UserId, SessionId) => SessionRecord,
+        |session, (user_id, id)| (session.user_id, session.id) = (user_id.clone(), id.clone());
+    4 VERIFICATION_TOKENS "verification_tokens" (TokenHash, String) => TokenRecord,
+        |token, (hash, identifier)| (token.token_hash, token.identifier) = (*hash, identifier.clone());
     5 AUTHENTICATORS "authenticators" CredentialId => AuthenticatorRecord;
     6 USER_BY_EMAIL "user_by_email" String => UserId;
     7 ACCOUNT_BY_PROVIDER "account_by_provider" (String, ProviderAccountId) => (AccountId, UserId);
@@ -74,9 +82,10 @@ tables! {
     12 SWEEP "sweep" UserId => ();
     13 USER_BY_FIELD "user_by_field" ((String, FieldKey), UserId) => ();
     14 ACCOUNT_BY_FIELD "account_by_field" ((String, FieldKey), AccountId) => ();
-    15 CODES "codes" String => CodeRecord;
-    16 STATES "states" TokenHash => StateRecord;
-    17 WEB_SESSIONS "web_sessions" TokenHash => WebSessionRecord;
+    15 CODES "codes" String => CodeRecord, |code, identifier| code.identifier = identifier.clone();
+    16 STATES "states" TokenHash => StateRecord, |state, hash| state.handle_hash = *hash;
+    17 WEB_SESSIONS "web_sessions" TokenHash => WebSessionRecord,
+        |session, hash| session.token_hash = *hash;
     18 WEB_SESSIONS_BY_USER "web_sessions_by_user" (UserId, TokenHash) => ();
 }
 
@@ -333,7 +342,6 @@ mod tests {
     use chrono::{DateTime, Utc};
 
     use super::*;
-    use crate::codec;
     use crate::model::{AccountType, Authenticator, NewAccount, NewSession, NewUser, VerificationToken};
     use crate::record::EmailMatching::AsciiCaseInsensitive;
 
@@ -368,8 +376,7 @@ mod tests {
                 (
                     "authkv_users",
                     "010193e7a45d1c7c3a9f000123456789ab",
-                    "01 1330c50a 11010193e7a45d1c7c3a9f000123456789ab 0103416461 01054164614078 01056164614078 0101
-                  010169 fdf654794328030000 00 077b226e223a317d",
+                    "01 da215f8c 0103416461 01054164614078 01056164614078 0101 010169 fdf654794328030000 00 077b226e223a317d",
                 ),
                 (
                     "authkv_user_by_field",
@@ -382,7 +389,7 @@ mod tests {
         let nobody = UserRecord::new(NewUser::<()>::default(), || "ada".into(), AsciiCaseInsensitive, CREATED).unwrap();
         must_have_the_rows(
             &nobody.signed_out(),
-            [("authkv_users", "026164610000", "01 4c4962e7 0402616461 00 00 00 00 fdf654794328030000 01 00")],
+            [("authkv_users", "026164610000", "01 c2de0d5d 00 00 00 00 fdf654794328030000 01 00")],
         );
     }
 
@@ -404,8 +411,7 @@ mod tests {
                 (
                     "authkv_accounts",
                     "026100010000",
-                    "01 0ee3a87e 03026100 0402616461 03 0170 020237 01027431 01027432 01027433 01fb5802 010162
-                  010173 01027374 fdf654794328030000 00",
+                    "01 4ebed714 0402616461 03 0170 020237 01027431 01027432 01027433 01fb5802 010162 010173 01027374 fdf654794328030000 00",
                 ),
                 ("authkv_account_by_provider", "70000002370000", "01 2ea5c2bb 03026100 0402616461"),
                 ("authkv_accounts_by_user", "026164610000026100010000", "01 aa17fcaf"),
@@ -423,9 +429,7 @@ mod tests {
                 (
                     "authkv_sessions",
                     "026164610000010193e7a45d1c7c3a9f000123456789ab",
-                    "01 7ea4b67f 11010193e7a45d1c7c3a9f000123456789ab
-                  20043a718774c572bd8a25adbeb1bfcd5c0256ae11cecf9f9c3f925d0e52beaf89 0402616461 fdfeb73fa4efcc0100
-                  fdf654794328030000 fdf654794328030000 0101 077b226e223a317d",
+                    "01 c56d29ea 20043a718774c572bd8a25adbeb1bfcd5c0256ae11cecf9f9c3f925d0e52beaf89 fdfeb73fa4efcc0100 fdf654794328030000 fdf654794328030000 0101 077b226e223a317d",
                 ),
                 (
                     "authkv_session_by_token",
@@ -448,12 +452,7 @@ mod tests {
         must_have_the_rows(
             &nobody,
             [
-                (
-                    "authkv_web_sessions",
-                    HASH,
-                    "01 22be5150 20043a718774c572bd8a25adbeb1bfcd5c0256ae11cecf9f9c3f925d0e52beaf89 00 01
-                  fdf654794328030000 fdf654794328030000 00 00",
-                ),
+                ("authkv_web_sessions", HASH, "01 fbae10f6 00 01 fdf654794328030000 fdf654794328030000 00 00"),
                 ("authkv_by_expiry", &["7fffffffffffffff05", HASH].concat(), "01 27fef6e5"),
             ],
         );
@@ -464,8 +463,7 @@ mod tests {
                 (
                     "authkv_web_sessions",
                     HASH,
-                    "01 2152e87b 20043a718774c572bd8a25adbeb1bfcd5c0256ae11cecf9f9c3f925d0e52beaf89 01 0402616461
-                  fdfeb73fa4efcc0100 fdf654794328030000 fdf654794328030000 0101 077b226e223a317d",
+                    "01 163f0bcb 01 0402616461 fdfeb73fa4efcc0100 fdf654794328030000 fdf654794328030000 0101 077b226e223a317d",
                 ),
                 ("authkv_by_expiry", &["7fffffffffffffff05", HASH].concat(), "01 27fef6e5"),
                 ("authkv_web_sessions_by_user", &["026164610000", HASH].concat(), "01 47bf9ad5"),
@@ -482,8 +480,7 @@ mod tests {
                 (
                     "authkv_verification_tokens",
                     "043a718774c572bd8a25adbeb1bfcd5c0256ae11cecf9f9c3f925d0e52beaf89690000",
-                    "01 ae179bae 20043a718774c572bd8a25adbeb1bfcd5c0256ae11cecf9f9c3f925d0e52beaf89 0169 01
-                  fdf654794328030000 00",
+                    "01 05c5601b 01 fdf654794328030000 00",
                 ),
                 (
                     "authkv_by_expiry",
@@ -504,8 +501,7 @@ mod tests {
                 (
                     "authkv_codes",
                     "690000",
-                    "01 1ac4c39b 0169 2031fa102b95f61238592c3a7182f8f9e648c1f88a6c4a6953f256df380deeb528 01
-                  fdf654794328030000 04",
+                    "01 1c68e75c 2031fa102b95f61238592c3a7182f8f9e648c1f88a6c4a6953f256df380deeb528 01 fdf654794328030000 04",
                 ),
                 ("authkv_by_expiry", "7fffffffffffffff03690000", "01 c56a80a5"),
             ],
@@ -521,8 +517,7 @@ mod tests {
                 (
                     "authkv_states",
                     "4f89737bac617dc5ef046c6919f0f6c572a99ada0a3a832e8009001bb134b125",
-                    "01 4861d0bd 204f89737bac617dc5ef046c6919f0f6c572a99ada0a3a832e8009001bb134b125 01
-                  fdf654794328030000 077b2261223a317d",
+                    "01 e959ff5f 01 fdf654794328030000 077b2261223a317d",
                 ),
                 (
                     "authkv_by_expiry",
@@ -566,9 +561,9 @@ mod tests {
         let found = [&row].into_iter().chain(&entries).map(|row| (row.table.name, hex(&row.key), hex(&row.value)));
         let expected = rows.map(|(table, key, value)| (table, key.to_owned(), value.split_whitespace().collect()));
         assert_eq!(found.collect::<Vec<_>>(), expected);
-        let read: R = codec::decode(row.table.name, &row.key, &row.value).unwrap();
+        let (key, read) = R::TABLE.row(&row.key, &row.value).unwrap();
         assert!(R::TABLE.entry(&read.key(), &read).unwrap() == row && read.entries(&declared()).unwrap() == entries);
-        assert!(R::Key::from_bytes(&row.key).is_some_and(|key| key.to_bytes() == row.key));
+        assert_eq!(key.to_bytes(), row.key);
     }
 
     /// An index on the field of [`own`].

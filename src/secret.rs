@@ -79,7 +79,7 @@ impl fmt::Debug for Token {
 }
 
 /// The SHA-256 of a secret that is made for being shown again: all that the store keeps of it.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub(crate) struct TokenHash([u8; 32]);
 
 /// As bytes: numbers one by one, as serde has arrays, would take longer to read.

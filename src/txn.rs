@@ -1,7 +1,6 @@
 //! Transactions: typed tables over the bytes that an engine holds, with the changes collected until it applies them.
 
 use std::collections::BTreeMap;
-use std::marker::PhantomData;
 use std::ops::{Bound, ControlFlow, RangeBounds};
 use std::sync::Arc;
 
@@ -24,12 +23,31 @@ pub(crate) struct TableId {
 /// A table of `V` by `K`.
 pub(crate) struct Table<K, V> {
     pub(crate) id: TableId,
-    types: PhantomData<fn() -> (K, V)>,
+    /// Gives a value that was read what its key says, which its bytes do not repeat.
+    keyed: fn(&mut V, &K),
 }
 
 impl<K, V> Table<K, V> {
     pub(crate) const fn new(index: usize, name: &'static str) -> Self {
-        Self { id: TableId { index, name }, types: PhantomData }
+        Self { id: TableId { index, name }, keyed: |_, _| {} }
+    }
+
+    /// The same of values that lack what their key says.
+    pub(crate) const fn keyed(self, keyed: fn(&mut V, &K)) -> Self {
+        Self { keyed, ..self }
+    }
+}
+
+impl<K: Key, V: DeserializeOwned> Table<K, V> {
+    /// A row in its stored form.
+    ///
+    /// # Errors
+    /// A storage failure if it is damaged.
+    pub(crate) fn row(&self, key: &[u8], value: &[u8]) -> Result<(K, V)> {
+        let mut value = codec::decode(self.id.name, key, value)?;
+        let key = K::from_bytes(key).ok_or_else(|| Error::corrupt("a key cannot be read"))?;
+        (self.keyed)(&mut value, &key);
+        Ok((key, value))
     }
 }
 
@@ -129,9 +147,10 @@ impl<'v> Txn<'v> {
 
     pub(crate) fn get<K: Key, V: DeserializeOwned>(&self, table: &Table<K, V>, key: &K) -> Result<Option<V>> {
         let mut found = None;
-        let key = key.to_bytes();
-        self.get_bytes(table.id, &key, &mut |bytes| {
-            found = Some(codec::decode(table.id.name, &key, bytes)?);
+        let key_bytes = key.to_bytes();
+        self.get_bytes(table.id, &key_bytes, &mut |bytes| {
+            let value = found.insert(codec::decode(table.id.name, &key_bytes, bytes)?);
+            (table.keyed)(value, key);
             Ok(())
         })?;
         Ok(found)
@@ -188,8 +207,7 @@ impl<'v> Txn<'v> {
             return Ok(rows);
         }
         self.scan_bytes(table.id, range, &mut |key, value| {
-            let value = codec::decode(table.id.name, key, value)?;
-            rows.push((K::from_bytes(key).ok_or_else(|| Error::corrupt("a key cannot be read"))?, value));
+            rows.push(table.row(key, value)?);
             Ok(if rows.len() < limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
         })?;
         Ok(rows)

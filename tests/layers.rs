@@ -100,7 +100,7 @@ fn bincode_and_redb_are_named_where_they_belong() {
     for (module, code) in sources() {
         assert!(!code.contains("bincode::") || module == "codec", "{module} names bincode");
         let own = code.replace("engine::redb", "").replace("mod redb", "");
-        let may = ["engine/redb", "store", "faults"].iter().any(|name| module.starts_with(name));
+        let may = ["engine/redb", "options", "faults"].iter().any(|name| module.starts_with(name));
         assert!(may || !own.contains("redb::"), "{module} names redb");
     }
 }

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use uuid::fmt::Hyphenated;
 
 /// An id as it is stored: a UUID in its canonical spelling takes 16 bytes, anything else is text.
+#[derive(Clone)]
 pub(crate) enum Id<'a> {
     Uuid([u8; 16]),
     Text(Cow<'a, str>),
@@ -30,15 +31,22 @@ impl<'a> Id<'a> {
 /// The text of an id. A UUID in its canonical spelling, as most ids are, takes no allocation.
 #[derive(Clone)]
 enum Text {
-    Canonical([u8; Hyphenated::LENGTH]),
+    Canonical { uuid: [u8; 16], spelling: [u8; Hyphenated::LENGTH] },
     Other(Box<str>),
 }
 
 impl Text {
     fn as_str(&self) -> &str {
         match self {
-            Self::Canonical(spelling) => std::str::from_utf8(spelling).unwrap_or_default(),
+            Self::Canonical { spelling, .. } => std::str::from_utf8(spelling).unwrap_or_default(),
             Self::Other(text) => text,
+        }
+    }
+
+    fn id(&self) -> Id<'_> {
+        match self {
+            Self::Canonical { uuid, .. } => Id::Uuid(*uuid),
+            Self::Other(text) => Id::Text(Cow::Borrowed(text)),
         }
     }
 }
@@ -46,10 +54,10 @@ impl Text {
 impl From<Id<'_>> for Text {
     fn from(id: Id<'_>) -> Self {
         match id {
-            Id::Uuid(bytes) => {
+            Id::Uuid(uuid) => {
                 let mut spelling = [0; Hyphenated::LENGTH];
-                Uuid::from_bytes(bytes).hyphenated().encode_lower(&mut spelling);
-                Self::Canonical(spelling)
+                Uuid::from_bytes(uuid).hyphenated().encode_lower(&mut spelling);
+                Self::Canonical { uuid, spelling }
             }
             Id::Text(text) => Self::Other(text.into()),
         }
@@ -108,6 +116,11 @@ impl<'de> Deserialize<'de> for Id<'de> {
     }
 }
 
+/// In the place of an id that is not known yet.
+pub(crate) fn unknown<I: From<Id<'static>>>() -> I {
+    Id::Text(Cow::Borrowed("")).into()
+}
+
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
@@ -118,6 +131,11 @@ macro_rules! id {
             /// The id as text.
             pub fn as_str(&self) -> &str {
                 self.0.as_str()
+            }
+
+            /// The id as it is stored.
+            pub(crate) fn stored(&self) -> Id<'_> {
+                self.0.id()
             }
         }
 
@@ -151,7 +169,7 @@ macro_rules! id {
                 if serializer.is_human_readable() {
                     self.as_str().serialize(serializer)
                 } else {
-                    Id::of(self.as_str()).serialize(serializer)
+                    self.stored().serialize(serializer)
                 }
             }
         }

@@ -6,7 +6,6 @@
 
 use std::ops::{Bound, ControlFlow};
 
-use crate::codec;
 use crate::error::Result;
 use crate::model::Indexes;
 use crate::ops::meta::{self, Change};
@@ -34,7 +33,7 @@ pub(crate) fn records<R: Record>(txn: &Txn<'_>, after: Option<&[u8]>) -> Result<
     let (mut records, mut bytes) = (Vec::new(), 0);
     let range = (after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded);
     txn.scan_bytes(table, range, &mut |key, value| {
-        records.push(codec::decode::<R>(table.name, key, value)?);
+        records.push(R::TABLE.row(key, value)?.1);
         bytes += value.len();
         let is_full = records.len() >= STEP_RECORDS_MAX || bytes >= STEP_BYTES_MAX;
         Ok(if is_full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })

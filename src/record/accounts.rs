@@ -28,6 +28,8 @@ const RESERVED: &[&str] = &[
 
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct AccountRecord {
+    /// The key.
+    #[serde(skip, default = "crate::model::unknown")]
     pub(crate) id: AccountId,
     pub(crate) user_id: UserId,
     pub(crate) account_type: AccountType,

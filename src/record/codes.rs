@@ -9,7 +9,8 @@ use crate::secret::TokenHash;
 
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct CodeRecord {
-    /// In the normal form of e-mail addresses.
+    /// The key: in the normal form of e-mail addresses.
+    #[serde(skip)]
     pub(crate) identifier: String,
     pub(crate) code_hash: TokenHash,
     pub(crate) expires: Millis,

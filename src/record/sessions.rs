@@ -14,8 +14,12 @@ const RESERVED: &[&str] = &["id", "sessionToken", "userId", "expires"];
 
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct SessionRecord {
+    /// The second part of the key.
+    #[serde(skip, default = "crate::model::unknown")]
     pub(crate) id: SessionId,
     pub(crate) token_hash: TokenHash,
+    /// The first part of the key.
+    #[serde(skip, default = "crate::model::unknown")]
     pub(crate) user_id: UserId,
     pub(crate) lifetime: Lifetime,
     pub(crate) extra: Fields,

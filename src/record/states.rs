@@ -7,6 +7,8 @@ use crate::secret::TokenHash;
 
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct StateRecord {
+    /// The key.
+    #[serde(skip)]
     pub(crate) handle_hash: TokenHash,
     pub(crate) expires: Millis,
     created: Millis,

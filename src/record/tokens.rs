@@ -12,7 +12,11 @@ const RESERVED: &[&str] = &["identifier", "token", "expires"];
 
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct TokenRecord {
+    /// The first part of the key.
+    #[serde(skip)]
     pub(crate) token_hash: TokenHash,
+    /// The second part of the key.
+    #[serde(skip)]
     pub(crate) identifier: String,
     pub(crate) expires: Millis,
     created: Millis,

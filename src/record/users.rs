@@ -57,6 +57,8 @@ impl Email {
 
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct UserRecord {
+    /// The key.
+    #[serde(skip, default = "crate::model::unknown")]
     pub(crate) id: UserId,
     pub(crate) name: Option<String>,
     pub(crate) email: Option<Email>,

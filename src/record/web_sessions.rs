@@ -9,6 +9,8 @@ use crate::secret::{Token, TokenHash};
 
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct WebSessionRecord {
+    /// The key.
+    #[serde(skip)]
     pub(crate) token_hash: TokenHash,
     /// None if nobody has signed in.
     pub(crate) user_id: Option<UserId>,
