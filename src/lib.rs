@@ -24,6 +24,7 @@ mod hot_sessions;
 mod linking;
 mod listing;
 mod migration;
+mod options;
 mod purging;
 mod sign_in;
 mod states;
@@ -54,10 +55,11 @@ pub use engine::Durability;
 pub use error::{Error, OpenProblem, Problem, Result, StorageError, UniqueKey};
 pub use ops::check::CheckReport;
 pub use ops::upkeep::Purged;
+pub use options::Options;
 pub use record::EmailMatching;
 pub use redb;
 pub use reply::{Answer, Reply};
-pub use store::{AuthKv, Options, Stats};
+pub use store::{AuthKv, Stats};
 pub use web_sessions::WebSessions;
 
 /// The records: what the adapter takes and gives.

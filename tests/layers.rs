@@ -26,6 +26,7 @@ const RANKS: &[(&str, usize)] = &[
     ("linking", 7),
     ("listing", 7),
     ("migration", 7),
+    ("options", 7),
     ("purging", 7),
     ("sign_in", 7),
     ("states", 7),

@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use clap::builder::RangedU64ValueParser;
 use clap::{Args as Arguments, Parser, Subcommand, value_parser};
 
 use crate::child::Role;
+use crate::peers::Kind;
 use crate::work::Operation;
 
 /// Measures authkv beside bare redb, which is the limit, and beside SQLite, LMDB and fjall.
@@ -23,8 +23,8 @@ pub struct Args {
 pub enum Task {
     /// Compare with the goals, and exit with 1 if one is missed; takes less than 10 minutes
     Check(Check),
-    /// Time the calls of every peer beside those of authkv
-    Compare(Compare),
+    /// Measure each operation at each peer, at several sizes, as tables and a plot; takes most of an hour
+    Full(Full),
     /// What the parent looks at from outside, or kills
     #[command(hide = true)]
     Child { role: Role, path: PathBuf, users: u64 },
@@ -49,24 +49,31 @@ pub struct Check {
 }
 
 #[derive(Arguments)]
-pub struct Compare {
-    /// How many users there are, each with an account and a session
-    #[arg(long, default_value_t = 10_000)]
-    pub users: u64,
+pub struct Full {
+    /// How many users there are, each with an account and a session: one table for each number
+    #[arg(long, value_delimiter = ',', default_values_t = [10_000, 100_000, 1_000_000])]
+    pub users: Vec<u64>,
+    /// Which peers are measured; `authkv` has to be among them for the others to be compared with it
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = Kind::ALL)]
+    pub peers: Vec<Kind>,
+    /// What is called
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = Operation::ALL)]
+    pub operations: Vec<Operation>,
+    /// How many call at once; deletions are called by one
+    #[arg(long, value_delimiter = ',', default_values_t = [1, 8, 64, 512], value_parser = value_parser!(u16).range(1..))]
+    pub callers: Vec<u16>,
     /// How many rounds are measured
     #[arg(long, default_value_t = 5, value_parser = value_parser!(u64).range(1..))]
     pub rounds: u64,
-    /// What is called
-    #[arg(
-        long,
-        value_enum,
-        value_delimiter = ',',
-        default_value = "session,user-by-email,create-session,extend-session,sign-up,use-token,delete-user,delete-user100"
-    )]
-    pub operations: Vec<Operation>,
-    /// How many call at once; deletions are called by one
-    #[arg(long, value_delimiter = ',', default_value = "1,64", value_parser = RangedU64ValueParser::<usize>::new().range(1..=4_096))]
-    pub callers: Vec<usize>,
+    /// How long each operation is measured at each peer in a round, about, in milliseconds
+    #[arg(long, default_value_t = 200, value_parser = value_parser!(u64).range(1..))]
+    pub round_ms: u64,
+    /// Write the tables into this file too, as Markdown
+    #[arg(long)]
+    pub markdown: Option<PathBuf>,
+    /// Write a plot into this file
+    #[arg(long)]
+    pub svg: Option<PathBuf>,
     #[command(flatten)]
     pub data: Data,
 }

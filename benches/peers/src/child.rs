@@ -19,7 +19,7 @@ const WRITERS: usize = 8;
 /// How many writes wait for their answers.
 const IN_FLIGHT: u64 = 64;
 /// How long a process is left alone before it is killed: idle that long, or writing.
-const BEFORE_KILL: Duration = Duration::from_millis(1_500);
+const BEFORE_KILL: Duration = Duration::from_secs(2);
 const READY: &str = "ready";
 
 /// What the process does with the file.

@@ -66,6 +66,11 @@ impl Fleet {
         kind.open(&self.copied(kind, name, progress)?, &self.shapes)
     }
 
+    /// Removes all stores.
+    pub fn remove(self) -> Result<()> {
+        std::fs::remove_dir_all(&self.folder).with_context(|| format!("{} cannot be removed", self.folder.display()))
+    }
+
     /// The nanoseconds that a call takes when so many callers make so many of them each.
     pub fn ns_per_call(
         &self,

@@ -3,10 +3,10 @@
 mod args;
 mod call;
 mod child;
-mod compare;
 mod deletion;
 mod fleet;
 mod folder;
+mod full;
 mod goals;
 mod load;
 mod machine;
@@ -16,6 +16,7 @@ mod progress;
 mod rounds;
 mod rows;
 mod stats;
+mod stopwatch;
 mod work;
 
 use std::process::ExitCode;
@@ -54,10 +55,9 @@ fn run() -> Result<ExitCode> {
             let met = goals.iter().all(goals::Goal::is_met);
             Ok(if met || check.report_only { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
-        Task::Compare(compare) => {
-            let folder = Folder::new(compare.data.folder.as_deref())?;
-            let table = compare::table(&compare, folder.path(), &Arc::new(rows::learn()?), &Progress::shown())?;
-            print!("{table}\n{}", machine::facts(folder.path()));
+        Task::Full(full) => {
+            let folder = Folder::new(full.data.folder.as_deref())?;
+            full::run(&full, folder.path(), &Arc::new(rows::learn()?), &Progress::shown())?;
             Ok(ExitCode::SUCCESS)
         }
         Task::Child { role, path, users } => {

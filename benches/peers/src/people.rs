@@ -59,10 +59,6 @@ impl Person {
         token(&mut self.dice(4))
     }
 
-    pub fn user(self) -> User {
-        User { id: self.user_id().to_string(), name: self.name(), email: self.email(), image: self.image() }
-    }
-
     fn uuid(self, kind: u64) -> Uuid {
         let mut random = [0; 10];
         self.dice(kind).fill(&mut random);

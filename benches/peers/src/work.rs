@@ -40,6 +40,19 @@ pub enum Operation {
 }
 
 impl Operation {
+    pub const ALL: [Self; 10] = [
+        Self::Session,
+        Self::SessionSkewed,
+        Self::UserByEmail,
+        Self::CreateSession,
+        Self::ExtendSession,
+        Self::SignUp,
+        Self::UseToken,
+        Self::DeleteUser,
+        Self::DeleteUser100,
+        Self::DeleteUser10000,
+    ];
+
     pub fn name(self) -> &'static str {
         match self {
             Self::Session => "session and user",

@@ -1,7 +1,6 @@
 //! Stores in memory, of which a test makes many: opening one, and creating users in it.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use anyhow::Result;
 use authkv::{Adapter, AuthKv};
@@ -15,6 +14,7 @@ use crate::people::Person;
 use crate::rounds::{self, Variant};
 use crate::rows::{Shapes, Values};
 use crate::stats::Spread;
+use crate::stopwatch::Stopwatch;
 
 /// How many rounds there are for each of the plan: they are short.
 const ROUNDS: u64 = 3;
@@ -26,18 +26,18 @@ pub fn measure(plan: &Plan<'_>, shapes: &Arc<Shapes>) -> Result<Vec<Goal>> {
 fn opening(plan: &Plan<'_>, shapes: &Shapes) -> Result<Goal> {
     let count = plan.calls(5_000, 1);
     let ours: Variant<'_> = Box::new(|_| {
-        let start = Instant::now();
+        let stopwatch = Stopwatch::start();
         for _ in 0..count {
             AuthKv::in_memory()?;
         }
-        Ok(start.elapsed().as_secs_f64())
+        Ok(stopwatch.seconds())
     });
     let theirs: Variant<'_> = Box::new(|_| {
-        let start = Instant::now();
+        let stopwatch = Stopwatch::start();
         for _ in 0..count {
             BareRedb::in_memory(shapes)?;
         }
-        Ok(start.elapsed().as_secs_f64())
+        Ok(stopwatch.seconds())
     });
     let costs = rounds::measure(plan.rounds * ROUNDS, vec![ours, theirs], plan.progress, "opening in memory")?;
     let what = format!("in memory: stores opened, beside bare redb with the same {} tables", shapes.tables.len());
@@ -49,18 +49,18 @@ fn creating_users(plan: &Plan<'_>, shapes: &Shapes) -> Result<Goal> {
     let bare = BareRedb::in_memory(shapes)?;
     let count = plan.calls(15_000, 1) as u64;
     let ours: Variant<'_> = Box::new(|round| {
-        let start = Instant::now();
+        let stopwatch = Stopwatch::start();
         for number in round * count..(round + 1) * count {
             auth.create_user(new_user(Person(number))).wait()?;
         }
-        Ok(start.elapsed().as_secs_f64())
+        Ok(stopwatch.seconds())
     });
     let theirs: Variant<'_> = Box::new(|round| {
-        let start = Instant::now();
+        let stopwatch = Stopwatch::start();
         for number in round * count..(round + 1) * count {
             bare.write(|txn| put(txn, &shapes.user, &Values::of_user(Person(number))))?;
         }
-        Ok(start.elapsed().as_secs_f64())
+        Ok(stopwatch.seconds())
     });
     let costs = rounds::measure(plan.rounds * ROUNDS, vec![ours, theirs], plan.progress, "creating users in memory")?;
     ratio("in memory: create_user beside a bare insert of the same rows", Limit::AtMost(3.0), &costs, 0, 1)

@@ -78,6 +78,16 @@ pub fn measure(plan: &Plan<'_>, shapes: &Arc<Shapes>) -> Result<Vec<Goal>> {
     Ok(goals)
 }
 
+/// Measures those that hold however many users there are.
+///
+/// # Errors
+/// Those of [`measure`].
+pub fn measure_at_every_size(plan: &Plan<'_>, fleet: &Fleet) -> Result<Vec<Goal>> {
+    let mut goals = vec![reads::beside_bare_redb(plan, fleet)?];
+    goals.extend(size::measure(plan, fleet)?);
+    Ok(goals)
+}
+
 impl Goal {
     /// Whether the figure is within the limit.
     pub fn is_met(&self) -> bool {

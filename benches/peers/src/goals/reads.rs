@@ -3,7 +3,6 @@
 use std::hint::black_box;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
 
 use anyhow::{Context, Result};
 use authkv::redb::ReadableTable;
@@ -19,6 +18,7 @@ use crate::people::{Person, hash};
 use crate::rounds::{self, Variant};
 use crate::rows::{Part, Values};
 use crate::stats::Spread;
+use crate::stopwatch::Stopwatch;
 use crate::work::Operation;
 
 /// How many rounds of reads there are for each of the plan: they are short.
@@ -35,7 +35,7 @@ pub fn measure(plan: &Plan<'_>, fleet: &Fleet) -> Result<Vec<Goal>> {
 }
 
 /// The whole call without the cache of hot sessions, beside nothing but the two lookups that it needs.
-fn beside_bare_redb(plan: &Plan<'_>, fleet: &Fleet) -> Result<Goal> {
+pub fn beside_bare_redb(plan: &Plan<'_>, fleet: &Fleet) -> Result<Goal> {
     let auth = AuthKv::options().hot_sessions(0).open(fleet.copied(Kind::Authkv, "authkv-reads", plan.progress)?)?;
     let bare = BareRedb::open(&fleet.copied(Kind::Redb, "redb-reads", plan.progress)?, &fleet.shapes)?;
     let snapshot = bare.snapshot();
@@ -54,11 +54,11 @@ fn beside_bare_redb(plan: &Plan<'_>, fleet: &Fleet) -> Result<Goal> {
     };
     let ours: Variant<'_> = Box::new(|round| {
         let tokens: Vec<_> = people(0, round).map(Person::session_token).collect();
-        let start = Instant::now();
+        let stopwatch = Stopwatch::start();
         for token in &tokens {
             black_box(auth.get_session_and_user(token).wait()?.context("a session is missing")?);
         }
-        Ok(start.elapsed().as_secs_f64())
+        Ok(stopwatch.seconds())
     });
     let theirs: Variant<'_> = Box::new(|round| {
         let key = |person: Person| {
@@ -68,16 +68,16 @@ fn beside_bare_redb(plan: &Plan<'_>, fleet: &Fleet) -> Result<Goal> {
             (by_token.key.bytes(&values), by_id.key.bytes(&values))
         };
         let keys: Vec<_> = people(1, round).map(key).collect();
-        let start = Instant::now();
+        let stopwatch = Stopwatch::start();
         for (token, user) in &keys {
             black_box(ReadableTable::get(sessions, &**token)?.context("a session is missing")?.value());
             black_box(ReadableTable::get(users, &**user)?.context("a user is missing")?.value());
         }
-        Ok(start.elapsed().as_secs_f64())
+        Ok(stopwatch.seconds())
     });
     let costs = rounds::measure(plan.rounds * ROUNDS, vec![ours, theirs], plan.progress, "reads beside bare redb")?;
-    let what = "get_session_and_user, cache off, beside bare redb's two gets";
-    ratio(what, Limit::AtMost(1.35), &costs, 0, 1)
+    let what = format!("get_session_and_user, {} users, cache off, beside bare redb's two gets", fleet.users);
+    ratio(&what, Limit::AtMost(1.35), &costs, 0, 1)
 }
 
 fn beside_sqlite(plan: &Plan<'_>, fleet: &Fleet) -> Result<Vec<Goal>> {

@@ -12,7 +12,7 @@ use crate::fleet::Fleet;
 use crate::peers::Kind;
 use crate::stats::Spread;
 
-const OPENINGS: usize = 5;
+const OPENINGS_MAX: u64 = 5;
 
 pub fn measure(plan: &Plan<'_>, fleet: &Fleet) -> Result<Vec<Goal>> {
     let stage = plan.progress.stage("size, memory and opening", 5);
@@ -41,7 +41,9 @@ pub fn measure(plan: &Plan<'_>, fleet: &Fleet) -> Result<Vec<Goal>> {
         ("a kill when idle", Some(Role::Idle), 5.0),
         ("a kill under load", Some(Role::Write), 1_000.0),
     ] {
-        let opened = (0..OPENINGS).map(|_| open_after(&path, role, fleet.users)).collect::<Result<Vec<_>>>()?;
+        let opened = (0..plan.rounds.min(OPENINGS_MAX))
+            .map(|_| open_after(&path, role, fleet.users))
+            .collect::<Result<Vec<_>>>()?;
         goals.push(Goal {
             what: format!("opening a file of {} users after {what}", fleet.users),
             limit: Limit::AtMost(most_ms),

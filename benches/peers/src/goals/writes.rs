@@ -15,7 +15,7 @@ use crate::rounds::{self, Variant};
 use crate::stats::Spread;
 use crate::work::Operation;
 
-const DELETIONS: u64 = 3;
+const DELETIONS_MAX: u64 = 3;
 
 pub fn measure(plan: &Plan<'_>, fleet: &Fleet) -> Result<Vec<Goal>> {
     let mut goals = creating_sessions(plan, fleet)?;
@@ -66,9 +66,10 @@ fn creating_sessions(plan: &Plan<'_>, fleet: &Fleet) -> Result<Vec<Goal>> {
 /// The longest that another caller waits for a write, the worst of some deletions.
 fn beside_a_deletion(plan: &Plan<'_>, fleet: &Fleet) -> Result<Goal> {
     let authkv = fleet.open(Kind::Authkv, "authkv-deletion", plan.progress)?;
-    let stage = plan.progress.stage("waiting while a user is deleted", DELETIONS);
+    let rounds = plan.rounds.min(DELETIONS_MAX);
+    let stage = plan.progress.stage("waiting while a user is deleted", rounds);
     let mut longest = Vec::new();
-    for _ in 0..DELETIONS {
+    for _ in 0..rounds {
         longest.push(Deletion::measure(fleet, &authkv)?.longest_wait.as_secs_f64() * 1e3);
         stage.inc(1);
     }

@@ -70,7 +70,7 @@ impl Rusqlite {
                 expires.iter().count()
             }
             Call::DeleteUser { user_id } => {
-                prepared(&self.writer.lock(), sql::DELETE_USER)?.execute([user_id.to_string()])?
+                prepared(&self.writer.lock(), sql::DELETE_USER)?.execute([user_id.as_bytes()])?
             }
         };
         Ok(Outcome::Done(done > 0))
@@ -79,8 +79,8 @@ impl Rusqlite {
     fn session_and_user(&self, token: &str) -> Result<Outcome> {
         let mut statement = prepared(self.reader()?, sql::SESSION_AND_USER)?;
         let read = |row: &Row<'_>| {
-            let _session_id: String = row.get(0)?;
-            let user = User { id: row.get(1)?, name: row.get(3)?, email: row.get(4)?, image: row.get(6)? };
+            let _session_id = id(row, 0)?;
+            let user = User { id: id(row, 1)?, name: row.get(3)?, email: row.get(4)?, image: row.get(6)? };
             let _verified: Option<i64> = row.get(5)?;
             Ok(Found { user, expires_ms: Some(row.get(2)?) })
         };
@@ -90,7 +90,7 @@ impl Rusqlite {
     fn user_by_email(&self, email: &str) -> Result<Outcome> {
         let mut statement = prepared(self.reader()?, sql::USER_BY_EMAIL)?;
         let read = |row: &Row<'_>| {
-            let user = User { id: row.get(0)?, name: row.get(1)?, email: row.get(2)?, image: row.get(4)? };
+            let user = User { id: id(row, 0)?, name: row.get(1)?, email: row.get(2)?, image: row.get(4)? };
             let _verified: Option<i64> = row.get(3)?;
             Ok(Found { user, expires_ms: None })
         };
@@ -127,19 +127,30 @@ fn prepared<'c>(connection: &'c Connection, statement: &str) -> Result<CachedSta
 }
 
 fn sign_up(connection: &Connection, person: Person, token: &str, expires_ms: i64) -> Result<()> {
-    let user = person.user();
-    let create_user = params![user.id, user.name, user.email, user.image, now_ms()];
+    let (user_id, account_id) = (person.user_id(), person.account_id());
+    let create_user = params![user_id.as_bytes(), person.name(), person.email(), person.image(), now_ms()];
     prepared(connection, sql::CREATE_USER)?.execute(create_user)?;
-    let (account_id, provider_account_id) = (person.account_id().to_string(), person.provider_account_id());
-    let link_account = params![account_id, user.id, PROVIDER, provider_account_id, person.access_token(), now_ms()];
+    let link_account = params![
+        account_id.as_bytes(),
+        user_id.as_bytes(),
+        PROVIDER,
+        person.provider_account_id(),
+        person.access_token(),
+        now_ms()
+    ];
     prepared(connection, sql::LINK_ACCOUNT)?.execute(link_account)?;
     create_session(connection, person.user_id(), token, expires_ms)?;
     Ok(())
 }
 
 fn create_session(connection: &Connection, user_id: Uuid, token: &str, expires_ms: i64) -> Result<usize> {
-    let new = params![Uuid::now_v7().to_string(), hash(token), user_id.to_string(), expires_ms, now_ms()];
+    let id = Uuid::now_v7();
+    let new = params![id.as_bytes(), hash(token), user_id.as_bytes(), expires_ms, now_ms()];
     Ok(prepared(connection, sql::CREATE_SESSION)?.execute(new)?)
+}
+
+fn id(row: &Row<'_>, column: usize) -> rusqlite::Result<String> {
+    Ok(Uuid::from_bytes(row.get(column)?).to_string())
 }
 
 fn now_ms() -> i64 {

@@ -1,5 +1,5 @@
-//! The tables and statements of both peers that use SQLite: the schema of Auth.js, with the instants and indexes that
-//! authkv has too.
+//! The tables and statements of both peers that use SQLite: the schema of Auth.js with the columns and indexes that authkv
+//! has too. Ids take 16 bytes and tokens are hashed, as there.
 
 /// How a file is used: every commit is synced, and there are as many pages in memory as authkv has.
 pub const PRAGMAS: [(&str, &str); 4] =
@@ -10,7 +10,7 @@ pub const BUSY_MS: u32 = 60_000;
 
 pub const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS users (
-    id TEXT PRIMARY KEY NOT NULL,
+    id BLOB PRIMARY KEY NOT NULL,
     name TEXT,
     email TEXT UNIQUE,
     email_verified INTEGER,
@@ -18,8 +18,8 @@ CREATE TABLE IF NOT EXISTS users (
     created INTEGER NOT NULL
 );
 CREATE TABLE IF NOT EXISTS accounts (
-    id TEXT PRIMARY KEY NOT NULL,
-    user_id TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    id BLOB PRIMARY KEY NOT NULL,
+    user_id BLOB NOT NULL REFERENCES users (id) ON DELETE CASCADE,
     type TEXT NOT NULL,
     provider TEXT NOT NULL,
     provider_account_id TEXT NOT NULL,
@@ -35,9 +35,9 @@ CREATE TABLE IF NOT EXISTS accounts (
 );
 CREATE INDEX IF NOT EXISTS accounts_by_user ON accounts (user_id);
 CREATE TABLE IF NOT EXISTS sessions (
-    id TEXT PRIMARY KEY NOT NULL,
+    id BLOB PRIMARY KEY NOT NULL,
     token_hash BLOB NOT NULL UNIQUE,
-    user_id TEXT NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    user_id BLOB NOT NULL REFERENCES users (id) ON DELETE CASCADE,
     expires INTEGER NOT NULL,
     created INTEGER NOT NULL,
     extended INTEGER NOT NULL

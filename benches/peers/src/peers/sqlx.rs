@@ -60,7 +60,8 @@ impl Sqlx {
                 used.fetch_optional(&self.0).await?.is_some()
             }
             Call::DeleteUser { user_id } => {
-                sqlx::query(sql::DELETE_USER).bind(user_id.to_string()).execute(&self.0).await?.rows_affected() > 0
+                sqlx::query(sql::DELETE_USER).bind(user_id.as_bytes().to_vec()).execute(&self.0).await?.rows_affected()
+                    > 0
             }
         };
         Ok(Outcome::Done(done))
@@ -70,10 +71,9 @@ impl Sqlx {
         let query = sqlx::query(sql::SESSION_AND_USER).bind(hash(token).to_vec()).bind(now_ms());
         let found = query.fetch_optional(&self.0).await?;
         let read = |row: SqliteRow| {
-            let _session_id: String = row.try_get(0)?;
+            let _session_id = id(&row, 0)?;
             let _verified: Option<i64> = row.try_get(5)?;
-            let user =
-                User { id: row.try_get(1)?, name: row.try_get(3)?, email: row.try_get(4)?, image: row.try_get(6)? };
+            let user = User { id: id(&row, 1)?, name: row.try_get(3)?, email: row.try_get(4)?, image: row.try_get(6)? };
             Ok::<_, sqlx::Error>(Found { user, expires_ms: Some(row.try_get(2)?) })
         };
         Ok(Outcome::Found(found.map(read).transpose()?))
@@ -83,8 +83,7 @@ impl Sqlx {
         let found = sqlx::query(sql::USER_BY_EMAIL).bind(email).fetch_optional(&self.0).await?;
         let read = |row: SqliteRow| {
             let _verified: Option<i64> = row.try_get(3)?;
-            let user =
-                User { id: row.try_get(0)?, name: row.try_get(1)?, email: row.try_get(2)?, image: row.try_get(4)? };
+            let user = User { id: id(&row, 0)?, name: row.try_get(1)?, email: row.try_get(2)?, image: row.try_get(4)? };
             Ok::<_, sqlx::Error>(Found { user, expires_ms: None })
         };
         Ok(Outcome::Found(found.map(read).transpose()?))
@@ -111,21 +110,25 @@ type Query = sqlx::query::Query<'static, Sqlite, sqlx::sqlite::SqliteArguments>;
 
 fn create_session(user_id: Uuid, token: &str, expires_ms: i64) -> Query {
     sqlx::query(sql::CREATE_SESSION)
-        .bind(Uuid::now_v7().to_string())
+        .bind(Uuid::now_v7().as_bytes().to_vec())
         .bind(hash(token).to_vec())
-        .bind(user_id.to_string())
+        .bind(user_id.as_bytes().to_vec())
         .bind(expires_ms)
         .bind(now_ms())
 }
 
 async fn sign_up(transaction: &mut Transaction<'_, Sqlite>, person: Person) -> Result<()> {
-    let user = person.user();
-    let create_user = sqlx::query(sql::CREATE_USER).bind(&user.id).bind(user.name).bind(user.email);
-    create_user.bind(user.image).bind(now_ms()).execute(&mut **transaction).await?;
-    let link_account = sqlx::query(sql::LINK_ACCOUNT).bind(person.account_id().to_string()).bind(&user.id);
+    let user_id = person.user_id().as_bytes().to_vec();
+    let create_user = sqlx::query(sql::CREATE_USER).bind(&user_id).bind(person.name()).bind(person.email());
+    create_user.bind(person.image()).bind(now_ms()).execute(&mut **transaction).await?;
+    let link_account = sqlx::query(sql::LINK_ACCOUNT).bind(person.account_id().as_bytes().to_vec()).bind(&user_id);
     let link_account = link_account.bind(PROVIDER).bind(person.provider_account_id()).bind(person.access_token());
     link_account.bind(now_ms()).execute(&mut **transaction).await?;
     Ok(())
+}
+
+fn id(row: &SqliteRow, column: usize) -> Result<String, sqlx::Error> {
+    Ok(Uuid::from_slice(row.try_get(column)?).unwrap_or_default().to_string())
 }
 
 fn now_ms() -> i64 {

@@ -7,6 +7,7 @@ use ::authkv::redb::{Database, ReadableDatabase, ReadableTableMetadata, TableDef
 use super::*;
 use crate::call::{Call, Found, Outcome};
 use crate::load::{self, Timing};
+use crate::people::User;
 use crate::rows::learn;
 
 const PEOPLE: u64 = 50;
@@ -44,7 +45,8 @@ fn by_email(person: Person) -> Call {
 }
 
 fn found(person: Person, expires_ms: impl Into<Option<i64>>) -> Outcome {
-    Outcome::Found(Some(Found { user: person.user(), expires_ms: expires_ms.into() }))
+    let (id, name, email, image) = (person.user_id().to_string(), person.name(), person.email(), person.image());
+    Outcome::Found(Some(Found { user: User { id, name, email, image }, expires_ms: expires_ms.into() }))
 }
 
 /// What is called one after another, and what every peer answers.
@@ -105,27 +107,49 @@ fn every_peer_gives_the_same_answers_and_still_does_when_opened_again() {
 
 #[test]
 fn bare_redb_has_as_many_rows_as_authkv_after_the_same_calls() {
-    let rows_after_the_story = |kind: Kind| {
-        let rows = std::cell::RefCell::new(Vec::new());
-        with_people(kind, |path, shapes| {
-            let peer = kind.open(path, shapes).unwrap();
-            story().iter().for_each(|(call, _)| drop(peer.call(call).wait().unwrap()));
-            drop(peer);
-            let database = Database::open(path).unwrap();
-            let transaction = database.begin_read().unwrap();
-            let count = |name: &String| {
-                let table = transaction.open_table(TableDefinition::<&[u8], &[u8]>::new(name)).unwrap();
-                (name.clone(), table.len().unwrap())
+    // What the store says about itself is no data.
+    let data =
+        |path: &Path, shapes: &Shapes| redb_rows(path, shapes.tables.iter().filter(|name| !name.ends_with("meta")));
+    let bare = after_the_story(Kind::Redb, data);
+    assert!(bare.iter().sum::<u64>() > 7 * PEOPLE);
+    assert_eq!(bare, after_the_story(Kind::Authkv, data));
+}
+
+#[test]
+fn both_files_of_sqlite_have_as_many_records_as_authkv_after_the_same_calls() {
+    let tables = ["users", "accounts", "sessions", "verification_tokens"];
+    let expected =
+        after_the_story(Kind::Authkv, |path, _| redb_rows(path, tables.map(|name| format!("authkv_{name}")).iter()));
+    for kind in [Kind::Rusqlite, Kind::Sqlx] {
+        let found = after_the_story(kind, |path, _| {
+            let connection = ::rusqlite::Connection::open(path).unwrap();
+            let count = |name| -> u64 {
+                let count = format!("SELECT count(*) FROM {name}");
+                connection.query_row(&count, [], |row| row.get::<_, i64>(0)).unwrap().cast_unsigned()
             };
-            // What the store says about itself is no data.
-            let data = shapes.tables.iter().filter(|name| !name.ends_with("meta"));
-            rows.replace(data.map(count).collect());
+            tables.map(count).to_vec()
         });
-        rows.into_inner()
-    };
-    let bare = rows_after_the_story(Kind::Redb);
-    assert!(bare.iter().map(|(_, rows)| rows).sum::<u64>() > 10 * PEOPLE / 2);
-    assert_eq!(bare, rows_after_the_story(Kind::Authkv));
+        assert_eq!(found, expected, "{}", kind.name());
+    }
+}
+
+/// How many rows there are, as they are counted when the store is closed again.
+fn after_the_story(kind: Kind, count: impl Fn(&Path, &Shapes) -> Vec<u64>) -> Vec<u64> {
+    let rows = std::cell::RefCell::new(Vec::new());
+    with_people(kind, |path, shapes| {
+        let peer = kind.open(path, shapes).unwrap();
+        story().iter().for_each(|(call, _)| drop(peer.call(call).wait().unwrap()));
+        drop(peer);
+        rows.replace(count(path, shapes));
+    });
+    rows.into_inner()
+}
+
+fn redb_rows<'n>(path: &Path, tables: impl Iterator<Item = &'n String>) -> Vec<u64> {
+    let database = Database::open(path).unwrap();
+    let transaction = database.begin_read().unwrap();
+    let count = |name| transaction.open_table(TableDefinition::<&[u8], &[u8]>::new(name)).unwrap().len().unwrap();
+    tables.map(|name| count(name)).collect()
 }
 
 #[test]

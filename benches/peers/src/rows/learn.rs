@@ -8,7 +8,8 @@ use authkv::models::{SessionPatch, VerificationToken};
 use authkv::redb::backends::InMemoryBackend;
 use authkv::redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, TableHandle};
 use authkv::{Adapter, AuthKv};
-use chrono::{DateTime, TimeDelta};
+use chrono::{TimeDelta, Utc};
+use uuid::Uuid;
 
 use super::{Part, Row, Shapes, Template, instant};
 use crate::peers::authkv::{new_account, new_session, new_user};
@@ -19,17 +20,59 @@ const SAMPLE: Person = Person(1_234_567);
 /// A place in the sorted tables and a key there, with its value.
 type Rows = BTreeMap<(usize, Vec<u8>), Vec<u8>>;
 
+/// The rows that each call has written.
+struct Watched {
+    tables: Vec<String>,
+    user: Rows,
+    account: Rows,
+    session: Rows,
+    extended: Rows,
+    verification_token: Rows,
+    session_id: Uuid,
+    /// When the session expired at first, and after it was extended.
+    first_ms: i64,
+    extended_to_ms: i64,
+}
+
 /// # Errors
 /// When authkv fails, or writes rows that no template can be made of.
 pub fn learn() -> Result<Shapes> {
+    let watched = watch()?;
+    let is_extended = |place: &(usize, Vec<u8>)| watched.extended.contains_key(place);
+    ensure!(watched.extended.keys().all(|place| watched.session.contains_key(place)), "an extension writes other rows");
+    let [first, extended_to] = [watched.first_ms, watched.extended_to_ms].map(|ms| instant(ms).to_vec());
+    // An expiry in a row that an extension writes again is the one that counts; elsewhere it stays the first one.
+    let before = [parts(watched.session_id), vec![(Part::Expires, first.clone())]].concat();
+    let after = [parts(watched.session_id), vec![(Part::Expires, extended_to), (Part::FirstExpires, first)]].concat();
+    let row = |(place @ (table, key), value): (&(usize, Vec<u8>), &Vec<u8>), parts: &[(Part, Vec<u8>)]| Row {
+        table: *table,
+        key: Template::of(key, parts),
+        value: Template::of(value, parts),
+        extended: watched.extended.get(place).map(|value| Template::of(value, &after)),
+    };
+    let created = |rows: &Rows| {
+        rows.iter().map(|written| row(written, if is_extended(written.0) { &before } else { &after })).collect()
+    };
+    Ok(Shapes {
+        user: created(&watched.user),
+        account: created(&watched.account),
+        session: created(&watched.session),
+        extended: watched.extended.iter().map(|written| row(written, &after)).collect(),
+        verification_token: created(&watched.verification_token),
+        tables: watched.tables,
+    })
+}
+
+/// Makes a sample of everything and watches the tables.
+fn watch() -> Result<Watched> {
     let db = Arc::new(Database::builder().create_with_backend(InMemoryBackend::new())?);
     let auth = AuthKv::options().on_database(Arc::clone(&db))?;
     let tables = tables(&db)?;
     let mut seen = rows(&db, &tables)?;
     let mut written = || -> Result<Rows> {
         let now = rows(&db, &tables)?;
-        let new = now.iter().filter(|(key, value)| seen.get(*key) != Some(*value));
-        let new = new.map(|(key, value)| (key.clone(), value.clone())).collect();
+        let new = now.iter().filter(|(place, value)| seen.get(*place) != Some(*value));
+        let new = new.map(|(place, value)| (place.clone(), value.clone())).collect();
         seen = now;
         Ok(new)
     };
@@ -38,66 +81,33 @@ pub fn learn() -> Result<Shapes> {
     let user = written()?;
     auth.link_account(new_account(SAMPLE)).wait()?;
     let account = written()?;
-
-    let first = chrono::Utc::now() + TimeDelta::days(30);
-    let first = DateTime::from_timestamp_millis(first.timestamp_millis()).context("the clock is wrong")?;
-    let extended_to = first + TimeDelta::days(1);
+    let first_ms = (Utc::now() + TimeDelta::days(30)).timestamp_millis();
     let token = SAMPLE.session_token();
-    let session = auth.create_session(new_session(SAMPLE.user_id(), &token, first.timestamp_millis())?).wait()?;
-    let created = written()?;
-    let patch = SessionPatch { expires: Some(extended_to), ..SessionPatch::new(token.as_str()) };
-    auth.update_session(patch).wait()?;
+    let created = auth.create_session(new_session(SAMPLE.user_id(), &token, first_ms)?).wait()?;
+    let session = written()?;
+    let extended_to = created.expires + TimeDelta::days(1);
+    auth.update_session(SessionPatch { expires: Some(extended_to), ..SessionPatch::new(token.as_str()) }).wait()?;
     let extended = written()?;
-    ensure!(extended.keys().all(|key| created.contains_key(key)), "an extension writes rows of other keys");
-
-    let identifier = SAMPLE.email();
-    let link = VerificationToken::new(identifier.as_str(), token.as_str(), first);
-    auth.create_verification_token(link).wait()?;
+    auth.create_verification_token(VerificationToken::new(SAMPLE.email(), token, created.expires)).wait()?;
     let verification_token = written()?;
 
-    let session_id = uuid::Uuid::parse_str(session.id.as_str()).context("session ids are no UUIDs")?;
-    let parts = vec![
-        (Part::TokenHash, people::hash(&token).to_vec()),
+    let session_id = Uuid::parse_str(created.id.as_str()).context("session ids are no UUIDs")?;
+    let extended_to_ms = extended_to.timestamp_millis();
+    Ok(Watched { tables, user, account, session, extended, verification_token, session_id, first_ms, extended_to_ms })
+}
+
+/// What is in the rows of the sample only, but for the expiry.
+fn parts(session_id: Uuid) -> Vec<(Part, Vec<u8>)> {
+    vec![
+        (Part::TokenHash, people::hash(&SAMPLE.session_token()).to_vec()),
         (Part::Image, SAMPLE.image().into()),
-        (Part::Email, identifier.into()),
+        (Part::Email, SAMPLE.email().into()),
         (Part::Name, SAMPLE.name().into()),
         (Part::UserId, SAMPLE.user_id().as_bytes().to_vec()),
         (Part::AccountId, SAMPLE.account_id().as_bytes().to_vec()),
         (Part::SessionId, session_id.as_bytes().to_vec()),
         (Part::ProviderAccountId, SAMPLE.provider_account_id().into()),
-    ];
-    let first = instant(first.timestamp_millis()).to_vec();
-    let extended_to = instant(extended_to.timestamp_millis()).to_vec();
-    // An expiry in a row that is written again is the one that counts; elsewhere it stays the first one.
-    let before = parts.clone().into_iter().chain([(Part::Expires, first.clone())]).collect::<Vec<_>>();
-    let after = parts.into_iter().chain([(Part::Expires, extended_to), (Part::FirstExpires, first.clone())]);
-    let after = after.collect::<Vec<_>>();
-    let shapes = |rows: &Rows| -> Vec<Row> {
-        let shape = |(place @ (table, key), value): (&(usize, Vec<u8>), &Vec<u8>)| {
-            let parts = if extended.contains_key(place) { &before } else { &after };
-            Row {
-                table: *table,
-                key: Template::of(key, parts),
-                value: Template::of(value, parts),
-                extended: extended.get(place).map(|value| Template::of(value, &after)),
-            }
-        };
-        rows.iter().map(shape).collect()
-    };
-    let written_again = |(place, value): (&(usize, Vec<u8>), &Vec<u8>)| Row {
-        table: place.0,
-        key: Template::of(&place.1, &after),
-        value: Template::of(value, &after),
-        extended: None,
-    };
-    Ok(Shapes {
-        user: shapes(&user),
-        account: shapes(&account),
-        session: shapes(&created),
-        extended: extended.iter().map(written_again).collect(),
-        verification_token: shapes(&verification_token),
-        tables,
-    })
+    ]
 }
 
 fn tables(db: &Database) -> Result<Vec<String>> {
@@ -137,7 +147,7 @@ mod tests {
         let session = auth.create_session(session).wait().unwrap();
         let now = rows(&db, &shapes.tables).unwrap();
 
-        let session_id = *uuid::Uuid::parse_str(session.id.as_str()).unwrap().as_bytes();
+        let session_id = *Uuid::parse_str(session.id.as_str()).unwrap().as_bytes();
         let sets = [
             (&shapes.user, Values::of_user(person)),
             (&shapes.account, Values::of_account(person)),
