@@ -4,7 +4,7 @@ use std::path::Path;
 
 use authkv::models::{
     Account, AccountKey, AccountType, Change, MustLeave, NewUser, ProviderAccount, Session, SessionAndUser, SessionId,
-    SessionInfo, SignIn, Token, User, UserId, UserPatch,
+    SessionInfo, SignIn, Token, UserId, UserPatch,
 };
 use authkv::{Adapter, AuthKv, Error, Result, UniqueKey};
 use chrono::{TimeDelta, Utc};
@@ -60,24 +60,7 @@ impl Auth {
         let Some(link) = self.store.verify_link_token(email, token).await? else {
             return Ok(None);
         };
-        let user = self.verified_user(&link.identifier).await?;
-        Ok(Some(self.store.start_session(user.id, device).await?))
-    }
-
-    /// The user with this address, which was just proven to be theirs.
-    async fn verified_user(&self, email: &str) -> Result<User> {
-        let email_verified = Some(Utc::now());
-        // Create first and look up on conflict: the other way round, two links opened at once would both find nobody.
-        match self.store.create_user(NewUser { email_verified, ..NewUser::email(email) }).await {
-            Err(Error::Conflict(UniqueKey::Email)) => {}
-            created => return created,
-        }
-        let user = self.store.get_user_by_email(email).await?.ok_or(Error::UnknownUser)?;
-        if user.email_verified.is_some() {
-            return Ok(user);
-        }
-        let patch = UserPatch { email_verified: Change::to(Utc::now()), ..UserPatch::new(user.id) };
-        self.store.update_user(patch).await
+        Ok(Some(self.store.sign_in_with_email(NewUser::email(link.identifier), device).await?.session))
     }
 
     /// Signs in who was identified by a provider, unless somebody else may have their e-mail address.
