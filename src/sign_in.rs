@@ -6,10 +6,14 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use crate::adapter::Adapter;
-use crate::error::Result;
-use crate::model::{Millis, Models, NewSession, Session, SessionAndUser, SessionId, SessionInfo, UserId};
+use crate::calls::fresh_id;
+use crate::error::{Error, Problem, Result};
+use crate::model::{
+    Millis, Models, NewSession, NewUser, Session, SessionAndUser, SessionId, SessionInfo, SignedInWithEmail, UserId,
+};
+use crate::ops;
 use crate::ops::sessions::{self, AnySession};
-use crate::record::{SessionRecord, instant};
+use crate::record::{SessionRecord, UserRecord, instant};
 use crate::reply::Reply;
 use crate::secret::{Token, TokenHash};
 use crate::store::AuthKv;
@@ -50,6 +54,66 @@ impl<M: Models> AuthKv<M> {
     pub(crate) fn fresh_session(&self, user_id: UserId, extra: M::Session) -> Result<NewSession<M::Session>> {
         let (session_token, expires) = (Token::random()?, instant(self.now().plus(self.session_ages().max))?);
         Ok(NewSession { session_token, user_id, expires, extra })
+    }
+
+    /// Signs in who has proven to have an e-mail address, by a [link](Self::verify_link_token) or a
+    /// [code](Self::verify_code), in one step that is done whole or not at all:
+    ///
+    /// - If somebody has the address, they sign in. If it was not verified, it is from now on; nothing else about them
+    ///   changes.
+    /// - Otherwise `user` is created, with the address verified.
+    ///
+    /// The new session is one of [`start_session`](Self::start_session). Whoever is not told how it went, because the
+    /// process died or the outcome is unknown, can call again.
+    ///
+    /// # Errors
+    /// [`Conflict`](Error::Conflict) when an id or an own field with a unique index is taken,
+    /// [`InvalidArgument`](Error::InvalidArgument) also for a user without an address and for one who need not be created,
+    /// [`Storage`](Error::Storage) also when the operating system has no randomness to give, and those that every writing
+    /// method of [`Adapter`] may answer with.
+    ///
+    /// ```
+    /// use authkv::AuthKv;
+    /// use authkv::models::NewUser;
+    /// use chrono::TimeDelta;
+    ///
+    /// let auth = AuthKv::in_memory()?;
+    /// let link = auth.issue_link_token("ada@example.com", TimeDelta::minutes(15), ()).wait()?;
+    /// if let Some(used) = auth.verify_link_token("ada@example.com", link.token.as_str()).wait()? {
+    ///     let done = auth.sign_in_with_email(NewUser::email(used.identifier), ()).wait()?;
+    ///     assert!(done.is_new_user && done.user.email_verified.is_some());
+    ///     // Put done.session.session_token into a cookie.
+    /// }
+    /// # Ok::<(), authkv::Error>(())
+    /// ```
+    pub fn sign_in_with_email(
+        &self,
+        user: NewUser<M::User>,
+        session: M::Session,
+    ) -> Reply<SignedInWithEmail<M::User, M::Session>> {
+        let now = self.now();
+        let records = UserRecord::new(user, fresh_id, self.email_matching(), now).and_then(|user| {
+            if user.email.is_none() {
+                return Err(Error::invalid("email", Problem::Empty));
+            }
+            let session = self.fresh_session(user.id.clone(), session)?;
+            let token = session.session_token.clone();
+            Ok((user.verified(now), SessionRecord::new(session, fresh_id(), now)?, token))
+        });
+        match records {
+            Ok((user, session, token)) => self.write(
+                move |txn| ops::sign_in::with_email(txn, &user, &session, now),
+                |done| {
+                    Ok(SignedInWithEmail {
+                        user: done.user.into_model()?,
+                        session: done.session.into_model(token)?,
+                        is_new_user: done.is_new_user,
+                        was_unverified: done.was_unverified,
+                    })
+                },
+            ),
+            Err(error) => Reply::ready(Err(error)),
+        }
     }
 
     /// The session with this token and its user, for every request; none if there is no such session or it has expired.

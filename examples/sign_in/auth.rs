@@ -1,90 +1,132 @@
-//! Signing in by link: everything that this application asks of the store.
+//! Everything that this application asks of the store.
 
-use std::error::Error as StdError;
-use std::sync::Arc;
+use std::path::Path;
 
 use authkv::models::{
-    Change, NewSession, NewUser, Session, SessionAndUser, SessionPatch, Token, User, UserId, UserPatch,
-    VerificationToken,
+    Account, AccountKey, AccountType, Change, MustLeave, NewUser, ProviderAccount, Session, SessionAndUser, SessionId,
+    SessionInfo, SignIn, Token, UserId, UserPatch,
 };
-use authkv::{Adapter, Error, UniqueKey};
-use base64::Engine;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use authkv::{Adapter, AuthKv, Error, Result, UniqueKey};
 use chrono::{TimeDelta, Utc};
 
-pub(crate) const LINK_AGE: TimeDelta = TimeDelta::minutes(15);
-const SESSION_AGE: TimeDelta = TimeDelta::days(30);
-const EXTEND_AFTER: TimeDelta = TimeDelta::days(1);
+use crate::provider::{Away, Identity};
+use crate::site::{Device, Shown, Site};
 
-/// The result of asking the store, or the operating system for randomness.
-pub(crate) type Result<T> = std::result::Result<T, Box<dyn StdError + Send + Sync>>;
+pub(crate) const LINK_AGE: TimeDelta = TimeDelta::minutes(15);
+pub(crate) const AWAY_AGE: TimeDelta = TimeDelta::minutes(10);
+pub(crate) const SESSION_AGE: TimeDelta = TimeDelta::days(30);
+/// How exact the list of sessions is; a visit within it writes nothing.
+const SEEN_WITHIN: TimeDelta = TimeDelta::hours(1);
+/// How many sessions the store ends in one step.
+const STEP_MAX: usize = 1_000;
+
+pub(crate) type Visitor = SessionAndUser<Device>;
 
 /// Who may sign in, and who is signed in.
+#[derive(Clone)]
 pub(crate) struct Auth {
-    store: Arc<dyn Adapter>,
+    store: AuthKv<Site>,
+}
+
+/// What became of an account that its owner wants to sign in with, too.
+pub(crate) enum Linking {
+    Done,
+    OfSomebodyElse,
+}
+
+/// What became of an account that its owner does not want to sign in with any more.
+pub(crate) enum Unlinking {
+    Done,
+    LastWayToSignIn,
 }
 
 impl Auth {
-    pub(crate) fn new(store: Arc<dyn Adapter>) -> Self {
-        Self { store }
+    pub(crate) fn open(file: &Path) -> Result<Self> {
+        let options = AuthKv::options().models::<Site>().session_max_age(SESSION_AGE).session_update_age(SEEN_WITHIN);
+        Ok(Self { store: options.open(file)? })
+    }
+
+    pub(crate) async fn close(&self) -> Result<()> {
+        self.store.close().await
     }
 
     /// Makes the secret of a link to be sent to this address.
     pub(crate) async fn create_link(&self, email: &str) -> Result<Token> {
-        let token = VerificationToken::new(email, secret()?, Utc::now() + LINK_AGE);
-        Ok(self.store.create_verification_token(token).await?.token)
+        Ok(self.store.issue_link_token(email, LINK_AGE, ()).await?.token)
     }
 
     /// Signs in with a link. None if it was used before, has expired or was never sent.
-    pub(crate) async fn use_link(&self, email: &str, token: &str) -> Result<Option<Session>> {
-        // However many calls come at the same moment, one gets the token and the others get none.
-        let Some(link) = self.store.use_verification_token(Some(email), token).await? else {
+    pub(crate) async fn use_link(&self, email: &str, token: &str, device: Device) -> Result<Option<Session<Device>>> {
+        let Some(link) = self.store.verify_link_token(email, token).await? else {
             return Ok(None);
         };
-        let now = Utc::now();
-        if link.is_expired(now) {
-            return Ok(None);
-        }
-        let user = self.verified_user(&link.identifier).await?;
-        let session = NewSession::new(secret()?, user.id, now + SESSION_AGE);
-        Ok(Some(self.store.create_session(session).await?))
+        Ok(Some(self.store.sign_in_with_email(NewUser::email(link.identifier), device).await?.session))
     }
 
-    /// The user with this address, which was just proven to be theirs.
-    async fn verified_user(&self, email: &str) -> Result<User> {
-        let email_verified = Some(Utc::now());
-        // Create first and look up on conflict: the other way round, two links opened at once would both find nobody.
-        match self.store.create_user(NewUser { email_verified, ..NewUser::email(email) }).await {
-            Err(Error::Conflict(UniqueKey::Email)) => {}
-            created => return Ok(created?),
+    /// Signs in who was identified by a provider, unless somebody else may have their e-mail address.
+    pub(crate) async fn sign_in(&self, identity: Identity, device: Device) -> Result<SignIn<(), Shown, Device>> {
+        let user = NewUser {
+            name: identity.name.clone(),
+            email: identity.email.clone(),
+            email_verified: identity.email.is_some().then(Utc::now),
+            ..NewUser::default()
+        };
+        self.store.sign_in_with_account(account_of(identity), user, device).await
+    }
+
+    /// Lets a user, who must be signed in, sign in with this account, too.
+    pub(crate) async fn link(&self, user: &UserId, identity: Identity) -> Result<Linking> {
+        let account = account_of(identity);
+        let known = AccountKey::new(&account.provider, account.provider_account_id.clone());
+        match self.store.link_account(account.of_user(user.clone())).await {
+            Err(Error::Conflict(UniqueKey::ProviderAccount)) => {}
+            linked => return linked.map(|_| Linking::Done),
         }
-        let user = self.store.get_user_by_email(email).await?.ok_or(Error::UnknownUser)?;
-        if user.email_verified.is_some() {
-            return Ok(user);
+        let holder = self.store.get_account(&known.provider_account_id, &known.provider).await?;
+        let own = holder.is_some_and(|account| account.user_id == *user);
+        Ok(if own { Linking::Done } else { Linking::OfSomebodyElse })
+    }
+
+    pub(crate) async fn accounts(&self, user: &UserId) -> Result<Vec<Account<Shown>>> {
+        self.store.list_accounts(user).await
+    }
+
+    /// Unlinks an account of this user; that there is none is no error.
+    pub(crate) async fn unlink(&self, user: &UserId, account: &AccountKey) -> Result<Unlinking> {
+        match self.store.unlink_account_of(user, account, MustLeave::AccountOrEmail).await {
+            Err(Error::LastWayToSignIn) => Ok(Unlinking::LastWayToSignIn),
+            unlinked => unlinked.map(|_| Unlinking::Done),
         }
-        let patch = UserPatch { email_verified: Change::to(Utc::now()), ..UserPatch::new(user.id) };
-        Ok(self.store.update_user(patch).await?)
+    }
+
+    /// Remembers a visitor who is sent away to a provider. What it answers is what they must come back with.
+    pub(crate) async fn send_away(&self, issuer: &str, away: &Away) -> Result<Token> {
+        self.store.put_state(issuer, away, AWAY_AGE).await
+    }
+
+    /// A visitor who comes back from this very provider, once.
+    pub(crate) async fn welcome_back(&self, issuer: &str, state: &str) -> Result<Option<Away>> {
+        self.store.take_state(issuer, state).await
     }
 
     /// Who is signed in with this session token. None if nobody is, or not any more; an error says nothing about that.
-    pub(crate) async fn visitor(&self, session_token: &str) -> Result<Option<SessionAndUser>> {
-        let Some(visitor) = self.store.get_session_and_user(session_token).await? else {
-            return Ok(None);
-        };
-        let now = Utc::now();
-        // A visit extends the session, but only once a day: reading is much cheaper than writing.
-        if now < visitor.session.expires - SESSION_AGE + EXTEND_AFTER {
-            return Ok(Some(visitor));
-        }
-        let patch = SessionPatch { expires: Some(now + SESSION_AGE), ..SessionPatch::new(session_token) };
-        let extended = self.store.update_session(patch).await?;
-        Ok(extended.map(|session| SessionAndUser { session, user: visitor.user }))
+    pub(crate) async fn visitor(&self, session_token: &str) -> Result<Option<Visitor>> {
+        self.store.authenticate(session_token).await
     }
 
-    /// Changes the name; an empty one is removed.
-    pub(crate) async fn rename(&self, user: UserId, name: &str) -> Result<()> {
-        let name = if name.is_empty() { Change::Clear } else { Change::to(name) };
-        self.store.update_user(UserPatch { name, ..UserPatch::new(user) }).await?;
+    /// Where a user is signed in.
+    pub(crate) async fn sessions(&self, user: &UserId) -> Result<Vec<SessionInfo<Device>>> {
+        self.store.list_sessions(user).await
+    }
+
+    /// Ends a session of this user; that it has ended already is no error.
+    pub(crate) async fn end_session(&self, user: &UserId, id: &SessionId) -> Result<()> {
+        self.store.end_session(user, id).await?;
+        Ok(())
+    }
+
+    pub(crate) async fn end_other_sessions(&self, visitor: &Visitor) -> Result<()> {
+        while self.store.end_sessions(&visitor.user.id, Some(&visitor.session.id)).await? >= STEP_MAX {}
         Ok(())
     }
 
@@ -93,11 +135,16 @@ impl Auth {
         self.store.delete_session(session_token).await?;
         Ok(())
     }
+
+    /// Changes the name; an empty one is removed.
+    pub(crate) async fn rename(&self, user: UserId, name: &str) -> Result<()> {
+        let name = if name.is_empty() { Change::Clear } else { Change::to(name) };
+        self.store.update_user(UserPatch { name, ..UserPatch::new(user) }).await?;
+        Ok(())
+    }
 }
 
-/// 256 bits that nobody can guess, as text for a cookie, a link or a form.
-pub(crate) fn secret() -> std::result::Result<String, getrandom::Error> {
-    let mut bytes = [0; 32];
-    getrandom::fill(&mut bytes)?;
-    Ok(BASE64_URL_SAFE_NO_PAD.encode(bytes))
+/// Accounts are kept under their issuer: what the provider is called on the pages may change.
+fn account_of(Identity { issuer, subject, email, .. }: Identity) -> ProviderAccount<Shown> {
+    ProviderAccount { extra: Shown { email }, ..ProviderAccount::new(AccountType::Oidc, issuer, subject) }
 }

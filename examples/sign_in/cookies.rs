@@ -1,22 +1,23 @@
-//! The two cookies of a browser: the session token, and the secret without which no form is accepted.
+//! The cookies of a browser: the session token, the secret without which no form is accepted, and what it must come back
+//! from a provider with.
 
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use authkv::models::Session;
+use authkv::models::Token;
 use axum::Form;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, IntoResponseParts, Response, ResponseParts};
 use axum_extra::extract::CookieJar;
 use axum_extra::extract::cookie::{Cookie, SameSite};
-use chrono::Utc;
+use chrono::TimeDelta;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use subtle::ConstantTimeEq;
 use time::Duration;
 
-use crate::auth::secret;
+use crate::auth::{AWAY_AGE, SESSION_AGE};
 use crate::pages;
 use crate::web::{App, Failure};
 
@@ -37,16 +38,42 @@ impl Cookies {
         &self.csrf
     }
 
-    /// Keeps the cookie for as long as the session lasts.
-    pub(crate) fn with_session(mut self, session: &Session) -> Self {
-        let mut cookie = cookie(session_name(self.secure), session.session_token.as_str().to_owned(), self.secure);
-        cookie.set_max_age(Duration::seconds((session.expires - Utc::now()).num_seconds()));
+    /// Keeps the cookie for as long as a session lasts from now on, and so at least as long as this one.
+    pub(crate) fn with_session(self, token: &Token) -> Self {
+        let name = session_name(self.secure);
+        self.with(name, token, SESSION_AGE)
+    }
+
+    pub(crate) fn without_session(self) -> Self {
+        let name = session_name(self.secure);
+        self.without(name)
+    }
+
+    /// Whether this browser was sent away with this state, and not another one.
+    pub(crate) fn is_away_with(&self, state: &str) -> bool {
+        let away = self.jar.get(away_name(self.secure)).map(Cookie::value);
+        away.is_some_and(|away| away.as_bytes().ct_eq(state.as_bytes()).into())
+    }
+
+    pub(crate) fn with_away(self, state: &Token) -> Self {
+        let name = away_name(self.secure);
+        self.with(name, state, AWAY_AGE)
+    }
+
+    pub(crate) fn without_away(self) -> Self {
+        let name = away_name(self.secure);
+        self.without(name)
+    }
+
+    fn with(mut self, name: &'static str, value: &Token, age: TimeDelta) -> Self {
+        let mut cookie = cookie(name, value.as_str().to_owned(), self.secure);
+        cookie.set_max_age(Duration::seconds(age.num_seconds()));
         self.jar = self.jar.add(cookie);
         self
     }
 
-    pub(crate) fn without_session(mut self) -> Self {
-        self.jar = self.jar.remove(cookie(session_name(self.secure), String::new(), self.secure));
+    fn without(mut self, name: &'static str) -> Self {
+        self.jar = self.jar.remove(cookie(name, String::new(), self.secure));
         self
     }
 }
@@ -60,7 +87,7 @@ impl FromRequestParts<Arc<App>> for Cookies {
         if let Some(csrf) = jar.get(name).map(|cookie| cookie.value().to_owned()) {
             return Ok(Self { jar, csrf, secure: app.secure });
         }
-        let csrf = secret()?;
+        let csrf = Token::random()?.as_str().to_owned();
         Ok(Self { jar: jar.add(cookie(name, csrf.clone(), app.secure)), csrf, secure: app.secure })
     }
 }
@@ -113,6 +140,11 @@ fn csrf_name(secure: bool) -> &'static str {
     if secure { "__Host-authkv-csrf" } else { "authkv-csrf" }
 }
 
+fn away_name(secure: bool) -> &'static str {
+    if secure { "__Host-authkv-away" } else { "authkv-away" }
+}
+
+/// With `SameSite=Lax` the cookies are there when a visitor comes back from a provider by a redirect.
 fn cookie(name: &'static str, value: String, secure: bool) -> Cookie<'static> {
     Cookie::build((name, value)).path("/").http_only(true).same_site(SameSite::Lax).secure(secure).build()
 }

@@ -1,58 +1,48 @@
-//! A small web application that signs people in by e-mail, and keeps them signed in, with `authkv` as its only storage.
+//! A small web application that signs people in by e-mail or with a provider of OpenID Connect, and keeps them signed in,
+//! with `authkv` as its only storage.
 //!
 //! ```text
 //! cargo run --release --example sign_in
+//! GOOGLE_SECRET=… cargo run --release --example sign_in -- \
+//!     --issuer https://accounts.google.com --client-id … --client-secret-env GOOGLE_SECRET --provider-name Google
 //! ```
 //!
-//! `auth.rs` is where the store is used, and the file to read first. `web.rs` is the HTTP side of it; `cookies.rs`,
-//! `pages.rs` and `mailbox.rs` are what it needs for that.
+//! `auth.rs` is where the store is used, and the file to read first; `provider.rs` is where providers are. `web/` is the
+//! HTTP side of both; `cookies.rs`, `pages/`, `mailbox.rs` and `device.rs` are what it needs for that. `arguments.rs` and
+//! `registrations.rs` are the command line.
 
+mod arguments;
 mod auth;
 mod cookies;
+mod device;
 mod mailbox;
 mod pages;
+mod provider;
+mod registrations;
+mod site;
 mod web;
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use authkv::{AuthKv, Error, OpenProblem};
-use clap::Parser;
+use authkv::{Error, OpenProblem};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
+use arguments::Arguments;
 use auth::Auth;
 use mailbox::Mailbox;
+use provider::Provider;
 use web::App;
 
 const DRAIN_MAX: Duration = Duration::from_secs(5);
 
-/// Signs people in with a link by e-mail; users, sessions and links are kept in one file.
-///
-/// There is no mail server in this example: the mails arrive on a page of it.
-#[derive(Parser)]
-#[command(name = "sign_in", version, after_help = "Stop it with Ctrl-C; whoever is signed in stays so.")]
-struct Args {
-    /// Address and port to listen on; port 0 takes a free one
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:3000")]
-    listen: SocketAddr,
-
-    /// File that keeps users, sessions and links; made if there is none
-    #[arg(long, value_name = "PATH", default_value = "sign_in.redb")]
-    file: PathBuf,
-
-    /// Where browsers find this program if a proxy in front of it does HTTPS, such as https://login.example.com
-    #[arg(long, value_name = "URL", value_parser = https_url)]
-    url: Option<String>,
-}
-
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run(Args::parse()).await {
+    match run(Arguments::of_process()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
             eprintln!("sign_in: {why}");
@@ -61,7 +51,7 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(args: Args) -> Result<(), String> {
+async fn run(args: Arguments) -> Result<(), String> {
     let listener = TcpListener::bind(args.listen).await.map_err(|error| cannot_listen(args.listen, &error))?;
     let address = listener.local_addr().map_err(|error| cannot_listen(args.listen, &error))?;
     let secure = args.url.is_some();
@@ -70,15 +60,20 @@ async fn run(args: Args) -> Result<(), String> {
         None if address.ip().is_loopback() => format!("http://{address}"),
         None => return Err(format!("{address} is open to the network; say with --url at which https address")),
     };
-    let store = AuthKv::open(&args.file).map_err(cannot_open)?;
+    let providers: Result<Vec<_>, _> =
+        args.providers.into_iter().map(|registration| Provider::new(registration, &url).map(Arc::new)).collect();
+    let providers = providers.map_err(|error| format!("no provider can send anybody back to {url}: {error}"))?;
+    let auth = Auth::open(&args.file).map_err(cannot_open)?;
     // From here on a signal ends the program in order.
     let stop = stop_requested().map_err(|error| format!("cannot listen to signals: {error}"))?;
     println!("Open {url} in a browser (listening on {address}, data in {}, stop with Ctrl-C).", args.file.display());
+    for provider in &providers {
+        println!("{} must know {} as a redirect URI.", provider.registration.name, provider.redirect.as_str());
+    }
 
-    // The pages see the store only as an `Adapter`: which engine is behind it was decided above.
-    let app = App { auth: Auth::new(Arc::new(store.clone())), mailbox: Mailbox::default(), url, secure };
+    let app = App { auth: auth.clone(), mailbox: Mailbox::default(), providers, url, secure };
     serve(listener, app, stop).await.map_err(|error| format!("the server failed: {error}"))?;
-    store.close().await.map_err(|error| format!("{} could not be closed: {error}", args.file.display()))
+    auth.close().await.map_err(|error| format!("{} could not be closed: {error}", args.file.display()))
 }
 
 async fn serve(listener: TcpListener, app: App, stop: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
@@ -129,12 +124,4 @@ fn cannot_open(error: Error) -> String {
         _ => "",
     };
     format!("{error}{hint}")
-}
-
-fn https_url(url: &str) -> Result<String, &'static str> {
-    let url = url.trim_end_matches('/');
-    match url.strip_prefix("https://") {
-        Some(host) if !host.is_empty() && !host.contains(['/', '?', '#']) => Ok(url.to_owned()),
-        _ => Err("it must be https:// and a host name, without a path"),
-    }
 }

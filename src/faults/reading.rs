@@ -24,7 +24,7 @@ const LOCKED: &str = "locked";
 type Finds = fn(&AuthKv) -> Result<bool>;
 
 /// Every method, and those of `AuthKv` itself, with something that is there.
-const CALLS: [(&str, Finds); 36] = [
+const CALLS: [(&str, Finds); 37] = [
     ("create_user", |store| is_taken(store.create_user(user(ONE)).wait())),
     ("get_user", |store| Ok(store.get_user(&id(ONE)).wait()?.is_some())),
     ("get_user_by_email", |store| Ok(store.get_user_by_email(&email(ONE)).wait()?.is_some())),
@@ -59,6 +59,10 @@ const CALLS: [(&str, Finds); 36] = [
         let account = ProviderAccount::new(AccountType::Oauth, provider, provider_account_id);
         let outcome = store.sign_in_with_account(account, NewUser::default(), ()).wait()?;
         Ok(matches!(outcome, SignIn::Done(done) if done.user.id == id(ONE) && !done.is_new_user))
+    }),
+    ("sign_in_with_email", |store| {
+        let done = store.sign_in_with_email(NewUser::email(email(ONE)), ()).wait()?;
+        Ok(done.user.id == id(ONE) && !done.is_new_user)
     }),
     ("update_account", |store| Ok(store.update_account(AccountPatch::new(account(ONE))).wait()?.is_some())),
     ("list_accounts", |store| Ok(store.list_accounts(&id(ONE)).wait()?.len() == 1)),

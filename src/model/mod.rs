@@ -40,7 +40,7 @@ pub(crate) use index::{FieldKey, Indexes, RangeOf};
 pub(crate) use instant::Millis;
 pub use patch::{Change, FieldPatch};
 pub use sessions::{NewSession, Session, SessionAndUser, SessionInfo, SessionPatch};
-pub use sign_in::{EmailInUse, SignIn, SignedIn};
+pub use sign_in::{EmailInUse, SignIn, SignedIn, SignedInWithEmail};
 pub use tokens::VerificationToken;
 pub use users::{NewUser, User, UserPatch};
 pub use web_sessions::{WebSession, WebSessionData};

@@ -26,6 +26,23 @@ pub struct SignedIn<U = (), A = (), S = ()> {
     pub is_new_user: bool,
 }
 
+/// What [`sign_in_with_email`](crate::AuthKv::sign_in_with_email) came to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SignedInWithEmail<U = (), S = ()> {
+    /// The user, who may be new.
+    pub user: User<U>,
+    /// The new session, with its token for the cookie.
+    pub session: Session<S>,
+    /// Whether the user was created by this sign-in.
+    pub is_new_user: bool,
+    /// Whether the user was there, and nobody had proven to have the address before.
+    ///
+    /// Whoever signed up with it may then have been somebody else, who waits for its owner to come. Where that is possible,
+    /// end [their sessions](crate::AuthKv::end_sessions), unlink their accounts, and remove what else they could sign in
+    /// with.
+    pub was_unverified: bool,
+}
+
 /// Who has the e-mail address that somebody would sign up with.
 ///
 /// That a provider reports the address of a user is no proof that the visitor is that user, so nothing is linked:

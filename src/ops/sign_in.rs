@@ -1,4 +1,4 @@
-//! Signing in with a provider's account: user, account and session at once.
+//! Signing in with a provider's account, or with an e-mail address: user, account and session at once.
 
 use crate::error::Result;
 use crate::model::{self, EmailInUse, Extra, Millis, SignedIn};
@@ -41,6 +41,14 @@ impl SignIn {
     }
 }
 
+/// Who has signed in with an e-mail address.
+pub(crate) struct WithEmail {
+    pub(crate) user: UserRecord,
+    pub(crate) session: SessionRecord,
+    pub(crate) is_new_user: bool,
+    pub(crate) was_unverified: bool,
+}
+
 /// Signs in the user of the account; where nobody has it, the new user, unless somebody has the e-mail address. Account
 /// and session are those of the new user, as long as it is not known who it is.
 pub(crate) fn with_account(
@@ -66,4 +74,32 @@ pub(crate) fn with_account(
     let session = session.clone().of_user(user.id.clone());
     sessions::create(txn, &session, now)?;
     Ok(SignIn::Done { user, account, session, is_new_user })
+}
+
+/// Signs in the user with the e-mail address of the new user, who has proven to have it; where nobody has it, the new user.
+pub(crate) fn with_email(
+    txn: &mut Txn<'_>,
+    new: &UserRecord,
+    session: &SessionRecord,
+    now: Millis,
+) -> Result<WithEmail> {
+    let holder = match &new.email {
+        Some(email) => users::by_email(txn, email.normal_form())?,
+        None => None,
+    };
+    let (is_new_user, was_unverified) = match &holder {
+        Some(holder) => (false, !holder.has_verified_email()),
+        None => (true, false),
+    };
+    let user = match holder {
+        Some(holder) if was_unverified => users::verify(txn, holder, now)?,
+        Some(holder) => holder,
+        None => {
+            users::create(txn, new)?;
+            new.clone()
+        }
+    };
+    let session = session.clone().of_user(user.id.clone());
+    sessions::create(txn, &session, now)?;
+    Ok(WithEmail { user, session, is_new_user, was_unverified })
 }

@@ -1,7 +1,7 @@
 //! Users.
 
 use crate::error::{Error, Result, UniqueKey};
-use crate::model::{AccountKey, Change, UserId};
+use crate::model::{AccountKey, Change, Millis, UserId};
 use crate::ops::{fields, pointed_to, upkeep};
 use crate::record::{UserRecord, UserUpdate};
 use crate::schema::{ACCOUNT_BY_PROVIDER, SWEEP, USER_BY_EMAIL, USERS, replace};
@@ -48,6 +48,13 @@ pub(crate) fn update(txn: &mut Txn<'_>, update: &UserUpdate) -> Result<UserRecor
     require_free_fields(txn, &new)?;
     replace(txn, Some(&old), Some(&new))?;
     Ok(new)
+}
+
+/// Notes that somebody has proven to read the user's e-mail address.
+pub(super) fn verify(txn: &mut Txn<'_>, user: UserRecord, now: Millis) -> Result<UserRecord> {
+    let verified = user.clone().verified(now);
+    replace(txn, Some(&user), Some(&verified))?;
+    Ok(verified)
 }
 
 /// Removes the user and as many records as one step may; the rest follows and is absent meanwhile.

@@ -109,6 +109,11 @@ impl UserRecord {
         Self { sign_outs: self.sign_outs.wrapping_add(1), ..self }
     }
 
+    /// The user after somebody has proven to read their e-mail address.
+    pub(crate) fn verified(self, now: Millis) -> Self {
+        Self { email_verified: Some(now), ..self }
+    }
+
     /// Whether somebody has proven to read the user's e-mail address.
     pub(crate) fn has_verified_email(&self) -> bool {
         self.email.is_some() && self.email_verified.is_some()

@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 
 use crate::server::{DEADLINE, Server};
+use crate::stub::Stub;
 
 /// A visitor's browser: it keeps cookies, follows no redirect, and knows the secret of the last form it was shown.
 pub(crate) struct Browser {
     agent: ureq::Agent,
     url: String,
     pub(crate) host: Option<String>,
+    pub(crate) user_agent: &'static str,
     pub(crate) cookies: BTreeMap<String, String>,
     pub(crate) csrf: String,
 }
@@ -27,7 +29,7 @@ impl Browser {
             .timeout_global(Some(DEADLINE))
             .build();
         let (agent, url) = (config.into(), server.url.clone());
-        Self { agent, url, host: None, cookies: BTreeMap::new(), csrf: String::new() }
+        Self { agent, url, host: None, user_agent: "", cookies: BTreeMap::new(), csrf: String::new() }
     }
 
     /// The same host at another port; cookies know no ports.
@@ -54,7 +56,7 @@ impl Browser {
     pub(crate) fn send(&mut self, method: &str, path: &str, form: Option<&str>) -> Answer {
         let cookies: Vec<String> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let mut request = ureq::http::Request::builder().method(method).uri(format!("{}{path}", self.url));
-        request = request.header("cookie", cookies.join("; "));
+        request = request.header("cookie", cookies.join("; ")).header("user-agent", self.user_agent);
         if let Some(host) = &self.host {
             request = request.header("host", host);
         }
@@ -107,6 +109,37 @@ impl Browser {
         assert!(self.get("/").shows_account_of(email));
         self.session().expect("a session cookie").to_owned()
     }
+
+    /// Submits a form that leads to a provider, and answers where to.
+    pub(crate) fn leave(&mut self, form: &str) -> String {
+        self.get("/");
+        let answer = self.post(form, &NO_FIELDS);
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        let refresh = answer.header("refresh").expect("a way on");
+        let url = refresh.strip_prefix("0;url=").unwrap_or_else(|| panic!("{refresh}"));
+        assert!(answer.body.contains(&format!("href=\"{}\"", url.replace('&', "&amp;"))), "{}", answer.body);
+        url.to_owned()
+    }
+
+    /// Goes to a provider, agrees there, and comes back.
+    pub(crate) fn go_through(&mut self, form: &str, provider: &Stub) -> Answer {
+        let back = provider.agree(&self.leave(form));
+        self.come_back(&back)
+    }
+
+    pub(crate) fn come_back(&mut self, url: &str) -> Answer {
+        let path = url.strip_prefix(&self.url).unwrap_or_else(|| panic!("{url} is elsewhere")).to_owned();
+        self.get(&path)
+    }
+
+    /// The sessions that the page of the account lists, but for this one: browser and id.
+    pub(crate) fn other_sessions(&mut self) -> Vec<(String, String)> {
+        let page = self.get("/").body;
+        let listed = page.split("<li>").filter(|item| item.contains("name=\"session\""));
+        let parts =
+            |item| (between(item, "<strong>", "<").into(), between(item, "name=\"session\" value=\"", "\"").into());
+        listed.map(parts).collect()
+    }
 }
 
 impl Answer {
@@ -129,6 +162,11 @@ impl Answer {
 
     pub(crate) fn shows_account_of(&self, email: &str) -> bool {
         self.body.contains("action=\"/sign-out\"") && self.body.contains(&format!("<dd>{email}</dd>"))
+    }
+
+    /// Whether an account with the provider is listed that can be unlinked.
+    pub(crate) fn lists_account(&self, provider: &str) -> bool {
+        self.body.split("<li>").any(|item| item.contains(&format!("<strong>{provider}<")) && item.contains("/unlink"))
     }
 
     pub(crate) fn shows_sign_in(&self) -> bool {

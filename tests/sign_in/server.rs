@@ -1,17 +1,23 @@
 //! The example in a process of its own: starting, stopping and killing it.
 
-use std::env;
+use std::ffi::OsStr;
 use std::io::{self, BufRead, BufReader, Read};
-use std::path::{Path, PathBuf};
+use std::iter;
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
-use std::sync::{LazyLock, mpsc};
+use std::sync::LazyLock;
+use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use authkv::AuthKv;
+use parking_lot::Mutex;
 use tempfile::TempDir;
 
 use crate::browser::between;
+use crate::example;
+use crate::site::Site;
+use crate::stub;
 
 /// No test waits for anything longer than this.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
@@ -30,19 +36,20 @@ impl Place {
     }
 
     /// Works on the file while no server does.
-    pub(crate) fn prepare(&self, work: impl FnOnce(&AuthKv)) {
-        let store = AuthKv::open(&self.file).unwrap();
+    pub(crate) fn prepare(&self, work: impl FnOnce(&AuthKv<Site>)) {
+        let store = AuthKv::options().models::<Site>().open(&self.file).unwrap();
         work(&store);
         store.close().wait().unwrap();
     }
 
     pub(crate) fn start(&self) -> Server {
-        self.start_with(&[])
+        self.start_with(&[] as &[&str])
     }
 
-    pub(crate) fn start_with(&self, arguments: &[&str]) -> Server {
+    pub(crate) fn start_with(&self, arguments: &[impl AsRef<OsStr>]) -> Server {
         let mut command = Command::new(&*EXAMPLE);
         command.args(["--listen", "127.0.0.1:0", "--file"]).arg(&self.file).args(arguments);
+        command.env(stub::SECRET_VARIABLE, stub::SECRET);
         Server::spawn(command)
     }
 
@@ -59,21 +66,19 @@ impl Place {
 pub(crate) struct Server {
     pub(crate) child: Child,
     pub(crate) url: String,
+    /// The lines that it prints.
+    output: Mutex<Receiver<String>>,
 }
 
 impl Server {
     fn spawn(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let stdout = child.stdout.take().unwrap();
-        let (sender, greeting) = mpsc::channel();
-        thread::spawn(move || {
-            let mut line = String::new();
-            let _ = BufReader::new(stdout).read_line(&mut line);
-            let _ = sender.send(line);
-        });
-        let greeting = greeting.recv_timeout(DEADLINE).unwrap_or_default();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        let (sender, output) = mpsc::channel();
+        thread::spawn(move || stdout.lines().map_while(Result::ok).for_each(|line| drop(sender.send(line))));
+        let greeting = output.recv_timeout(DEADLINE).unwrap_or_default();
         let mut stderr = child.stderr.take().unwrap();
-        let mut server = Self { child, url: String::new() };
+        let mut server = Self { child, url: String::new(), output: Mutex::new(output) };
         if !greeting.starts_with("Open http") {
             let _ = server.child.kill();
             let mut said = String::new();
@@ -84,6 +89,12 @@ impl Server {
         thread::spawn(move || io::copy(&mut stderr, &mut io::sink()));
         server.url = format!("http://{}", between(&greeting, "listening on ", ","));
         server
+    }
+
+    /// Whether the next lines that the process prints include this one.
+    pub(crate) fn prints(&self, line: &str) -> bool {
+        let output = self.output.lock();
+        iter::from_fn(|| output.recv_timeout(DEADLINE).ok()).any(|printed| printed == line)
     }
 
     /// Asks the process to end, as a service manager does, and sees it end well.
@@ -123,22 +134,7 @@ impl Drop for Server {
     }
 }
 
-/// The example's program beside this one, built now: `cargo test --test sign_in` alone would leave an old one there.
-static EXAMPLE: LazyLock<PathBuf> = LazyLock::new(|| {
-    let test = env::current_exe().unwrap();
-    let folder = test.parent().and_then(Path::parent).unwrap();
-    if let Some(cargo) = env::var_os("CARGO") {
-        let profile = match folder.file_name().unwrap().to_str().unwrap() {
-            "debug" => "dev",
-            profile => profile,
-        };
-        let mut build = Command::new(cargo);
-        build.args(["build", "--quiet", "--example", "sign_in", "--profile", profile, "--target-dir"]);
-        build.arg(folder.parent().unwrap()).current_dir(env!("CARGO_MANIFEST_DIR"));
-        assert!(build.status().unwrap().success(), "the example does not build");
-    }
-    folder.join("examples").join("sign_in").with_extension(env::consts::EXE_EXTENSION)
-});
+static EXAMPLE: LazyLock<PathBuf> = LazyLock::new(|| example::program("sign_in"));
 
 pub(crate) fn run(arguments: &[&str]) -> Output {
     Command::new(&*EXAMPLE).args(arguments).output().unwrap()

@@ -11,6 +11,7 @@ mod stores;
 
 mod accounts;
 mod deletion;
+mod email_sign_in;
 mod emails;
 mod executor;
 mod hot_sessions;

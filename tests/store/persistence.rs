@@ -157,6 +157,7 @@ fn every_writing_call(on: &Store) -> Vec<Called> {
         ("update_authenticator_counter", auth.update_authenticator_counter(&"a".into(), 1).wait().map(drop)),
         ("delete_user", auth.delete_user(&"ada".into()).wait().map(drop)),
         ("sign_in_with_account", on.kv.sign_in_with_account(provider_account, NewUser::default(), ()).wait().map(drop)),
+        ("sign_in_with_email", on.kv.sign_in_with_email(NewUser::email("ada"), ()).wait().map(drop)),
         ("update_account", on.kv.update_account(AccountPatch::new(key.clone())).wait().map(drop)),
         ("unlink_account_of", on.kv.unlink_account_of(&"ada".into(), &key, MustLeave::Account).wait().map(drop)),
         ("issue_link_token", on.kv.issue_link_token("ada", TimeDelta::zero(), ()).wait().map(drop)),
