@@ -32,9 +32,16 @@ pub(crate) struct HotSessions {
 
 #[derive(Default)]
 struct Set {
-    sessions: RwLock<Vec<Hot>>,
+    kept: RwLock<Kept>,
     hits: AtomicU64,
     misses: AtomicU64,
+}
+
+#[derive(Default)]
+struct Kept {
+    /// A part of each session's token: all of them are in one place, where looking for one takes no detour.
+    tags: [u32; WAYS],
+    sessions: Vec<Hot>,
 }
 
 struct Hot {
@@ -116,8 +123,8 @@ fn place(number: u64, places: usize) -> Option<usize> {
 
 impl Set {
     fn get(&self, token: &TokenHash, is_fresh: impl Fn(&Note) -> bool) -> Option<Arc<FoundSession>> {
-        let sessions = self.sessions.read();
-        let hot = sessions.iter().find(|hot| hot.token == *token).filter(|hot| is_fresh(&hot.note));
+        let kept = self.kept.read();
+        let hot = kept.place_of(token).and_then(|place| kept.sessions.get(place)).filter(|hot| is_fresh(&hot.note));
         let count = if hot.is_some() { &self.hits } else { &self.misses };
         count.fetch_add(1, Ordering::Relaxed);
         hot.map(|hot| {
@@ -128,18 +135,36 @@ impl Set {
 
     /// Keeps a session in the place of an older state of it, or of one that is stale or was not asked for of late.
     fn keep(&self, new: Hot, ways: usize, is_fresh: impl Fn(&Note) -> bool) {
-        let mut sessions = self.sessions.write();
-        let old = sessions.iter().position(|hot| hot.token == new.token);
-        if old.is_none() && sessions.len() < ways {
-            sessions.push(new);
+        let mut kept = self.kept.write();
+        let old = kept.place_of(&new.token);
+        if old.is_none() && kept.sessions.len() < ways {
+            kept.sessions.push(new);
+            kept.set_tags();
             return;
         }
-        let idle = || sessions.iter().position(|hot| !hot.used.swap(false, Ordering::Relaxed) || !is_fresh(&hot.note));
-        let place = old.or_else(idle).unwrap_or(0);
-        if let Some(hot) = sessions.get_mut(place) {
+        let is_idle = |hot: &Hot| !hot.used.swap(false, Ordering::Relaxed) || !is_fresh(&hot.note);
+        let place = old.or_else(|| kept.sessions.iter().position(is_idle)).unwrap_or(0);
+        if let Some(hot) = kept.sessions.get_mut(place) {
             *hot = new;
             // The others are looked at first next time.
-            sessions.rotate_left(place + 1);
+            kept.sessions.rotate_left(place + 1);
+            kept.set_tags();
         }
     }
+}
+
+impl Kept {
+    fn place_of(&self, token: &TokenHash) -> Option<usize> {
+        let tag = tag_of(token);
+        let is_this = |(hot, tagged): (&Hot, &u32)| *tagged == tag && hot.token == *token;
+        self.sessions.iter().zip(&self.tags).position(is_this)
+    }
+
+    fn set_tags(&mut self) {
+        self.tags.iter_mut().zip(&self.sessions).for_each(|(tag, hot)| *tag = tag_of(&hot.token));
+    }
+}
+
+fn tag_of(token: &TokenHash) -> u32 {
+    token.numbers()[1] as u32
 }

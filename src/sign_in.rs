@@ -131,7 +131,7 @@ impl<M: Models> AuthKv<M> {
         let hash = token.hash();
         let found = self.find_session(&hash, now);
         if let Ok(Some(found)) = &found {
-            self.extend_if_due(hash, found.entry.expires, now);
+            self.extend_if_due(hash, found.expires, now);
         }
         Reply::ready(found.and_then(|found| found.map(|found| found.into_model(token)).transpose()))
     }

@@ -239,7 +239,9 @@ impl<'de> Deserializer<'de> for Reader<'_> {
     }
 
     fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
-        self.unknown.borrow_mut().extend(self.fields.into_iter().map(|(name, _)| name));
+        if !self.fields.is_empty() {
+            self.unknown.borrow_mut().extend(self.fields.into_iter().map(|(name, _)| name));
+        }
         visitor.visit_unit()
     }
 

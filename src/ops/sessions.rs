@@ -27,14 +27,15 @@ pub(crate) fn create(txn: &mut Txn<'_>, session: &SessionRecord, now: Millis) ->
 /// A session as the read on every request finds it: mostly from its index entry alone.
 #[derive(Clone)]
 pub(crate) struct FoundSession {
-    pub(crate) entry: SessionEntry,
+    id: SessionId,
+    pub(crate) expires: Millis,
     pub(crate) extra: Fields,
-    pub(crate) user: UserRecord,
+    user: UserRecord,
 }
 
 impl FoundSession {
     pub(crate) fn is_valid(&self, now: Millis) -> bool {
-        self.entry.is_valid(now)
+        now <= self.expires
     }
 
     /// The session and user with the token that their caller knows.
@@ -42,8 +43,9 @@ impl FoundSession {
         self: Arc<Self>,
         session_token: Token,
     ) -> Result<SessionAndUser<S, U>> {
-        let Self { entry: SessionEntry { id, user_id, expires, .. }, extra, user } = Arc::unwrap_or_clone(self);
-        let session = Session { id, session_token, user_id, expires: instant(expires)?, extra: extra.into_extra()? };
+        let Self { id, expires, extra, user } = Arc::unwrap_or_clone(self);
+        let (user_id, expires) = (user.id.clone(), instant(expires)?);
+        let session = Session { id, session_token, user_id, expires, extra: extra.into_extra()? };
         Ok(SessionAndUser { session, user: user.into_model()? })
     }
 }
@@ -53,7 +55,7 @@ pub(crate) fn session_and_user(txn: &Txn<'_>, token: &TokenHash, now: Millis) ->
         return Ok(None);
     };
     let extra = if entry.has_extra { session_of(txn, &entry)?.extra } else { Fields::default() };
-    Ok(Some(Arc::new(FoundSession { entry, extra, user })))
+    Ok(Some(Arc::new(FoundSession { id: entry.id, expires: entry.expires, extra, user })))
 }
 
 pub(crate) fn update(txn: &mut Txn<'_>, update: &SessionUpdate, now: Millis) -> Result<Option<SessionRecord>> {
