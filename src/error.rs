@@ -177,6 +177,8 @@ pub enum OpenProblem {
     },
     /// An [`AuthKv`](crate::AuthKv) works on this database already; clone that one.
     DatabaseInUse,
+    /// Another process has changed the models or the indexes of the store since it was opened here: open it again.
+    ChangedElsewhere,
     /// The file cannot be made, read or written, or its contents are damaged.
     Storage(StorageError),
 }
@@ -330,6 +332,9 @@ impl fmt::Display for OpenProblem {
                 write!(f, "it was made with {found} e-mail matching, and was opened with {expected} matching")
             }
             Self::DatabaseInUse => f.write_str("an AuthKv works on this database already; clone that one"),
+            Self::ChangedElsewhere => {
+                f.write_str("another process has changed its models or indexes since it was opened here: open it again")
+            }
             Self::Storage(error) => error.fmt(f),
         }
     }

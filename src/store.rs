@@ -9,8 +9,9 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 use redb::Database;
 
-use crate::engine::redb::{Config, RedbEngine, Setup, Source};
-use crate::engine::{Durability, Engine, Note};
+use crate::engine::any::AnyEngine;
+use crate::engine::redb::{Config, RedbEngine, Source};
+use crate::engine::{Durability, Engine, Note, Setup};
 use crate::error::{Error, Problem, Result};
 use crate::hot_sessions::HotSessions;
 use crate::migration::{self, OnProgress};
@@ -41,7 +42,7 @@ pub struct AuthKv<M: Models = ()> {
 }
 
 struct Inner {
-    engine: RedbEngine,
+    engine: AnyEngine,
     clock: Clock,
     email_matching: EmailMatching,
     declared: Declared,
@@ -198,8 +199,8 @@ impl<M: Models> AuthKv<M> {
         Stats { hot_session_hits: hits, hot_session_misses: misses }
     }
 
-    /// Runs a reading operation in place and notes what it read; see [`Engine::read_noting`].
-    pub(crate) fn read_noting<R>(&self, op: impl Fn(&Txn<'_>) -> Result<R>) -> Result<(R, Option<Note>)> {
+    /// Runs a reading operation in place and notes what it read; see [`AnyEngine::read_noting`].
+    pub(crate) fn read_noting<R>(&self, op: impl Fn(&Txn<'_>) -> Result<R>) -> Option<Result<(R, Option<Note>)>> {
         self.inner.engine.read_noting(op)
     }
 
@@ -235,6 +236,24 @@ impl<M: Models> AuthKv<M> {
         finish: impl FnOnce(R) -> Result<T> + Send + 'static,
     ) -> Reply<T> {
         self.inner.engine.write(declaring(self.inner.declared.clone(), op), finish)
+    }
+
+    /// Goes on with what a reply brings: here if it is there, as that of a read from a file is, and else when it comes.
+    pub(crate) fn then<T: Send + 'static, U: Send + 'static>(
+        &self,
+        reply: Reply<T>,
+        next: impl FnOnce(&Self, Result<T>) -> Reply<U> + Send + 'static,
+    ) -> Reply<U> {
+        if reply.is_there() {
+            return next(self, reply.wait());
+        }
+        let auth = self.clone();
+        self.inner.engine.then(reply, move |result| next(&auth, result))
+    }
+
+    /// Whether other processes may work on the store too.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.inner.engine.is_shared()
     }
 
     pub(crate) fn now(&self) -> Millis {
@@ -493,6 +512,17 @@ impl<M: Models> Options<M> {
     }
 
     pub(crate) fn open_source(self, source: Source) -> Result<AuthKv<M>> {
+        let config = Config {
+            durability: self.choices.durability,
+            cache_bytes: self.choices.cache_bytes,
+            synchronize: self.choices.synchronize,
+            check_pages: self.choices.verify,
+        };
+        self.open_engine(|setup| RedbEngine::open(source, config, setup).map(AnyEngine::Redb))
+    }
+
+    /// Opens the store that an engine holds.
+    pub(crate) fn open_engine(self, open: impl FnOnce(Setup) -> Result<AnyEngine>) -> Result<AuthKv<M>> {
         let choices = self.choices;
         choices.code_rules.check()?;
         let settings = Settings {
@@ -500,12 +530,6 @@ impl<M: Models> Options<M> {
             indexes: declared_indexes::<M>()?,
             email_matching: choices.email_matching,
             synchronize: choices.synchronize,
-        };
-        let config = Config {
-            durability: choices.durability,
-            cache_bytes: choices.cache_bytes,
-            synchronize: choices.synchronize,
-            check_pages: choices.verify,
         };
         let setup = Setup {
             accept: Box::new({
@@ -516,10 +540,12 @@ impl<M: Models> Options<M> {
                 let settings = settings.clone();
                 move |txn| meta::synchronize(txn, &settings)
             }),
+            decisive: meta::decisive(),
         };
-        let engine = RedbEngine::open(source, config, setup)?;
+        let engine = open(setup)?;
         let declared = migration::settle::<M>(&engine, &settings, choices.on_migration)?;
-        engine.defer_from_now_on();
+        engine.settled();
+        let hot_sessions = if engine.is_shared() { 0 } else { choices.hot_sessions };
         let inner = Inner {
             engine,
             clock: choices.clock,
@@ -528,7 +554,7 @@ impl<M: Models> Options<M> {
             session_ages: choices.session_ages,
             code_rules: choices.code_rules,
             extending: ExtendingSessions::default(),
-            hot_sessions: HotSessions::new(choices.hot_sessions),
+            hot_sessions: HotSessions::new(hot_sessions),
             purging: Purging::new(choices.purge_in_background),
         };
         inner.resume_sweep();

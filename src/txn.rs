@@ -59,6 +59,11 @@ pub(crate) trait View {
 
     /// How many rows the table should have.
     fn len(&self, table: TableId) -> Result<u64>;
+
+    /// How many records a step of an operation may change at most; an engine may take smaller transactions than another.
+    fn step_records_max(&self) -> usize {
+        usize::MAX
+    }
 }
 
 pub(crate) type ByteRange<'a> = (Bound<&'a [u8]>, Bound<&'a [u8]>);
@@ -235,6 +240,11 @@ impl<'v> Txn<'v> {
     /// How many rows the table should have, as the view keeps count of them; without this operation's own changes.
     pub(crate) fn counted(&self, table: TableId) -> Result<u64> {
         self.view.len(table)
+    }
+
+    /// `wanted`, or as many records as a step may change if these are fewer.
+    pub(crate) fn step_records(&self, wanted: usize) -> usize {
+        wanted.min(self.view.step_records_max())
     }
 
     /// Merges the view's rows with the changed ones.

@@ -19,6 +19,8 @@ const RANKS: &[(&str, usize)] = &[
     ("ops", 4),
     ("engine", 5),
     ("engine/redb", 6),
+    ("engine/remote", 6),
+    ("engine/any", 6),
     ("store", 7),
     ("adapter", 7),
     ("calls", 7),
@@ -37,6 +39,7 @@ const RANKS: &[(&str, usize)] = &[
     ("models", 8),
     ("tower_sessions", 8),
     ("conformance", 9),
+    ("faults/cluster", 10),
 ];
 
 fn rank(module: &str) -> usize {

@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, OpenProblem, Result};
+use crate::key::Key;
 use crate::model::{Dynamic, Indexes, Models};
 use crate::record::EmailMatching;
 use crate::schema::META;
@@ -93,6 +94,12 @@ pub(crate) fn accept(txn: &Txn<'_>, settings: &Settings) -> Result<()> {
         Some(found) => Err(OpenProblem::OtherEmailMatching { found: found.name(), expected: expected.name() }.into()),
         None => Err(Error::corrupt("the e-mail matching of the store is unknown")),
     }
+}
+
+/// The keys of the rows that no other process may change while this one works on the store; the first is there if there
+/// is a store.
+pub(crate) fn decisive() -> Vec<Vec<u8>> {
+    ["format", "models", "change"].map(|row| row.to_owned().to_bytes()).into()
 }
 
 fn accept_models(found: StoredModels, settings: &Settings) -> Result<()> {

@@ -9,9 +9,9 @@ use redb::{Builder, CommitError, Database, WriteTransaction};
 use super::open::{Claim, Source};
 use super::queue::{Queue, Task};
 use super::view::{Snapshot, WriteView, failed};
-use super::{Config, Readable, Setup};
+use super::{Config, Readable};
 use crate::engine::published::{Published, Slot};
-use crate::engine::{Durability, Job, job, unpanicked};
+use crate::engine::{Durability, Job, Setup, background, unpanicked};
 use crate::error::{Error, Result, StorageError};
 use crate::schema::TABLES;
 use crate::txn::{Changes, FollowUp, Rows, Txn};
@@ -391,11 +391,6 @@ enum Repair {
     Slow,
     /// The commit has noted that.
     Quick,
-}
-
-/// A follow-up as a job that nobody waits for.
-fn background(work: FollowUp) -> Box<dyn Job> {
-    job(move |txn| work.run(txn), Ok).0
 }
 
 fn outcome_unknown(error: Error) -> Error {

@@ -1,0 +1,208 @@
+//! The engine on a cluster: operations run by replay on what was fetched, and are written if that has not changed.
+//!
+//! ```text
+//! operation → attempt: run on `known` → what it missed → fetch → run again → …
+//!                                     ↘ what it read and wants written → committer → one transaction for many → verdicts
+//! ```
+//!
+//! A thread of its own runs all of it, so that callers can wait anywhere.
+
+mod attempt;
+mod batch;
+pub(crate) mod cluster;
+mod commit;
+mod keys;
+mod known;
+mod receipt;
+mod shared;
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use parking_lot::Mutex;
+use tokio::runtime::{Builder, Handle};
+use tokio::sync::{mpsc, oneshot};
+
+use attempt::{Purpose, carry_out};
+use cluster::Cluster;
+use commit::Committer;
+pub(crate) use keys::Keys;
+pub(crate) use shared::Config;
+use shared::Core;
+
+use crate::engine::{Engine, Job, Setup, background, job, reading};
+use crate::error::{Error, Result, StorageError};
+use crate::reply::{Answer, Reply};
+use crate::txn::Txn;
+
+pub(crate) struct RemoteEngine {
+    core: Arc<Core>,
+    runtime: Handle,
+    /// Ends the thread, and with what to answer.
+    closing: Mutex<Option<oneshot::Sender<Option<Answer<()>>>>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl RemoteEngine {
+    /// # Errors
+    /// Those of [`Options::connect`](crate::Options::connect).
+    pub(crate) fn open(
+        cluster: impl FnOnce(&Handle) -> Result<Arc<dyn Cluster>>,
+        keys: Keys,
+        config: Config,
+        setup: Setup,
+    ) -> Result<Self> {
+        let not_started = |error| Error::Storage(StorageError::caused("the engine's thread cannot be started", error));
+        let runtime = Builder::new_current_thread().enable_all().build().map_err(not_started)?;
+        let handle = runtime.handle().clone();
+        let (proposals, proposed) = mpsc::unbounded_channel();
+        let core = Arc::new(Core::new(cluster(&handle)?, keys, config, setup, proposals));
+        let committer = handle.spawn(Committer::new(Arc::clone(&core)).run(proposed));
+        let (closing, closed) = oneshot::channel::<Option<Answer<()>>>();
+        let main = {
+            let core = Arc::clone(&core);
+            move || {
+                runtime.block_on(async {
+                    let answer = closed.await.ok().flatten();
+                    core.idle().await;
+                    core.propose_no_more();
+                    let _ = committer.await;
+                    if let Some(answer) = answer {
+                        answer.send(Ok(()));
+                    }
+                });
+            }
+        };
+        let thread = std::thread::Builder::new().name("authkv-cluster".to_owned()).spawn(main).map_err(not_started)?;
+        let engine = Self { core, runtime: handle, closing: Mutex::new(Some(closing)), thread: Some(thread) };
+        engine.begin()?;
+        Ok(engine)
+    }
+
+    /// Looks what is there, and makes a store if there is none and that is wanted.
+    fn begin(&self) -> Result<()> {
+        loop {
+            match self.look().and_then(|()| self.accept()).and_then(|()| self.make()) {
+                // Another process is opening it as well.
+                Err(Error::Busy) => {}
+                outcome => return outcome,
+            }
+        }
+    }
+
+    fn look(&self) -> Result<()> {
+        let core = Arc::clone(&self.core);
+        self.run(async move {
+            let deadline = std::time::Instant::now() + core.config.timeout;
+            match core.look(deadline).await {
+                Err(Error::Busy) | Ok(()) => Ok(()),
+                Err(error) => Err(error),
+            }
+        })
+        .wait()
+    }
+
+    fn accept(&self) -> Result<()> {
+        let core = Arc::clone(&self.core);
+        let (job, reply) = reading(move |txn| (core.setup.accept)(txn), Ok);
+        self.spawn(job, reply, Purpose::Make).wait()
+    }
+
+    fn make(&self) -> Result<()> {
+        if self.core.config.synchronize { self.synchronize().wait() } else { Ok(()) }
+    }
+
+    fn spawn<T>(&self, job: Box<dyn Job>, reply: Reply<T>, purpose: Purpose) -> Reply<T> {
+        let in_flight = match self.core.enter() {
+            Ok(in_flight) => in_flight,
+            Err(error) => return Reply::ready(Err(error)),
+        };
+        let core = Arc::clone(&self.core);
+        self.runtime.spawn(async move {
+            let _in_flight = in_flight;
+            let mut follow_up = carry_out(&core, job, purpose).await;
+            // What is left when the store is closed is done when it is next opened.
+            while let Some(work) = follow_up.take().filter(|_| !core.is_closed()) {
+                follow_up = carry_out(&core, background(work), Purpose::Write).await;
+            }
+        });
+        reply
+    }
+
+    /// Goes on with what a reply brings, whether or not anybody awaits the outcome.
+    pub(crate) fn then<T: Send + 'static, U: Send + 'static>(
+        &self,
+        reply: Reply<T>,
+        next: impl FnOnce(Result<T>) -> Reply<U> + Send + 'static,
+    ) -> Reply<U> {
+        self.run(async move { next(reply.await).await })
+    }
+
+    fn run<T: Send + 'static>(&self, work: impl Future<Output = Result<T>> + Send + 'static) -> Reply<T> {
+        let (answer, reply) = Reply::later();
+        let in_flight = self.core.go_on();
+        self.runtime.spawn(async move {
+            answer.send(work.await);
+            drop(in_flight);
+        });
+        reply
+    }
+}
+
+impl Engine for RemoteEngine {
+    fn read<R: Send + 'static, T: Send + 'static>(
+        &self,
+        op: impl Fn(&Txn<'_>) -> Result<R> + Send + 'static,
+        finish: impl FnOnce(R) -> Result<T> + Send + 'static,
+    ) -> Reply<T> {
+        let (job, reply) = reading(op, finish);
+        self.spawn(job, reply, Purpose::Read)
+    }
+
+    fn write<R: Send + 'static, T: Send + 'static>(
+        &self,
+        op: impl Fn(&mut Txn<'_>) -> Result<R> + Send + 'static,
+        finish: impl FnOnce(R) -> Result<T> + Send + 'static,
+    ) -> Reply<T> {
+        let (job, reply) = job(op, finish);
+        self.spawn(job, reply, Purpose::Write)
+    }
+
+    fn synchronize(&self) -> Reply<()> {
+        let core = Arc::clone(&self.core);
+        let (job, reply) = job(move |txn| (core.setup.synchronize)(txn), Ok);
+        self.spawn(job, reply, Purpose::Make)
+    }
+
+    fn close(&self) -> Reply<()> {
+        let (answer, reply) = Reply::later();
+        match self.closing.lock().take() {
+            Some(closing) if self.core.close() => {
+                let _ = closing.send(Some(answer));
+                reply
+            }
+            _ => Reply::ready(Err(Error::Closed)),
+        }
+    }
+
+    fn settled(&self) {
+        self.core.settled();
+    }
+}
+
+impl Drop for RemoteEngine {
+    /// Waits until what was accepted is carried out.
+    fn drop(&mut self) {
+        self.core.close();
+        if let Some(closing) = self.closing.lock().take() {
+            let _ = closing.send(None);
+        }
+        if let Some(thread) = self.thread.take()
+            // A continuation may drop the last handle on the engine's own thread.
+            && thread.thread().id() != std::thread::current().id()
+        {
+            // A panic of the thread has been answered to the callers already.
+            let _ = thread.join();
+        }
+    }
+}
