@@ -119,6 +119,8 @@ pub enum Problem {
     NotUnique,
     /// A text is no [`Cursor`](crate::models::Cursor).
     NotACursor,
+    /// It does not say where a cluster is, or not how to talk to it, for this reason.
+    NotAnAddress(&'static str),
 }
 
 /// Why a store could not be opened. The contents of the file are as they were.
@@ -292,6 +294,7 @@ impl fmt::Display for Problem {
             Self::IndexedTwice => f.write_str("has two indexes"),
             Self::NotIndexed => f.write_str("has no index"),
             Self::NotUnique => f.write_str("has an index that is not unique"),
+            Self::NotAnAddress(why) => write!(f, "is no address of a cluster: {why}"),
             Self::NotACursor => f.write_str("is no cursor of a list"),
             Self::Misfit => f.write_str("would not fit the application's model when it is read back"),
         }

@@ -20,6 +20,8 @@ mod engine;
 
 mod adapter;
 mod calls;
+#[cfg(feature = "etcd")]
+mod connect;
 mod hot_sessions;
 mod linking;
 mod listing;
@@ -51,6 +53,8 @@ pub mod fuzzing;
 
 pub use adapter::Adapter;
 pub use engine::Durability;
+#[cfg(feature = "etcd")]
+pub use engine::remote::etcd::Etcd;
 pub use error::{Error, OpenProblem, Problem, Result, StorageError, UniqueKey};
 pub use ops::check::CheckReport;
 pub use ops::upkeep::Purged;

@@ -251,6 +251,11 @@ impl<M: Models> AuthKv<M> {
         self.inner.engine.then(reply, move |result| next(&auth, result))
     }
 
+    #[cfg(feature = "etcd")]
+    pub(crate) fn engine(&self) -> &AnyEngine {
+        &self.inner.engine
+    }
+
     /// Whether other processes may work on the store too.
     pub(crate) fn is_shared(&self) -> bool {
         self.inner.engine.is_shared()
@@ -509,6 +514,11 @@ impl<M: Models> Options<M> {
     /// ```
     pub fn on_database(self, database: Arc<Database>) -> Result<AuthKv<M>> {
         self.open_source(Source::Shared(database)).map_err(|error| error.opening(None))
+    }
+
+    #[cfg(feature = "etcd")]
+    pub(crate) fn synchronizes(&self) -> bool {
+        self.choices.synchronize
     }
 
     pub(crate) fn open_source(self, source: Source) -> Result<AuthKv<M>> {

@@ -24,6 +24,7 @@ const RANKS: &[(&str, usize)] = &[
     ("store", 7),
     ("adapter", 7),
     ("calls", 7),
+    ("connect", 7),
     ("hot_sessions", 7),
     ("linking", 7),
     ("listing", 7),

@@ -1,9 +1,9 @@
 //! The engine of a store: which one it is is chosen when the store is opened.
 
-use super::redb::RedbEngine;
+use crate::engine::redb::RedbEngine;
 #[cfg(feature = "etcd")]
-use super::remote::RemoteEngine;
-use super::{Engine, Note};
+use crate::engine::remote::RemoteEngine;
+use crate::engine::{Engine, Note};
 use crate::error::Result;
 use crate::reply::Reply;
 use crate::txn::Txn;
@@ -47,6 +47,15 @@ impl AnyEngine {
             Self::Redb(engine) => engine.is_fresh(note),
             #[cfg(feature = "etcd")]
             Self::Remote(_) => false,
+        }
+    }
+
+    /// What whoever runs what holds the store should know.
+    #[cfg(feature = "etcd")]
+    pub(crate) fn warnings(&self) -> &[String] {
+        match self {
+            Self::Redb(_) => &[],
+            Self::Remote(engine) => engine.warnings(),
         }
     }
 

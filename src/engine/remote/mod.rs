@@ -11,6 +11,7 @@ mod attempt;
 mod batch;
 pub(crate) mod cluster;
 mod commit;
+pub(crate) mod etcd;
 mod keys;
 mod known;
 mod receipt;
@@ -26,6 +27,7 @@ use tokio::sync::{mpsc, oneshot};
 use attempt::{Purpose, carry_out};
 use cluster::Cluster;
 use commit::Committer;
+use etcd::{Client, Etcd};
 pub(crate) use keys::Keys;
 pub(crate) use shared::Config;
 use shared::Core;
@@ -41,12 +43,49 @@ pub(crate) struct RemoteEngine {
     /// Ends the thread, and with what to answer.
     closing: Mutex<Option<oneshot::Sender<Option<Answer<()>>>>>,
     thread: Option<JoinHandle<()>>,
+    warnings: Vec<String>,
 }
 
 impl RemoteEngine {
+    /// Works on an etcd cluster.
+    ///
     /// # Errors
     /// Those of [`Options::connect`](crate::Options::connect).
-    pub(crate) fn open(
+    pub(crate) fn connect(etcd: &Etcd, keys: Keys, config: Config, setup: Setup) -> Result<Self> {
+        let mut client = None;
+        let mut engine = Self::start(
+            |runtime| {
+                let new = Client::new(etcd, runtime)?;
+                Ok(Arc::new(client.insert(new).clone()))
+            },
+            keys,
+            config,
+            setup,
+        )?;
+        if let Some(client) = client {
+            engine.warnings = engine.run(async move { Ok(client.look().await) }).wait()?;
+        }
+        for warning in &engine.warnings {
+            tracing::warn!("{warning}");
+        }
+        engine.begin()?;
+        Ok(engine)
+    }
+
+    /// Works on what stands in for a cluster.
+    #[cfg(test)]
+    pub(crate) fn open(cluster: Arc<dyn Cluster>, keys: Keys, config: Config, setup: Setup) -> Result<Self> {
+        let engine = Self::start(|_| Ok(cluster), keys, config, setup)?;
+        engine.begin()?;
+        Ok(engine)
+    }
+
+    /// What whoever runs the cluster should know.
+    pub(crate) fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    fn start(
         cluster: impl FnOnce(&Handle) -> Result<Arc<dyn Cluster>>,
         keys: Keys,
         config: Config,
@@ -74,9 +113,8 @@ impl RemoteEngine {
             }
         };
         let thread = std::thread::Builder::new().name("authkv-cluster".to_owned()).spawn(main).map_err(not_started)?;
-        let engine = Self { core, runtime: handle, closing: Mutex::new(Some(closing)), thread: Some(thread) };
-        engine.begin()?;
-        Ok(engine)
+        let closing = Mutex::new(Some(closing));
+        Ok(Self { core, runtime: handle, closing, thread: Some(thread), warnings: Vec::new() })
     }
 
     /// Looks what is there, and makes a store if there is none and that is wanted.

@@ -28,9 +28,7 @@ impl<M: Models> Options<M> {
     }
 
     fn on_cluster_with(self, cluster: Arc<dyn Cluster>, config: Config) -> Result<AuthKv<M>> {
-        self.open_engine(|setup| {
-            RemoteEngine::open(|_| Ok(cluster), Keys::new("test"), config, setup).map(AnyEngine::Remote)
-        })
+        self.open_engine(|setup| RemoteEngine::open(cluster, Keys::new("test"), config, setup).map(AnyEngine::Remote))
     }
 }
 
