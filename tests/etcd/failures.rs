@@ -44,7 +44,7 @@ impl Load {
             match self.round(auth, &format!("{caller}-{round}")) {
                 Ok(()) => drop(self.done.fetch_add(1, Ordering::SeqCst)),
                 Err(error @ (Error::Storage(_) | Error::OutcomeUnknown(_) | Error::Busy)) => {
-                    self.failed.lock().unwrap().push(error)
+                    self.failed.lock().unwrap().push(error);
                 }
                 Err(error) => panic!("{error}"),
             }
@@ -111,10 +111,10 @@ impl Load {
     fn must_be_kept(&self, what: &str, auth: &AuthKv) {
         let kept = self.kept.lock().unwrap();
         let failed = self.failed.lock().unwrap();
+        let acknowledged = self.acknowledged.lock().unwrap().len();
         let unknown = failed.iter().filter(|error| matches!(error, Error::OutcomeUnknown(_))).count();
         eprintln!(
-            "{what}: {} acknowledged writes, {} failed calls ({unknown} unknown), longest gap {:?}",
-            self.acknowledged.lock().unwrap().len(),
+            "{what}: {acknowledged} acknowledged writes, {} failed calls ({unknown} unknown), longest gap {:?}",
             failed.len(),
             self.longest_gap(),
         );
