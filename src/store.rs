@@ -218,18 +218,19 @@ impl<M: Models> AuthKv<M> {
         self.inner.engine.read(op, finish)
     }
 
-    /// Runs a writing operation, and behind it what is to be done now and then; see [`Engine::write`].
+    /// Runs a writing operation, which keeps the declared indexes in step, and behind it what is to be done now
+    /// and then; see [`Engine::write`].
     pub(crate) fn write<R: Send + 'static, T: Send + 'static>(
         &self,
         op: impl Fn(&mut Txn<'_>) -> Result<R> + Send + 'static,
         finish: impl FnOnce(R) -> Result<T> + Send + 'static,
     ) -> Reply<T> {
-        let reply = self.write_alone(op, finish);
-        self.purge_if_due();
-        reply
+        let op = declaring(self.inner.declared.clone(), op);
+        self.inner.engine.write_before(op, finish, self.due_purge())
     }
 
-    /// Runs a writing operation, which keeps the declared indexes in step; see [`Engine::write`].
+    /// Runs a writing operation and nothing behind it.
+    #[cfg(test)]
     pub(crate) fn write_alone<R: Send + 'static, T: Send + 'static>(
         &self,
         op: impl Fn(&mut Txn<'_>) -> Result<R> + Send + 'static,

@@ -3,7 +3,7 @@
 use crate::engine::redb::RedbEngine;
 #[cfg(feature = "etcd")]
 use crate::engine::remote::RemoteEngine;
-use crate::engine::{Engine, Note};
+use crate::engine::{Engine, Job, Note};
 use crate::error::Result;
 use crate::reply::Reply;
 use crate::txn::Txn;
@@ -82,12 +82,13 @@ impl Engine for AnyEngine {
         each!(self, engine => engine.read(op, finish))
     }
 
-    fn write<R: Send + 'static, T: Send + 'static>(
+    fn write_before<R: Send + 'static, T: Send + 'static>(
         &self,
         op: impl Fn(&mut Txn<'_>) -> Result<R> + Send + 'static,
         finish: impl FnOnce(R) -> Result<T> + Send + 'static,
+        behind: Option<Box<dyn Job>>,
     ) -> Reply<T> {
-        each!(self, engine => engine.write(op, finish))
+        each!(self, engine => engine.write_before(op, finish, behind))
     }
 
     fn synchronize(&self) -> Reply<()> {

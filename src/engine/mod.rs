@@ -43,6 +43,16 @@ pub(crate) trait Engine {
         &self,
         op: impl Fn(&mut Txn<'_>) -> Result<R> + Send + 'static,
         finish: impl FnOnce(R) -> Result<T> + Send + 'static,
+    ) -> Reply<T> {
+        self.write_before(op, finish, None)
+    }
+
+    /// The same, and then another operation for which nobody waits.
+    fn write_before<R: Send + 'static, T: Send + 'static>(
+        &self,
+        op: impl Fn(&mut Txn<'_>) -> Result<R> + Send + 'static,
+        finish: impl FnOnce(R) -> Result<T> + Send + 'static,
+        behind: Option<Box<dyn Job>>,
     ) -> Reply<T>;
 
     /// Creates what a store has to begin with, where it is missing.
@@ -68,6 +78,7 @@ pub(crate) struct Setup {
     pub(crate) synchronize: Fill,
     /// The keys of the rows of the meta table that say whether there is a store and which models it has; the first is
     /// there if there is one.
+    #[cfg_attr(not(feature = "etcd"), expect(dead_code, reason = "in a file nobody else changes them"))]
     pub(crate) decisive: Vec<Vec<u8>>,
 }
 
@@ -100,9 +111,15 @@ fn reading<R: Send + 'static, T: Send + 'static>(
     (Box::new(Write { op, finish, answer, found: None, not_finished: |error| error }), reply)
 }
 
-/// A follow-up as a job that nobody waits for.
-fn background(work: FollowUp) -> Box<dyn Job> {
-    job(move |txn| work.run(txn), Ok).0
+/// An operation as a job that nobody waits for.
+pub(crate) fn background(op: impl Fn(&mut Txn<'_>) -> Result<()> + Send + 'static) -> Box<dyn Job> {
+    job(op, Ok).0
+}
+
+impl FollowUp {
+    fn into_job(self) -> Box<dyn Job> {
+        background(move |txn| self.run(txn))
+    }
 }
 
 struct Write<R, T, Op, Fin> {

@@ -3,12 +3,13 @@
 //! The rows of `meta` are texts. `format` keeps record version 1 for ever, so that every version of this crate can read
 //! it and refuse a newer format.
 
+use chrono::TimeDelta;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, OpenProblem, Result};
 use crate::key::Key;
-use crate::model::{Dynamic, Indexes, Models};
+use crate::model::{Dynamic, Indexes, Millis, Models};
 use crate::record::EmailMatching;
 use crate::schema::META;
 use crate::txn::Txn;
@@ -142,6 +143,18 @@ fn models(txn: &Txn<'_>) -> Result<StoredModels> {
         indexes: json(txn, "indexes")?.unwrap_or_default(),
         change: json(txn, "change")?,
     })
+}
+
+/// Claims the removal of what has expired for one of the processes that share the store, and answers whether it is theirs:
+/// nobody else has claimed it for as long as `interval`, whatever their clocks show. `mine` is when they did so last.
+pub(crate) fn claim_purge(txn: &mut Txn<'_>, now: Millis, interval: TimeDelta, mine: Millis) -> Result<bool> {
+    let claimed: Option<i64> = json(txn, "purged")?;
+    let is_recent = |claimed: i64| now.since_epoch().abs_diff(claimed) < interval.num_milliseconds().unsigned_abs();
+    if claimed.is_some_and(|claimed| claimed != mine.since_epoch() && is_recent(claimed)) {
+        return Ok(false);
+    }
+    put(txn, "purged", now.since_epoch().to_string())?;
+    Ok(true)
 }
 
 /// Writes what a new store says about itself.

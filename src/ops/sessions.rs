@@ -145,6 +145,7 @@ pub(crate) fn delete(txn: &mut Txn<'_>, token: &TokenHash) -> Result<Option<Sess
     let Some(entry) = txn.get(&SESSION_BY_TOKEN, token)? else {
         return Ok(None);
     };
+    txn.foresee(&SESSIONS, &(entry.user_id.clone(), entry.id.clone()));
     let user = users::owner(txn, &entry.user_id)?;
     let session = remove(txn, &entry)?;
     Ok(user.map(|_| session))

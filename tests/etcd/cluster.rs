@@ -2,11 +2,10 @@
 
 use std::fs::File;
 use std::net::TcpListener;
-use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use authkv::conformance::eventually;
 use rustix::process::{Pid, Signal, kill_process};
@@ -52,10 +51,6 @@ impl Cluster {
         (0..MEMBERS).for_each(|member| self.restart(member));
         eventually("the cluster has a leader", || self.leader().is_some());
         self
-    }
-
-    pub(crate) fn folder(&self) -> PathBuf {
-        self.folder.path().to_owned()
     }
 
     pub(crate) fn restart(&mut self, number: usize) {
@@ -163,14 +158,4 @@ impl Drop for Cluster {
             }
         }
     }
-}
-
-/// How long it takes until it is true.
-pub(crate) fn time_until(is_true: impl Fn() -> bool) -> Duration {
-    let began = Instant::now();
-    while !is_true() {
-        assert!(began.elapsed() < Duration::from_secs(60), "not in a minute");
-        thread::sleep(Duration::from_millis(5));
-    }
-    began.elapsed()
 }

@@ -19,7 +19,7 @@ use writer::Writer;
 
 use crate::engine::noting::Noting;
 use crate::engine::published::Published;
-use crate::engine::{Durability, Engine, Note, Setup, job, unpanicked};
+use crate::engine::{Durability, Engine, Job, Note, Setup, job, unpanicked};
 use crate::error::{Error, Result, StorageError};
 use crate::reply::Reply;
 use crate::txn::{Txn, View};
@@ -47,7 +47,7 @@ enum Placed {
     /// On a thread of its own: a commit to a file waits for the disk.
     Thread(Option<JoinHandle<()>>),
     /// On the calling threads: in memory there is nothing to wait for.
-    Callers(Mutex<Writer>),
+    Callers(Box<Mutex<Writer>>),
 }
 
 /// What readers read from.
@@ -89,7 +89,7 @@ impl RedbEngine {
         let defers = Arc::new(AtomicBool::new(false));
         let writer = unpanicked(|| Writer::open(source, config, setup, Arc::clone(&published), Arc::clone(&defers)))?;
         let writer = if in_memory {
-            Placed::Callers(Mutex::new(writer))
+            Placed::Callers(Box::new(Mutex::new(writer)))
         } else {
             let queue = Arc::clone(&queue);
             let thread = std::thread::Builder::new().name("authkv-writer".to_owned());
@@ -162,13 +162,18 @@ impl Engine for RedbEngine {
         Reply::ready(self.read_now(|view, _| op(&Txn::new(view))).and_then(finish))
     }
 
-    fn write<R: Send + 'static, T: Send + 'static>(
+    fn write_before<R: Send + 'static, T: Send + 'static>(
         &self,
         op: impl Fn(&mut Txn<'_>) -> Result<R> + Send + 'static,
         finish: impl FnOnce(R) -> Result<T> + Send + 'static,
+        behind: Option<Box<dyn Job>>,
     ) -> Reply<T> {
         let (job, reply) = job(op, finish);
-        self.submit(Task::Write(job), reply)
+        let reply = self.submit(Task::Write(job), reply);
+        if let Some(job) = behind {
+            drop(self.submit(Task::Write(job), Reply::ready(Ok(()))));
+        }
+        reply
     }
 
     fn synchronize(&self) -> Reply<()> {

@@ -117,18 +117,19 @@ impl Attempt<'_> {
         let reads = replay.into_reads();
         let is_guess = !reads.missed.is_empty();
         match changes {
-            // What was guessed must not be relied on, but a transaction can be carried out on condition that it is right.
-            Some(Changes { rows, follow_up }) if !rows.is_empty() && !(is_guess && reads.counted) => {
-                if reads.counted {
+            Some(Changes { rows, follow_up }) if !rows.is_empty() => {
+                if reads.counted && !is_guess {
                     return Next::Fail(Error::corrupt("an operation that counts rows cannot change any on a cluster"));
                 }
                 let key = |(table, key): (_, Vec<u8>)| self.core.keys.row(table, &key);
                 let writes = rows.into_iter().map(|(place, value)| (key(place), value)).collect();
                 match check_size(&reads, &writes, self.core.cluster.ops_max()) {
-                    Ok(()) => Next::Write(reads, writes, follow_up),
-                    Err(_) if is_guess => Next::Fetch(reads.missed),
+                    // What was guessed must not be relied on, but a transaction can have it as its conditions.
+                    Ok(()) if !reads.counted && !reads.is_wrong => Next::Write(reads, writes, follow_up),
+                    _ if is_guess => Next::Fetch(reads.missed),
                     Err(_) if reads.in_steps && self.step_records_max > 1 => Next::SmallerSteps,
                     Err(error) => Next::Fail(error),
+                    Ok(()) => Next::Nothing,
                 }
             }
             _ if is_guess => Next::Fetch(reads.missed),

@@ -56,6 +56,8 @@ pub(crate) struct Row {
 pub(crate) enum Condition {
     /// The row at the key was last changed at this revision; 0 if there is none.
     Unchanged { key: Vec<u8>, revision: i64 },
+    /// There is a row at the key.
+    Exists { key: Vec<u8> },
     /// Each row of the range was last changed at this revision or before.
     NoneAfter { start: Vec<u8>, end: Vec<u8>, revision: i64 },
     /// There is a row at the key, with this value.

@@ -11,14 +11,17 @@ use tokio::sync::{mpsc, oneshot};
 use super::batch::Batch;
 use super::cluster::{Answer, Condition, Failure, Found, Op, Range, Reading, Rows, Txn};
 use super::known::Reads;
-use super::receipt::Receipt;
+use super::receipt::{Receipt, is_abandoned};
 use super::shared::{Core, Written};
 use crate::error::{Error, Result, StorageError};
+use crate::key::prefix_end;
 
 /// How long to wait before asking again what became of a transaction.
 const PAUSE: Duration = Duration::from_millis(25);
 /// How long the last word to the cluster may take.
 const RETIRING: Duration = Duration::from_secs(1);
+/// How many rows of processes are looked at when one opens the store.
+const TIDIED_MAX: usize = 1_000;
 
 /// An operation that is ready to be written.
 pub(super) struct Proposal {
@@ -186,7 +189,11 @@ impl Committer {
         Txn {
             conditions: [is(receipt)].into_iter().chain(unchanged).collect(),
             then: [put(next)].into_iter().chain(batch.iter().map(|proposal| Op::Txn(proposal.txn()))).collect(),
-            otherwise: [&receipt.key].into_iter().chain(watched.iter().map(|(key, _)| key)).map(look_up).collect(),
+            otherwise: [&receipt.key]
+                .into_iter()
+                .chain(watched.iter().map(|(key, _)| key))
+                .map(|key| look_up(key))
+                .collect(),
         }
     }
 
@@ -288,6 +295,24 @@ impl Committer {
         verdicts
     }
 
+    /// Removes the rows of processes that are gone, some of them. Those that are left are removed some other time.
+    pub(super) async fn tidy(core: &Core) {
+        let start = core.keys.receipts();
+        let deadline = Instant::now() + core.config.timeout;
+        let Some(all) = prefix_end(start.clone()).map(|end| Range::rows(start, end, TIDIED_MAX)) else {
+            return;
+        };
+        let Ok((_, found)) = core.fetch(vec![all], Reading::Newest, deadline).await else {
+            return;
+        };
+        let rows = found.into_iter().flat_map(|(_, found)| found.into_rows().rows);
+        for (key, row) in rows.filter(|(_, row)| is_abandoned(&row.value)) {
+            let conditions = vec![Condition::Unchanged { key: key.clone(), revision: row.revision }];
+            let remove = Txn { conditions, then: vec![Op::Delete { key }], ..Txn::default() };
+            let _ = core.cluster.txn(remove, Reading::Newest, deadline).await;
+        }
+    }
+
     /// Says that the row of this process may be removed. If that fails it is found out by its age.
     async fn retire(&mut self) {
         if let Some(receipt) = self.receipt.take() {
@@ -309,8 +334,8 @@ fn put(receipt: &Receipt) -> Op {
     Op::Put { key: receipt.key.clone(), value: receipt.value.clone() }
 }
 
-fn look_up(key: &Vec<u8>) -> Op {
-    Op::Range(Range::row(key.clone()))
+fn look_up(key: &[u8]) -> Op {
+    Op::Range(Range::row(key.to_vec()))
 }
 
 fn unanswered(failure: Failure) -> StorageError {

@@ -99,15 +99,44 @@ pub(super) struct Replay<'k> {
 /// What an operation has read.
 #[derive(Default)]
 pub(super) struct Reads {
-    /// The revision of each row that was looked up, 0 where there is none or none is known.
-    points: BTreeMap<Vec<u8>, i64>,
+    points: BTreeMap<Vec<u8>, Seen>,
     spans: Vec<Span>,
     /// What has to be fetched to know more.
     pub(super) missed: Vec<Range>,
+    /// Whether what was guessed contradicts itself.
+    pub(super) is_wrong: bool,
     /// Whether rows were counted, which no condition can guard.
     pub(super) counted: bool,
     /// Whether it asked how much it may do in a step.
     pub(super) in_steps: bool,
+}
+
+/// How a row was seen that was looked up.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Seen {
+    /// At this revision; 0 where there is none or none is known.
+    At(i64),
+    /// It is taken to be there.
+    Expected,
+}
+
+impl Seen {
+    fn condition(self, key: &[u8]) -> Condition {
+        let key = key.to_vec();
+        match self {
+            Self::At(revision) => Condition::Unchanged { key, revision },
+            Self::Expected => Condition::Exists { key },
+        }
+    }
+
+    /// Whether the row is still so.
+    fn held(self, found: &Rows) -> bool {
+        let revision = found.rows.first().map_or(0, |(_, row)| row.revision);
+        match self {
+            Self::At(seen) => revision == seen,
+            Self::Expected => revision > 0,
+        }
+    }
 }
 
 /// The part of a range that was read.
@@ -142,7 +171,9 @@ impl View for Replay<'_> {
             if found.is_none() {
                 reads.miss(Range::row(key.clone()));
             }
-            reads.points.insert(key, row.map_or(0, |row| row.revision));
+            // Taken to be there, and now its value is wanted.
+            reads.is_wrong |= reads.points.get(&key) == Some(&Seen::Expected);
+            reads.points.insert(key, Seen::At(row.map_or(0, |row| row.revision)));
         });
         row.map_or(Ok(()), |row| visit(&row.value))
     }
@@ -181,6 +212,24 @@ impl View for Replay<'_> {
         Ok(())
     }
 
+    fn foresee(&self, table: TableId, key: &[u8]) {
+        let key = self.keys.row(table, key);
+        if self.known.get(&key).is_none() {
+            self.note(|reads| reads.miss(Range::row(key)));
+        }
+    }
+
+    fn expect(&self, table: TableId, key: &[u8]) -> bool {
+        let key = self.keys.row(table, key);
+        let mut reads = self.reads.borrow_mut();
+        let is_expected = self.known.get(&key).is_none() && !reads.points.contains_key(&key);
+        if is_expected {
+            reads.miss(Range::row(key.clone()));
+            reads.points.insert(key, Seen::Expected);
+        }
+        is_expected
+    }
+
     fn len(&self, table: TableId) -> Result<u64> {
         let (start, end) = self.keys.range(table, (Bound::Unbounded, Bound::Unbounded));
         let count = self.known.counts.get(&start).copied();
@@ -208,14 +257,12 @@ impl Reads {
 
     /// What must hold for the operation to come to the same.
     pub(super) fn conditions(&self) -> Vec<Condition> {
-        let unchanged =
-            |(key, revision): (&Vec<u8>, &i64)| Condition::Unchanged { key: key.clone(), revision: *revision };
-        let points = self.points.iter().map(unchanged);
+        let points = self.points.iter().map(|(key, seen)| seen.condition(key));
         let spans = self.spans.iter().flat_map(|span| {
             let rows = span.rows.iter().filter(|(key, _)| !self.points.contains_key(key));
             let none_after =
                 Condition::NoneAfter { start: span.start.clone(), end: span.end.clone(), revision: span.revision };
-            rows.map(|(key, revision)| unchanged((key, revision))).chain([none_after])
+            rows.map(|(key, revision)| Seen::At(*revision).condition(key)).chain([none_after])
         });
         points.chain(spans).collect()
     }
@@ -247,9 +294,6 @@ impl Reads {
     /// Whether the conditions held in a state of which [`again`](Self::again) was read.
     pub(super) fn held(&self, state: &[Rows]) -> bool {
         let (points, spans) = state.split_at_checked(self.points.len()).unwrap_or_default();
-        let point_held = |((_, revision), found): ((&Vec<u8>, &i64), &Rows)| {
-            found.rows.first().map_or(0, |(_, row)| row.revision) == *revision
-        };
         let span_held = |(span, found): (&Span, &Rows)| {
             !found.more
                 && found.rows.len() == span.rows.len()
@@ -261,7 +305,7 @@ impl Reads {
         };
         points.len() == self.points.len()
             && spans.len() == self.spans.len()
-            && self.points.iter().zip(points).all(point_held)
+            && self.points.values().zip(points).all(|(seen, found)| seen.held(found))
             && self.spans.iter().zip(spans).all(span_held)
     }
 }

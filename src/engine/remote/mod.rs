@@ -32,10 +32,10 @@ pub(crate) use keys::Keys;
 pub(crate) use shared::Config;
 use shared::Core;
 
-use crate::engine::{Engine, Job, Setup, background, job, reading};
+use crate::engine::{Engine, Job, Setup, job, reading};
 use crate::error::{Error, Result, StorageError};
 use crate::reply::{Answer, Reply};
-use crate::txn::Txn;
+use crate::txn::{FollowUp, Txn};
 
 pub(crate) struct RemoteEngine {
     core: Arc<Core>,
@@ -143,14 +143,14 @@ impl RemoteEngine {
     fn accept(&self) -> Result<()> {
         let core = Arc::clone(&self.core);
         let (job, reply) = reading(move |txn| (core.setup.accept)(txn), Ok);
-        self.spawn(job, reply, Purpose::Make).wait()
+        self.spawn(job, None, reply, Purpose::Make).wait()
     }
 
     fn make(&self) -> Result<()> {
         if self.core.config.synchronize { self.synchronize().wait() } else { Ok(()) }
     }
 
-    fn spawn<T>(&self, job: Box<dyn Job>, reply: Reply<T>, purpose: Purpose) -> Reply<T> {
+    fn spawn<T>(&self, job: Box<dyn Job>, behind: Option<Box<dyn Job>>, reply: Reply<T>, purpose: Purpose) -> Reply<T> {
         let in_flight = match self.core.enter() {
             Ok(in_flight) => in_flight,
             Err(error) => return Reply::ready(Err(error)),
@@ -158,10 +158,12 @@ impl RemoteEngine {
         let core = Arc::clone(&self.core);
         self.runtime.spawn(async move {
             let _in_flight = in_flight;
-            let mut follow_up = carry_out(&core, job, purpose).await;
-            // What is left when the store is closed is done when it is next opened.
-            while let Some(work) = follow_up.take().filter(|_| !core.is_closed()) {
-                follow_up = carry_out(&core, background(work), Purpose::Write).await;
+            let (mut next, mut behind) = (Some((job, purpose)), behind);
+            while let Some((job, purpose)) = next {
+                let follow_up = carry_out(&core, job, purpose).await.map(FollowUp::into_job);
+                // What is left when the store is closed is done when it is next opened.
+                let after = follow_up.or_else(|| behind.take()).filter(|_| !core.is_closed());
+                next = after.map(|job| (job, Purpose::Write));
             }
         });
         reply
@@ -194,22 +196,23 @@ impl Engine for RemoteEngine {
         finish: impl FnOnce(R) -> Result<T> + Send + 'static,
     ) -> Reply<T> {
         let (job, reply) = reading(op, finish);
-        self.spawn(job, reply, Purpose::Read)
+        self.spawn(job, None, reply, Purpose::Read)
     }
 
-    fn write<R: Send + 'static, T: Send + 'static>(
+    fn write_before<R: Send + 'static, T: Send + 'static>(
         &self,
         op: impl Fn(&mut Txn<'_>) -> Result<R> + Send + 'static,
         finish: impl FnOnce(R) -> Result<T> + Send + 'static,
+        behind: Option<Box<dyn Job>>,
     ) -> Reply<T> {
         let (job, reply) = job(op, finish);
-        self.spawn(job, reply, Purpose::Write)
+        self.spawn(job, behind, reply, Purpose::Write)
     }
 
     fn synchronize(&self) -> Reply<()> {
         let core = Arc::clone(&self.core);
         let (job, reply) = job(move |txn| (core.setup.synchronize)(txn), Ok);
-        self.spawn(job, reply, Purpose::Make)
+        self.spawn(job, None, reply, Purpose::Make)
     }
 
     fn close(&self) -> Reply<()> {
@@ -225,6 +228,9 @@ impl Engine for RemoteEngine {
 
     fn settled(&self) {
         self.core.settled();
+        let core = Arc::clone(&self.core);
+        // Nobody waits for it, and nothing is lost when it fails.
+        self.runtime.spawn(async move { Committer::tidy(&core).await });
     }
 }
 

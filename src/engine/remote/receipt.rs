@@ -13,7 +13,7 @@ use crate::error::{Error, Result, StorageError};
 
 /// After how long the row of a process that is gone may be removed, in milliseconds: far longer than anybody waits for an
 /// answer.
-pub(super) const ABANDONED_AFTER_MS: u64 = 24 * 60 * 60 * 1_000;
+const ABANDONED_AFTER_MS: u64 = 24 * 60 * 60 * 1_000;
 
 #[derive(Clone, Copy)]
 enum Mark {

@@ -337,3 +337,44 @@ fn replies_come_in_async_code_and_whether_awaited_or_not() {
     let auth = store(Arc::new(memory));
     assert_eq!(auth.get_user(&ada.id).wait().unwrap().unwrap().name.as_deref(), Some("Ada"));
 }
+
+#[test]
+fn the_receipts_of_processes_that_are_long_gone_are_removed() {
+    let memory = Memory::new();
+    let receipt = |id: &str, written: u64| {
+        let key = format!("test/receipts/{id}").into_bytes();
+        memory.put(&key, &[&[0; 9][..], &written.to_be_bytes()].concat());
+        key
+    };
+    let now = u64::try_from(chrono::Utc::now().timestamp_millis()).unwrap();
+    let (old, fresh) = (receipt("old", now - 25 * 3_600_000), receipt("fresh", now - 23 * 3_600_000));
+    let _auth = store(Arc::new(memory.clone()));
+    eventually("it is removed", || !memory.keys().contains(&old));
+    assert!(memory.keys().contains(&fresh));
+}
+
+#[test]
+fn of_those_who_share_a_store_one_removes_what_has_expired() {
+    let memory = Memory::new();
+    let clock = crate::conformance::Clock::new();
+    let open = || {
+        let clock = clock.clone();
+        AuthKv::options().clock(move || clock.now()).on_cluster(Arc::new(memory.clone())).unwrap()
+    };
+    let stores = [open(), open(), open()];
+    let ada = stores[0].create_user(NewUser::default()).wait().unwrap();
+    for number in 0..100 {
+        let session = NewSession::new(format!("token {number}"), ada.id.clone(), clock.now());
+        stores[0].create_session(session).wait().unwrap();
+    }
+    clock.set(clock.now() + chrono::TimeDelta::days(2));
+    // Each purges by the way with its next writes; that they are not in each other's way is what is tested.
+    eventually("all are removed", || {
+        for auth in &stores {
+            auth.create_user(NewUser::default()).wait().unwrap();
+        }
+        stores[1].count_expired().wait().unwrap().sessions == 0
+    });
+    let claims = memory.changes(b"test/meta/purged\0\0");
+    assert!((4..=8).contains(&claims), "{claims} claims to remove 100 sessions in steps of 32");
+}

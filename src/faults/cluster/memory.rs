@@ -18,10 +18,13 @@ struct State {
     revision: i64,
     /// What was before this revision cannot be read.
     compacted: i64,
-    rows: BTreeMap<Vec<u8>, Vec<(i64, Option<Vec<u8>>)>>,
+    rows: BTreeMap<Vec<u8>, History>,
     requests: usize,
     ops_max: usize,
 }
+
+/// The values of a row, or that it was removed, with their revisions.
+type History = Vec<(i64, Option<Vec<u8>>)>;
 
 impl Memory {
     pub(super) fn new() -> Self {
@@ -49,6 +52,11 @@ impl Memory {
             .filter(|(_, history)| history.last().unwrap().1.is_some())
             .map(|(key, _)| key.clone())
             .collect()
+    }
+
+    /// How often the row at a key was changed.
+    pub(super) fn changes(&self, key: &[u8]) -> usize {
+        self.0.lock().rows.get(key).map_or(0, Vec::len)
     }
 
     pub(super) fn put(&self, key: &[u8], value: &[u8]) {
@@ -106,6 +114,7 @@ impl State {
             Condition::Unchanged { key, revision } => {
                 self.row(key, self.revision).map_or(0, |row| row.revision) == *revision
             }
+            Condition::Exists { key } => self.row(key, self.revision).is_some(),
             Condition::NoneAfter { start, end, revision } => self
                 .read(&Range::rows(start.clone(), end.clone(), 0))
                 .rows

@@ -40,6 +40,9 @@ fn compare(condition: Condition) -> Compare {
         Condition::Unchanged { key, revision } => {
             (CompareResult::Equal, CompareTarget::Mod, key, Vec::new(), TargetUnion::ModRevision(revision))
         }
+        Condition::Exists { key } => {
+            (CompareResult::Greater, CompareTarget::Mod, key, Vec::new(), TargetUnion::ModRevision(0))
+        }
         Condition::NoneAfter { start, end, revision } => {
             (CompareResult::Less, CompareTarget::Mod, start, end, TargetUnion::ModRevision(revision + 1))
         }

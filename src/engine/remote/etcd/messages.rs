@@ -85,6 +85,7 @@ pub(super) struct Compare {
 #[repr(i32)]
 pub(super) enum CompareResult {
     Equal = 0,
+    Greater = 1,
     Less = 2,
 }
 
