@@ -99,7 +99,8 @@ impl<M: Models> AuthKv<M> {
     }
 
     /// Ends the sessions of a user, [web sessions](crate::WebSessions) too, all but `except` if it is given, and answers how
-    /// many; 1,000 at most, so call it again while it ends that many.
+    /// many; 1,000 at most, so call it again while it ends that many. On a cluster that is done in several steps, so some
+    /// may have ended when it answers an error.
     ///
     /// Without `except` the user's security stamp changes, so that a session of axum-login ends wherever it is stored.
     ///
