@@ -179,6 +179,17 @@ pub enum OpenProblem {
     },
     /// An [`AuthKv`](crate::AuthKv) works on this database already; clone that one.
     DatabaseInUse,
+    /// There is no store.
+    NoStore,
+    /// There is a store already, or something else.
+    NotEmpty,
+    /// It is the copy of a store that was begun and not finished: copy it again to finish it.
+    CopyUnfinished {
+        /// From where it is copied.
+        from: String,
+    },
+    /// The store changes all the while that it is copied: stop the application first.
+    KeepsChanging,
     /// Another process has changed the models or the indexes of the store since it was opened here: open it again.
     ChangedElsewhere,
     /// The file cannot be made, read or written, or its contents are damaged.
@@ -335,6 +346,14 @@ impl fmt::Display for OpenProblem {
                 write!(f, "it was made with {found} e-mail matching, and was opened with {expected} matching")
             }
             Self::DatabaseInUse => f.write_str("an AuthKv works on this database already; clone that one"),
+            Self::NoStore => f.write_str("there is no store"),
+            Self::NotEmpty => f.write_str("it is not empty"),
+            Self::CopyUnfinished { from } => {
+                write!(f, "it is an unfinished copy of {from}: copy that again to finish it")
+            }
+            Self::KeepsChanging => {
+                f.write_str("it changes all the while that it is copied: stop the application first")
+            }
             Self::ChangedElsewhere => {
                 f.write_str("another process has changed its models or indexes since it was opened here: open it again")
             }

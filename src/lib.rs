@@ -22,6 +22,8 @@ mod adapter;
 mod calls;
 #[cfg(feature = "etcd")]
 mod connect;
+#[cfg(feature = "etcd")]
+mod copying;
 mod hot_sessions;
 mod linking;
 mod listing;
@@ -52,6 +54,8 @@ mod faults;
 pub mod fuzzing;
 
 pub use adapter::Adapter;
+#[cfg(feature = "etcd")]
+pub use copying::{CopyProgress, Place, copy};
 pub use engine::Durability;
 #[cfg(feature = "etcd")]
 pub use engine::remote::etcd::Etcd;

@@ -80,7 +80,10 @@ pub(crate) enum Stage {
 pub(crate) fn accept(txn: &Txn<'_>, settings: &Settings) -> Result<()> {
     let Some(found) = number(txn, "format")? else {
         return match text(txn, "models")? {
-            None => Ok(()),
+            None => match text(txn, "copy")? {
+                Some(from) => Err(OpenProblem::CopyUnfinished { from }.into()),
+                None => Ok(()),
+            },
             Some(_) => Err(Error::corrupt("a row of the meta table is missing")),
         };
     };
@@ -155,6 +158,52 @@ pub(crate) fn claim_purge(txn: &mut Txn<'_>, now: Millis, interval: TimeDelta, m
     }
     put(txn, "purged", now.since_epoch().to_string())?;
     Ok(true)
+}
+
+/// The same for an unfinished copy, for which its own row is the first.
+#[cfg(feature = "etcd")]
+pub(crate) fn decisive_of_copy() -> Vec<Vec<u8>> {
+    [vec!["copy".to_owned().to_bytes()], decisive()].concat()
+}
+
+/// Refuses what is no store, one of a newer format, and one that is being changed.
+#[cfg(feature = "etcd")]
+pub(crate) fn accept_source(txn: &Txn<'_>) -> Result<()> {
+    match number(txn, "format")? {
+        None => Err(OpenProblem::NoStore.into()),
+        Some(found) if found > FORMAT => Err(OpenProblem::NewerFormat { found, known: FORMAT }.into()),
+        Some(_) => match models(txn)?.change {
+            Some(Change { to, .. }) => Err(OpenProblem::ChangeUnfinished { to }.into()),
+            None => Ok(()),
+        },
+    }
+}
+
+#[cfg(feature = "etcd")]
+pub(crate) fn is_store(txn: &Txn<'_>) -> Result<bool> {
+    Ok(text(txn, "format")?.is_some())
+}
+
+/// From where there is an unfinished copy, if there is one.
+#[cfg(feature = "etcd")]
+pub(crate) fn copied_from(txn: &Txn<'_>) -> Result<Option<String>> {
+    text(txn, "copy")
+}
+
+#[cfg(feature = "etcd")]
+pub(crate) fn begin_copy(txn: &mut Txn<'_>, from: &str) -> Result<()> {
+    put(txn, "copy", from.to_owned())
+}
+
+#[cfg(feature = "etcd")]
+pub(crate) fn end_copy(txn: &mut Txn<'_>) {
+    txn.remove(&META, &"copy".to_owned());
+}
+
+/// Whether the row with this key says nothing about the store, but only about those who work on it where it is.
+#[cfg(feature = "etcd")]
+pub(crate) fn is_of_a_place(key: &[u8]) -> bool {
+    key == "purged".to_owned().to_bytes()
 }
 
 /// Writes what a new store says about itself.

@@ -8,6 +8,7 @@
 
 mod cluster;
 mod contract;
+mod copying;
 mod failures;
 mod limits;
 mod security;
@@ -44,7 +45,7 @@ pub(crate) use tests;
 fn main() -> ExitCode {
     let shared = Shared::default();
     let mut trials = contract::trials(&shared);
-    for (name, test) in contract::TESTS.iter().chain(limits::TESTS) {
+    for (name, test) in contract::TESTS.iter().chain(limits::TESTS).chain(copying::TESTS) {
         let shared = shared.clone();
         trials.push(trial(*name, move || test(shared.get())));
     }

@@ -266,6 +266,14 @@ fn duration(text: &str) -> Result<Duration, &'static str> {
     }
 }
 
+/// As a URL, without user, password and options.
+impl fmt::Display for Etcd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = if self.tls.is_some() { "etcds" } else { "etcd" };
+        write!(f, "{scheme}://{}/{}", self.endpoints.join(","), self.namespace)
+    }
+}
+
 /// Without the password.
 impl fmt::Debug for Etcd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
