@@ -23,6 +23,7 @@ const CACHE_BYTES: usize = 64 << 20;
 /// Where a store is: a file, or a namespace of a cluster. As text, the path of the file, or the cluster's URL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[allow(clippy::large_enum_variant)] // there are two of them, for as long as a copy takes
 pub enum Place {
     /// In this file.
     File(PathBuf),

@@ -101,12 +101,17 @@ fn a_file_uses_only_lower_layers() {
 }
 
 #[test]
-fn bincode_and_redb_are_named_where_they_belong() {
+fn bincode_redb_and_tonic_are_named_where_they_belong() {
     for (module, code) in sources() {
         assert!(!code.contains("bincode::") || module == "codec", "{module} names bincode");
         let own = code.replace("engine::redb", "").replace("mod redb", "");
         let may = ["engine/redb", "store", "faults"].iter().any(|name| module.starts_with(name));
         assert!(may || !own.contains("redb::"), "{module} names redb");
+        let may = module.starts_with("engine/remote") || module.starts_with("faults");
+        assert!(
+            may || !["tokio::", "tonic::", "prost::"].iter().any(|name| code.contains(name)),
+            "{module} names them"
+        );
     }
 }
 

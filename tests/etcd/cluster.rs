@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::net::TcpListener;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -47,10 +48,20 @@ impl Cluster {
         Self { folder, members, options }
     }
 
-    pub(crate) fn started(mut self) -> Self {
+    /// Runs the members, and does not wait for them.
+    pub(crate) fn running(mut self) -> Self {
         (0..MEMBERS).for_each(|member| self.restart(member));
-        eventually("the cluster has a leader", || self.leader().is_some());
         self
+    }
+
+    fn started(self) -> Self {
+        let this = self.running();
+        eventually("the cluster has a leader", || this.leader().is_some());
+        this
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     pub(crate) fn restart(&mut self, number: usize) {
