@@ -42,15 +42,16 @@ impl<M: Models> Adapter<M> for AuthKv<M> {
     }
 
     fn update_user(&self, patch: UserPatch) -> Reply<User<M::User>> {
-        let update = UserUpdate::new(patch, self.email_matching()).and_then(|update| {
-            let id = update.id.clone();
-            let stored = move |txn: &Txn<'_>| Ok(users::get(txn, &id)?.map(|user| user.extra));
-            if self.can_take::<M::User>(&update.extra, stored)? { Ok(update) } else { Err(Error::UnknownUser) }
-        });
-        match update {
-            Ok(update) => self.write(move |txn| users::update(txn, &update), UserRecord::into_model),
-            Err(error) => Reply::ready(Err(error)),
-        }
+        let update = match UserUpdate::new(patch, self.email_matching()) {
+            Ok(update) => update,
+            Err(error) => return Reply::ready(Err(error)),
+        };
+        let (id, patch) = (update.id.clone(), update.extra.clone());
+        let stored = move |txn: &Txn<'_>| Ok(users::get(txn, &id)?.map(|user| user.extra));
+        self.if_taken::<M::User, _>(patch, stored, move |auth, is_there| match is_there {
+            true => auth.write(move |txn| users::update(txn, &update), UserRecord::into_model),
+            false => Reply::ready(Err(Error::UnknownUser)),
+        })
     }
 
     fn delete_user(&self, id: &UserId) -> Reply<Option<User<M::User>>> {
@@ -93,26 +94,25 @@ impl<M: Models> Adapter<M> for AuthKv<M> {
 
     fn get_session_and_user(&self, session_token: &str) -> Reply<Option<SessionAndUser<M::Session, M::User>>> {
         let (token, now) = (Token::from(session_token), self.now());
-        let found = self.find_session(&token.hash(), now);
-        Reply::ready(found.and_then(|found| found.map(|found| found.into_model(token)).transpose()))
+        self.find_session(&token.hash(), now, |found| found.map(|found| found.into_model(token)).transpose())
     }
 
     fn update_session(&self, patch: SessionPatch) -> Reply<Option<Session<M::Session>>> {
         let (token, now) = (patch.session_token.clone(), self.now());
-        let update = SessionUpdate::new(patch).and_then(|update| {
-            let hash = update.token_hash;
-            let stored =
-                move |txn: &Txn<'_>| Ok(sessions::session_and_user(txn, &hash, now)?.map(|found| found.extra.clone()));
-            Ok(self.can_take::<M::Session>(&update.extra, stored)?.then_some(update))
-        });
-        match update {
-            Ok(None) => Reply::ready(Ok(None)),
-            Ok(Some(update)) => self.write(
+        let update = match SessionUpdate::new(patch) {
+            Ok(update) => update,
+            Err(error) => return Reply::ready(Err(error)),
+        };
+        let (hash, patch) = (update.token_hash, update.extra.clone());
+        let stored =
+            move |txn: &Txn<'_>| Ok(sessions::session_and_user(txn, &hash, now)?.map(|found| found.extra.clone()));
+        self.if_taken::<M::Session, _>(patch, stored, move |auth, is_there| match is_there {
+            true => auth.write(
                 move |txn| sessions::update(txn, &update, now),
                 |session| session.map(|session| session.into_model(token)).transpose(),
             ),
-            Err(error) => Reply::ready(Err(error)),
-        }
+            false => Reply::ready(Ok(None)),
+        })
     }
 
     fn delete_session(&self, session_token: &str) -> Reply<Option<Session<M::Session>>> {
@@ -209,22 +209,27 @@ impl<M: Models> AuthKv<M> {
         )
     }
 
-    /// Refuses a patch of own fields that the application's model would not take, and answers whether there is a record
-    /// to patch. The model's code does not run where others wait for it, so the patch is tried on the fields that are
+    /// Refuses a patch of own fields that the application's model would not take, and else goes on with whether there is
+    /// a record to patch. The model's code does not run in a transaction, so the patch is tried on the fields that are
     /// stored now. It may be applied to newer ones: what fits those fits these, unless the model makes one field depend
     /// on another.
-    pub(crate) fn can_take<X: Extra>(
+    pub(crate) fn if_taken<X: Extra, T: Send + 'static>(
         &self,
-        patch: &FieldPatch,
+        patch: FieldPatch,
         stored: impl Fn(&Txn<'_>) -> Result<Option<Fields>> + Send + 'static,
-    ) -> Result<bool> {
+        next: impl FnOnce(&Self, bool) -> Reply<T> + Send + 'static,
+    ) -> Reply<T> {
         if patch.is_empty() {
-            return Ok(true);
+            return next(self, true);
         }
-        match self.read(stored, Ok).wait()? {
-            Some(fields) => fields.must_take::<X>(patch).map(|()| true),
-            None => Ok(false),
-        }
+        self.then(self.read(stored, Ok), move |auth, stored| match stored {
+            Ok(Some(fields)) => match fields.must_take::<X>(&patch) {
+                Ok(()) => next(auth, true),
+                Err(error) => Reply::ready(Err(error)),
+            },
+            Ok(None) => next(auth, false),
+            Err(error) => Reply::ready(Err(error)),
+        })
     }
 }
 

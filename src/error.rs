@@ -119,6 +119,8 @@ pub enum Problem {
     NotUnique,
     /// A text is no [`Cursor`](crate::models::Cursor).
     NotACursor,
+    /// It does not say where a cluster is, or not how to talk to it, for this reason.
+    NotAnAddress(&'static str),
 }
 
 /// Why a store could not be opened. The contents of the file are as they were.
@@ -177,6 +179,19 @@ pub enum OpenProblem {
     },
     /// An [`AuthKv`](crate::AuthKv) works on this database already; clone that one.
     DatabaseInUse,
+    /// There is no store.
+    NoStore,
+    /// There is a store already, or something else.
+    NotEmpty,
+    /// It is the copy of a store that was begun and not finished: copy it again to finish it.
+    CopyUnfinished {
+        /// From where it is copied.
+        from: String,
+    },
+    /// The store changes all the while that it is copied: stop the application first.
+    KeepsChanging,
+    /// Another process has changed the models or the indexes of the store since it was opened here: open it again.
+    ChangedElsewhere,
     /// The file cannot be made, read or written, or its contents are damaged.
     Storage(StorageError),
 }
@@ -290,6 +305,7 @@ impl fmt::Display for Problem {
             Self::IndexedTwice => f.write_str("has two indexes"),
             Self::NotIndexed => f.write_str("has no index"),
             Self::NotUnique => f.write_str("has an index that is not unique"),
+            Self::NotAnAddress(why) => write!(f, "is no address of a cluster: {why}"),
             Self::NotACursor => f.write_str("is no cursor of a list"),
             Self::Misfit => f.write_str("would not fit the application's model when it is read back"),
         }
@@ -330,6 +346,17 @@ impl fmt::Display for OpenProblem {
                 write!(f, "it was made with {found} e-mail matching, and was opened with {expected} matching")
             }
             Self::DatabaseInUse => f.write_str("an AuthKv works on this database already; clone that one"),
+            Self::NoStore => f.write_str("there is no store"),
+            Self::NotEmpty => f.write_str("it is not empty"),
+            Self::CopyUnfinished { from } => {
+                write!(f, "it is an unfinished copy of {from}: copy that again to finish it")
+            }
+            Self::KeepsChanging => {
+                f.write_str("it changes all the while that it is copied: stop the application first")
+            }
+            Self::ChangedElsewhere => {
+                f.write_str("another process has changed its models or indexes since it was opened here: open it again")
+            }
             Self::Storage(error) => error.fmt(f),
         }
     }

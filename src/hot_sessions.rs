@@ -12,6 +12,7 @@ use crate::engine::Note;
 use crate::error::Result;
 use crate::model::{Millis, Models};
 use crate::ops::sessions::{self, FoundSession};
+use crate::reply::Reply;
 use crate::secret::TokenHash;
 use crate::store::AuthKv;
 use crate::txn::Txn;
@@ -53,25 +54,35 @@ struct Hot {
 }
 
 impl<M: Models> AuthKv<M> {
-    /// The session with this token and its user, if it is valid.
-    pub(crate) fn find_session(&self, token: &TokenHash, now: Millis) -> Result<Option<Arc<FoundSession>>> {
+    /// The session with this token and its user, if it is valid. `finish` turns it into what the caller gets.
+    pub(crate) fn find_session<T: Send + 'static>(
+        &self,
+        token: &TokenHash,
+        now: Millis,
+        finish: impl FnOnce(Option<Arc<FoundSession>>) -> Result<T> + Send + 'static,
+    ) -> Reply<T> {
         let (token, hot) = (*token, self.hot_sessions());
         let find = move |txn: &Txn<'_>| sessions::session_and_user(txn, &token, now);
         let Some(set) = hot.set(&token) else {
-            return self.read(find, Ok).wait();
+            return self.read(find, finish);
         };
         if let Some(found) = set.get(&token, |note| self.is_fresh(note)) {
-            return Ok(Some(found).filter(|found| found.is_valid(now)));
+            return Reply::ready(finish(Some(found).filter(|found| found.is_valid(now))));
         }
         if !hot.was_asked_for(&token) {
-            return self.read(find, Ok).wait();
+            return self.read(find, finish);
         }
-        let (found, note) = self.read_noting(find)?;
-        if let (Some(found), Some(note)) = (&found, note) {
-            let new = Hot { token, found: Arc::clone(found), note, used: AtomicBool::new(false) };
-            set.keep(new, hot.ways(), |note| self.is_fresh(note));
+        match self.read_noting(find) {
+            Some(Ok((found, note))) => {
+                if let (Some(found), Some(note)) = (&found, note) {
+                    let new = Hot { token, found: Arc::clone(found), note, used: AtomicBool::new(false) };
+                    set.keep(new, hot.ways(), |note| self.is_fresh(note));
+                }
+                Reply::ready(finish(found))
+            }
+            Some(Err(error)) => Reply::ready(Err(error)),
+            None => self.read(find, finish),
         }
-        Ok(found)
     }
 }
 

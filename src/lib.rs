@@ -20,6 +20,10 @@ mod engine;
 
 mod adapter;
 mod calls;
+#[cfg(feature = "etcd")]
+mod connect;
+#[cfg(feature = "etcd")]
+mod copying;
 mod hot_sessions;
 mod linking;
 mod listing;
@@ -51,7 +55,11 @@ mod faults;
 pub mod fuzzing;
 
 pub use adapter::Adapter;
+#[cfg(feature = "etcd")]
+pub use copying::{CopyProgress, Place, copy};
 pub use engine::Durability;
+#[cfg(feature = "etcd")]
+pub use engine::remote::etcd::Etcd;
 pub use error::{Error, OpenProblem, Problem, Result, StorageError, UniqueKey};
 pub use ops::check::CheckReport;
 pub use ops::upkeep::Purged;

@@ -105,16 +105,16 @@ impl<M: Models> AuthKv<M> {
     /// # Ok::<(), authkv::Error>(())
     /// ```
     pub fn update_account(&self, patch: AccountPatch) -> Reply<Option<Account<M::Account>>> {
-        let update = AccountUpdate::new(patch).and_then(|update| {
-            let account = update.account().clone();
-            let stored = move |txn: &Txn<'_>| Ok(accounts::get(txn, &account)?.map(|account| account.extra));
-            Ok(self.can_take::<M::Account>(update.extra(), stored)?.then_some(update))
-        });
-        match update {
-            Ok(None) => Reply::ready(Ok(None)),
-            Ok(Some(update)) => self.write(move |txn| accounts::update(txn, &update), account_model),
-            Err(error) => Reply::ready(Err(error)),
-        }
+        let update = match AccountUpdate::new(patch) {
+            Ok(update) => update,
+            Err(error) => return Reply::ready(Err(error)),
+        };
+        let (account, patch) = (update.account().clone(), update.extra().clone());
+        let stored = move |txn: &Txn<'_>| Ok(accounts::get(txn, &account)?.map(|account| account.extra));
+        self.if_taken::<M::Account, _>(patch, stored, move |auth, is_there| match is_there {
+            true => auth.write(move |txn| accounts::update(txn, &update), account_model),
+            false => Reply::ready(Ok(None)),
+        })
     }
 
     /// The accounts of a user, in the order of their ids and 1,000 at most; those that the store made are in the order in

@@ -11,7 +11,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use crate::engine::Engine;
-use crate::engine::redb::RedbEngine;
+use crate::engine::any::AnyEngine;
 use crate::error::{Error, OpenProblem, Result, UniqueKey};
 use crate::key::Key;
 use crate::model::{
@@ -29,7 +29,7 @@ pub(crate) type OnProgress = Box<dyn FnMut(MigrationProgress) + Send>;
 
 /// Changes a store to the models and indexes of its application, if it has others, and answers which indexes it has now.
 pub(crate) fn settle<M: Models>(
-    engine: &RedbEngine,
+    engine: &AnyEngine,
     settings: &Settings,
     mut on_progress: Option<OnProgress>,
 ) -> Result<Declared> {
@@ -58,19 +58,15 @@ pub(crate) fn settle<M: Models>(
             progress: MigrationProgress { step: MigrationStep::Trying, records_done: 0, records: None },
             models: PhantomData,
         };
-        let change = match found.change {
-            Some(change) if goes_on => change,
-            _ => {
-                let from = if found.models.0 == to.0 { found.models.1 } else { 0 };
-                let indexes = settings.indexes.clone();
-                let change = Change { from, to: to.clone(), indexes, stage: Stage::Indexes, after: None };
-                settling.sweep(&found.indexes)?;
-                settling.try_all(&change)?;
-                settling.write(&change, migration::begin)?;
-                change
-            }
-        };
-        settling.carry_out(change)?;
+        let change = found.change.filter(|_| goes_on);
+        let from = if found.models.0 == to.0 { found.models.1 } else { 0 };
+        let new =
+            Change { from, to: to.clone(), indexes: settings.indexes.clone(), stage: Stage::Indexes, after: None };
+        match settling.change(change, new, &found.indexes) {
+            // Another process opens the store as well: they take turns.
+            Err(Error::Busy) if engine.is_shared() => {}
+            outcome => outcome?,
+        }
     }
 }
 
@@ -79,7 +75,7 @@ fn declared(indexes: &Indexes) -> Declared {
 }
 
 struct Settling<'e, M> {
-    engine: &'e RedbEngine,
+    engine: &'e AnyEngine,
     /// Whether the application's code has to be called.
     migrates: bool,
     on_progress: &'e mut Option<OnProgress>,
@@ -88,6 +84,20 @@ struct Settling<'e, M> {
 }
 
 impl<M: Models> Settling<'_, M> {
+    /// Goes on with a change that was begun, or begins a new one.
+    fn change(&mut self, begun: Option<Change>, new: Change, indexes: &Indexes) -> Result<()> {
+        let change = match begun {
+            Some(change) => change,
+            None => {
+                self.sweep(indexes)?;
+                self.try_all(&new)?;
+                self.write(&new, migration::begin)?;
+                new
+            }
+        };
+        self.carry_out(change)
+    }
+
     /// Removes what deleted users left, so that it is in nobody's way.
     fn sweep(&self, indexes: &Indexes) -> Result<()> {
         while self.engine.read(upkeep::must_sweep, Ok).wait()? {

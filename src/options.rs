@@ -9,8 +9,9 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 use redb::Database;
 
-use crate::engine::Durability;
-use crate::engine::redb::{Config, RedbEngine, Setup, Source};
+use crate::engine::any::AnyEngine;
+use crate::engine::redb::{Config, RedbEngine, Source};
+use crate::engine::{Durability, Setup};
 use crate::error::{Error, Problem, Result};
 use crate::hot_sessions::HotSessions;
 use crate::migration::{self, OnProgress};
@@ -281,7 +282,23 @@ impl<M: Models> Options<M> {
         self.open_source(Source::Shared(database)).map_err(|error| error.opening(None))
     }
 
+    #[cfg(feature = "etcd")]
+    pub(crate) fn synchronizes(&self) -> bool {
+        self.choices.synchronize
+    }
+
     pub(crate) fn open_source(self, source: Source) -> Result<AuthKv<M>> {
+        let config = Config {
+            durability: self.choices.durability,
+            cache_bytes: self.choices.cache_bytes,
+            synchronize: self.choices.synchronize,
+            check_pages: self.choices.verify,
+        };
+        self.open_engine(|setup| RedbEngine::open(source, config, setup).map(AnyEngine::Redb))
+    }
+
+    /// Opens the store that an engine holds.
+    pub(crate) fn open_engine(self, open: impl FnOnce(Setup) -> Result<AnyEngine>) -> Result<AuthKv<M>> {
         let choices = self.choices;
         check_code_rules(choices.rules.code_rules)?;
         let settings = Settings {
@@ -289,12 +306,6 @@ impl<M: Models> Options<M> {
             indexes: declared_indexes::<M>()?,
             email_matching: choices.rules.email_matching,
             synchronize: choices.synchronize,
-        };
-        let config = Config {
-            durability: choices.durability,
-            cache_bytes: choices.cache_bytes,
-            synchronize: choices.synchronize,
-            check_pages: choices.verify,
         };
         let setup = Setup {
             accept: Box::new({
@@ -305,11 +316,12 @@ impl<M: Models> Options<M> {
                 let settings = settings.clone();
                 move |txn| meta::synchronize(txn, &settings)
             }),
+            decisive: meta::decisive(),
         };
-        let engine = RedbEngine::open(source, config, setup)?;
+        let engine = open(setup)?;
         let declared = migration::settle::<M>(&engine, &settings, choices.on_migration)?;
-        engine.defer_from_now_on();
-        let hot_sessions = HotSessions::new(choices.hot_sessions);
+        engine.settled();
+        let hot_sessions = HotSessions::new(if engine.is_shared() { 0 } else { choices.hot_sessions });
         Ok(AuthKv::new(engine, declared, choices.rules, hot_sessions, Purging::new(choices.purge_in_background)))
     }
 }

@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use chrono::TimeDelta;
 
+use crate::engine::{Job, background};
 use crate::model::{Millis, Models};
+use crate::ops::meta;
 use crate::ops::upkeep::{self, Purged, STEP_RECORDS_MAX};
 use crate::reply::Reply;
 use crate::store::AuthKv;
@@ -54,24 +56,31 @@ impl<M: Models> AuthKv<M> {
     }
 
     /// Removes some of what has expired if it is time, right behind a write, with which it mostly shares a commit.
-    pub(crate) fn purge_if_due(&self) {
+    pub(crate) fn due_purge(&self) -> Option<Box<dyn Job>> {
         let purging = self.purging();
         if !purging.is_on {
-            return;
+            return None;
         }
         let now = self.now();
         if !purging.claim(now) {
-            return;
+            return None;
         }
-        let last = Arc::clone(&purging.last);
+        let (last, mine, is_shared) = (Arc::clone(&purging.last), Arc::clone(&purging.mine), self.is_shared());
         let purge = move |txn: &mut Txn<'_>| {
+            if is_shared {
+                let before = Millis::new(mine.load(Ordering::Relaxed));
+                if !meta::claim_purge(txn, now, INTERVAL, before)? {
+                    return Ok(());
+                }
+                mine.store(now.since_epoch(), Ordering::Relaxed);
+            }
             if upkeep::purge_expired(txn, now.plus(-GRACE), RECORDS_MAX)?.more {
                 last.store(NEVER, Ordering::Relaxed);
             }
             Ok(())
         };
-        // Nobody waits for it: what fails now is tried again later.
-        drop(self.write_alone(purge, Ok));
+        // What fails now is tried again later.
+        Some(background(purge))
     }
 }
 
@@ -79,13 +88,15 @@ impl<M: Models> AuthKv<M> {
 pub(crate) struct Purging {
     is_on: bool,
     last: Arc<AtomicI64>,
+    /// When this process last claimed the removal for all who share the store.
+    mine: Arc<AtomicI64>,
 }
 
 const NEVER: i64 = i64::MIN;
 
 impl Purging {
     pub(crate) fn new(is_on: bool) -> Self {
-        Self { is_on, last: Arc::new(AtomicI64::new(NEVER)) }
+        Self { is_on, last: Arc::new(AtomicI64::new(NEVER)), mine: Arc::new(AtomicI64::new(NEVER)) }
     }
 
     /// Whether it is time to remove something; whoever is told so is the only one. A clock that was set back counts as

@@ -167,6 +167,17 @@ pub(crate) fn replace<R: Record>(txn: &mut Txn<'_>, old: Option<&R>, new: Option
     Ok(())
 }
 
+/// Changes rows of a table as they are in another store.
+#[cfg(feature = "etcd")]
+pub(crate) fn change_rows(txn: &mut Txn<'_>, table: TableId, changes: &[(Vec<u8>, Option<Vec<u8>>)]) {
+    for (key, value) in changes.iter().cloned() {
+        match value {
+            Some(value) => txn.put_entry(Entry { table, key, value }),
+            None => txn.remove_bytes(table, key),
+        }
+    }
+}
+
 /// Removes entries of the indexes on own fields, and answers whether any are left.
 pub(crate) fn clear_field_indexes(txn: &mut Txn<'_>, limit: usize) -> Result<bool> {
     let users_left = clear(txn, &USER_BY_FIELD, limit)?;

@@ -12,7 +12,7 @@ use crate::model::{
     Millis, Models, NewSession, NewUser, Session, SessionAndUser, SessionId, SessionInfo, SignedInWithEmail, UserId,
 };
 use crate::ops;
-use crate::ops::sessions::{self, AnySession};
+use crate::ops::sessions::{self, AnySession, Ended};
 use crate::record::{SessionRecord, UserRecord, instant};
 use crate::reply::Reply;
 use crate::secret::{Token, TokenHash};
@@ -129,11 +129,12 @@ impl<M: Models> AuthKv<M> {
     pub fn authenticate(&self, session_token: &str) -> Reply<Option<SessionAndUser<M::Session, M::User>>> {
         let (token, now) = (Token::from(session_token), self.now());
         let hash = token.hash();
-        let found = self.find_session(&hash, now);
-        if let Ok(Some(found)) = &found {
-            self.extend_if_due(hash, found.expires, now);
-        }
-        Reply::ready(found.and_then(|found| found.map(|found| found.into_model(token)).transpose()))
+        self.then(self.find_session(&hash, now, Ok), move |auth, found| {
+            if let Ok(Some(found)) = &found {
+                auth.extend_if_due(hash, found.expires, now);
+            }
+            Reply::ready(found.and_then(|found| found.map(|found| found.into_model(token)).transpose()))
+        })
     }
 
     /// The valid sessions of a user, the oldest first and 1,000 at most.
@@ -162,7 +163,8 @@ impl<M: Models> AuthKv<M> {
     }
 
     /// Ends the sessions of a user, [web sessions](crate::WebSessions) too, all but `except` if it is given, and answers how
-    /// many; 1,000 at most, so call it again while it ends that many.
+    /// many; 1,000 at most, so call it again while it ends that many. On a cluster that is done in several steps, so some
+    /// may have ended when it answers an error.
     ///
     /// Without `except` the user's security stamp changes, so that a session of axum-login ends wherever it is stored.
     ///
@@ -185,8 +187,23 @@ impl<M: Models> AuthKv<M> {
     }
 
     pub(crate) fn end_all_sessions(&self, user_id: &UserId, except: Option<AnySession>) -> Reply<usize> {
-        let user_id = user_id.clone();
-        self.write(move |txn| sessions::end_all(txn, &user_id, except.as_ref(), SESSIONS_MAX), Ok)
+        self.end_more_sessions(user_id.clone(), except, 0)
+    }
+
+    /// Ends sessions after so many have been ended: on a shared store a step ends few.
+    fn end_more_sessions(&self, user_id: UserId, except: Option<AnySession>, before: usize) -> Reply<usize> {
+        let (of_user, but) = (user_id.clone(), except.clone());
+        let step = move |txn: &mut Txn<'_>| sessions::end_all(txn, &of_user, but.as_ref(), SESSIONS_MAX - before);
+        if !self.is_shared() {
+            return self.write(step, move |ended| Ok(ended.count));
+        }
+        self.then(self.write(step, Ok), move |auth, ended| match ended {
+            Ok(Ended { count, more: true }) if before + count < SESSIONS_MAX => {
+                auth.end_more_sessions(user_id, except, before + count)
+            }
+            Ok(Ended { count, .. }) => Reply::ready(Ok(before + count)),
+            Err(error) => Reply::ready(Err(error)),
+        })
     }
 
     fn extend_if_due(&self, hash: TokenHash, expires: Millis, now: Millis) {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::engine::redb::RedbEngine;
+use crate::engine::any::AnyEngine;
 use crate::engine::{Engine, Note};
 use crate::error::Result;
 use crate::hot_sessions::HotSessions;
@@ -33,7 +33,7 @@ pub struct AuthKv<M: Models = ()> {
 }
 
 struct Inner {
-    engine: RedbEngine,
+    engine: AnyEngine,
     declared: Declared,
     rules: Rules,
     extending: ExtendingSessions,
@@ -81,7 +81,7 @@ pub(crate) type Clock = Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>;
 impl<M: Models> AuthKv<M> {
     /// A store whose engine is open and has its tables.
     pub(crate) fn new(
-        engine: RedbEngine,
+        engine: AnyEngine,
         declared: Declared,
         rules: Rules,
         hot_sessions: HotSessions,
@@ -146,8 +146,8 @@ impl<M: Models> AuthKv<M> {
         Stats { hot_session_hits: hits, hot_session_misses: misses }
     }
 
-    /// Runs a reading operation in place and notes what it read; see [`Engine::read_noting`].
-    pub(crate) fn read_noting<R>(&self, op: impl Fn(&Txn<'_>) -> Result<R>) -> Result<(R, Option<Note>)> {
+    /// Runs a reading operation in place and notes what it read; see [`AnyEngine::read_noting`].
+    pub(crate) fn read_noting<R>(&self, op: impl Fn(&Txn<'_>) -> Result<R>) -> Option<Result<(R, Option<Note>)>> {
         self.inner.engine.read_noting(op)
     }
 
@@ -165,24 +165,48 @@ impl<M: Models> AuthKv<M> {
         self.inner.engine.read(op, finish)
     }
 
-    /// Runs a writing operation, and behind it what is to be done now and then; see [`Engine::write`].
+    /// Runs a writing operation, which keeps the declared indexes in step, and behind it what is to be done now
+    /// and then; see [`Engine::write`].
     pub(crate) fn write<R: Send + 'static, T: Send + 'static>(
         &self,
         op: impl Fn(&mut Txn<'_>) -> Result<R> + Send + 'static,
         finish: impl FnOnce(R) -> Result<T> + Send + 'static,
     ) -> Reply<T> {
-        let reply = self.write_alone(op, finish);
-        self.purge_if_due();
-        reply
+        let op = declaring(self.inner.declared.clone(), op);
+        self.inner.engine.write_before(op, finish, self.due_purge())
     }
 
-    /// Runs a writing operation, which keeps the declared indexes in step; see [`Engine::write`].
+    /// Runs a writing operation and nothing behind it.
+    #[cfg(test)]
     pub(crate) fn write_alone<R: Send + 'static, T: Send + 'static>(
         &self,
         op: impl Fn(&mut Txn<'_>) -> Result<R> + Send + 'static,
         finish: impl FnOnce(R) -> Result<T> + Send + 'static,
     ) -> Reply<T> {
         self.inner.engine.write(declaring(self.inner.declared.clone(), op), finish)
+    }
+
+    /// Goes on with what a reply brings: here if it is there, as that of a read from a file is, and else when it comes.
+    pub(crate) fn then<T: Send + 'static, U: Send + 'static>(
+        &self,
+        reply: Reply<T>,
+        next: impl FnOnce(&Self, Result<T>) -> Reply<U> + Send + 'static,
+    ) -> Reply<U> {
+        if reply.is_there() {
+            return next(self, reply.wait());
+        }
+        let auth = self.clone();
+        self.inner.engine.then(reply, move |result| next(&auth, result))
+    }
+
+    #[cfg(feature = "etcd")]
+    pub(crate) fn engine(&self) -> &AnyEngine {
+        &self.inner.engine
+    }
+
+    /// Whether other processes may work on the store too.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.inner.engine.is_shared()
     }
 
     pub(crate) fn now(&self) -> Millis {

@@ -77,6 +77,20 @@ pub(crate) trait View {
 
     /// How many rows the table should have.
     fn len(&self, table: TableId) -> Result<u64>;
+
+    /// Says that the operation is going to look up this row, to an engine that fetches several at once.
+    fn foresee(&self, _: TableId, _: &[u8]) {}
+
+    /// Whether the operation may take it for granted that there is a row at `key`: an engine that does not know may make
+    /// that a condition of the operation's changes.
+    fn expect(&self, _: TableId, _: &[u8]) -> bool {
+        false
+    }
+
+    /// How many records a step of an operation may change at most; an engine may take smaller transactions than another.
+    fn step_records_max(&self) -> usize {
+        usize::MAX
+    }
 }
 
 pub(crate) type ByteRange<'a> = (Bound<&'a [u8]>, Bound<&'a [u8]>);
@@ -167,6 +181,18 @@ impl<'v> Txn<'v> {
         Ok(found)
     }
 
+    /// The same for a row that is nearly always there.
+    pub(crate) fn contains_as_expected<K: Key, V>(&self, table: &Table<K, V>, key: &K) -> Result<bool> {
+        let bytes = key.to_bytes();
+        let is_changed = self.changes.rows.contains_key(&(table.id, bytes.clone()));
+        Ok((!is_changed && self.view.expect(table.id, &bytes)) || self.contains(table, key)?)
+    }
+
+    /// Says that the operation is going to get this row, so that an engine can fetch it with others.
+    pub(crate) fn foresee<K: Key, V>(&self, table: &Table<K, V>, key: &K) {
+        self.view.foresee(table.id, &key.to_bytes());
+    }
+
     /// The first rows of a table, at most `limit`.
     pub(crate) fn first<K: Key, V: DeserializeOwned>(&self, table: &Table<K, V>, limit: usize) -> Result<Vec<(K, V)>> {
         self.rows(table, (Bound::Unbounded, Bound::Unbounded), limit)
@@ -253,6 +279,11 @@ impl<'v> Txn<'v> {
     /// How many rows the table should have, as the view keeps count of them; without this operation's own changes.
     pub(crate) fn counted(&self, table: TableId) -> Result<u64> {
         self.view.len(table)
+    }
+
+    /// `wanted`, or as many records as a step may change if these are fewer.
+    pub(crate) fn step_records(&self, wanted: usize) -> usize {
+        wanted.min(self.view.step_records_max())
     }
 
     /// Merges the view's rows with the changed ones.

@@ -116,11 +116,12 @@ impl<M: Models> WebSessions<M> {
             Err(error) => return Reply::ready(Err(error)),
         };
         let stored = Arc::clone(&session);
-        match self.auth.read(move |txn| web_sessions::is_saved(txn, &stored, now), Ok).wait() {
+        let is_saved = self.auth.read(move |txn| web_sessions::is_saved(txn, &stored, now), Ok);
+        self.auth.then(is_saved, move |auth, is_saved| match is_saved {
             Ok(Some(is_there)) => Reply::ready(Ok(is_there)),
-            Ok(None) => self.auth.write(move |txn| web_sessions::save(txn, &session, now), Ok),
+            Ok(None) => auth.write(move |txn| web_sessions::save(txn, &session, now), Ok),
             Err(error) => Reply::ready(Err(error)),
-        }
+        })
     }
 
     /// The session with this token; none if there is no such session or it has expired.

@@ -19,9 +19,13 @@ const RANKS: &[(&str, usize)] = &[
     ("ops", 4),
     ("engine", 5),
     ("engine/redb", 6),
+    ("engine/remote", 6),
+    ("engine/any", 6),
     ("store", 7),
     ("adapter", 7),
     ("calls", 7),
+    ("connect", 7),
+    ("copying", 7),
     ("hot_sessions", 7),
     ("linking", 7),
     ("listing", 7),
@@ -33,11 +37,13 @@ const RANKS: &[(&str, usize)] = &[
     ("verification", 7),
     ("web_sessions", 7),
     ("axum_login", 8),
+    ("bin/authkv", 8),
     ("faults", 8),
     ("fuzzing", 8),
     ("models", 8),
     ("tower_sessions", 8),
     ("conformance", 9),
+    ("faults/cluster", 10),
 ];
 
 fn rank(module: &str) -> usize {
@@ -96,12 +102,17 @@ fn a_file_uses_only_lower_layers() {
 }
 
 #[test]
-fn bincode_and_redb_are_named_where_they_belong() {
+fn bincode_redb_and_tonic_are_named_where_they_belong() {
     for (module, code) in sources() {
         assert!(!code.contains("bincode::") || module == "codec", "{module} names bincode");
         let own = code.replace("engine::redb", "").replace("mod redb", "");
         let may = ["engine/redb", "options", "faults"].iter().any(|name| module.starts_with(name));
         assert!(may || !own.contains("redb::"), "{module} names redb");
+        let may = module.starts_with("engine/remote") || module.starts_with("faults");
+        assert!(
+            may || !["tokio::", "tonic::", "prost::"].iter().any(|name| code.contains(name)),
+            "{module} names them"
+        );
     }
 }
 

@@ -1,8 +1,11 @@
 //! Engines: what holds the bytes, runs the operations on them and makes their changes last.
 
+pub(crate) mod any;
 mod noting;
 mod published;
 pub(crate) mod redb;
+#[cfg(feature = "etcd")]
+pub(crate) mod remote;
 mod sync;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -11,7 +14,7 @@ pub(crate) use published::Note;
 
 use crate::error::{Error, Result, StorageError};
 use crate::reply::{Answer, Reply};
-use crate::txn::{Changes, Txn, View};
+use crate::txn::{Changes, FollowUp, Txn, View};
 
 /// When a write is acknowledged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,18 +38,48 @@ pub(crate) trait Engine {
         finish: impl FnOnce(R) -> Result<T> + Send + 'static,
     ) -> Reply<T>;
 
-    /// Runs a reading operation in place, and notes what it read, if that were few rows.
-    fn read_noting<R>(&self, op: impl Fn(&Txn<'_>) -> Result<R>) -> Result<(R, Option<Note>)>;
-
-    /// Whether what was read is what would be read now.
-    fn is_fresh(&self, note: &Note) -> bool;
-
     /// Runs an operation, perhaps several times, and applies and commits its changes once, all or none.
     fn write<R: Send + 'static, T: Send + 'static>(
         &self,
         op: impl Fn(&mut Txn<'_>) -> Result<R> + Send + 'static,
         finish: impl FnOnce(R) -> Result<T> + Send + 'static,
+    ) -> Reply<T> {
+        self.write_before(op, finish, None)
+    }
+
+    /// The same, and then another operation for which nobody waits.
+    fn write_before<R: Send + 'static, T: Send + 'static>(
+        &self,
+        op: impl Fn(&mut Txn<'_>) -> Result<R> + Send + 'static,
+        finish: impl FnOnce(R) -> Result<T> + Send + 'static,
+        behind: Option<Box<dyn Job>>,
     ) -> Reply<T>;
+
+    /// Creates what a store has to begin with, where it is missing.
+    fn synchronize(&self) -> Reply<()>;
+
+    /// Carries out what was accepted, and refuses everything after it.
+    fn close(&self) -> Reply<()>;
+
+    /// Says that the store is open: it fits its application from now on.
+    fn settled(&self);
+}
+
+/// An operation that reads.
+pub(crate) type Accept = Box<dyn Fn(&Txn<'_>) -> Result<()> + Send + Sync>;
+/// An operation that writes.
+pub(crate) type Fill = Box<dyn Fn(&mut Txn<'_>) -> Result<()> + Send + Sync>;
+
+/// What the layers above want done when a store is opened and when its tables are created.
+pub(crate) struct Setup {
+    /// Refuses a store that they cannot use.
+    pub(crate) accept: Accept,
+    /// Fills new tables.
+    pub(crate) synchronize: Fill,
+    /// The keys of the rows of the meta table that say whether there is a store and which models it has; the first is
+    /// there if there is one.
+    #[cfg_attr(not(feature = "etcd"), expect(dead_code, reason = "in a file nobody else changes them"))]
+    pub(crate) decisive: Vec<Vec<u8>>,
 }
 
 /// An operation that waits for the writer, with the way to answer its caller.
@@ -64,7 +97,29 @@ pub(crate) fn job<R: Send + 'static, T: Send + 'static>(
     finish: impl FnOnce(R) -> Result<T> + Send + 'static,
 ) -> (Box<dyn Job>, Reply<T>) {
     let (answer, reply) = Reply::later();
-    (Box::new(Write { op, finish, answer, found: None }), reply)
+    (Box::new(Write { op, finish, answer, found: None, not_finished: after_commit }), reply)
+}
+
+/// The same for an operation that only reads, where that may fail before it answers.
+#[cfg(feature = "etcd")]
+fn reading<R: Send + 'static, T: Send + 'static>(
+    op: impl Fn(&Txn<'_>) -> Result<R> + Send + 'static,
+    finish: impl FnOnce(R) -> Result<T> + Send + 'static,
+) -> (Box<dyn Job>, Reply<T>) {
+    let (answer, reply) = Reply::later();
+    let op = move |txn: &mut Txn<'_>| op(txn);
+    (Box::new(Write { op, finish, answer, found: None, not_finished: |error| error }), reply)
+}
+
+/// An operation as a job that nobody waits for.
+pub(crate) fn background(op: impl Fn(&mut Txn<'_>) -> Result<()> + Send + 'static) -> Box<dyn Job> {
+    job(op, Ok).0
+}
+
+impl FollowUp {
+    fn into_job(self) -> Box<dyn Job> {
+        background(move |txn| self.run(txn))
+    }
 }
 
 struct Write<R, T, Op, Fin> {
@@ -72,6 +127,8 @@ struct Write<R, T, Op, Fin> {
     finish: Fin,
     answer: Answer<T>,
     found: Option<Result<R>>,
+    /// Says what goes wrong in `finish`.
+    not_finished: fn(Error) -> Error,
 }
 
 impl<R, T, Op, Fin> Job for Write<R, T, Op, Fin>
@@ -90,13 +147,13 @@ where
     }
 
     fn answer(self: Box<Self>, failure: Option<&Error>) {
-        let Self { finish, answer, found, .. } = *self;
+        let Self { finish, answer, found, not_finished, .. } = *self;
         let result = match (failure, found) {
             (Some(error), _) => Err(error.clone()),
             (None, Some(found)) => found,
             (None, None) => Err(Error::Storage(StorageError::new("the writer stopped"))),
         };
-        answer.send_finished_by(move || result.and_then(|found| finish(found).map_err(after_commit)));
+        answer.send_finished_by(move || result.and_then(|found| finish(found).map_err(not_finished)));
     }
 }
 

@@ -2,6 +2,8 @@
 //! the store recovers by itself when the storage does. Method: a storage backend that fails on demand and keeps its bytes
 //! when the database is reopened.
 
+#[cfg(feature = "etcd")]
+mod cluster;
 mod full;
 mod migrating;
 mod opening;

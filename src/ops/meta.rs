@@ -3,11 +3,13 @@
 //! The rows of `meta` are texts. `format` keeps record version 1 for ever, so that every version of this crate can read
 //! it and refuse a newer format.
 
+use chrono::TimeDelta;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, OpenProblem, Result};
-use crate::model::{Dynamic, Indexes, Models};
+use crate::key::Key;
+use crate::model::{Dynamic, Indexes, Millis, Models};
 use crate::record::EmailMatching;
 use crate::schema::META;
 use crate::txn::Txn;
@@ -78,7 +80,10 @@ pub(crate) enum Stage {
 pub(crate) fn accept(txn: &Txn<'_>, settings: &Settings) -> Result<()> {
     let Some(found) = number(txn, "format")? else {
         return match text(txn, "models")? {
-            None => Ok(()),
+            None => match text(txn, "copy")? {
+                Some(from) => Err(OpenProblem::CopyUnfinished { from }.into()),
+                None => Ok(()),
+            },
             Some(_) => Err(Error::corrupt("a row of the meta table is missing")),
         };
     };
@@ -93,6 +98,12 @@ pub(crate) fn accept(txn: &Txn<'_>, settings: &Settings) -> Result<()> {
         Some(found) => Err(OpenProblem::OtherEmailMatching { found: found.name(), expected: expected.name() }.into()),
         None => Err(Error::corrupt("the e-mail matching of the store is unknown")),
     }
+}
+
+/// The keys of the rows that no other process may change while this one works on the store; the first is there if there
+/// is a store.
+pub(crate) fn decisive() -> Vec<Vec<u8>> {
+    ["format", "models", "change"].map(|row| row.to_owned().to_bytes()).into()
 }
 
 fn accept_models(found: StoredModels, settings: &Settings) -> Result<()> {
@@ -135,6 +146,64 @@ fn models(txn: &Txn<'_>) -> Result<StoredModels> {
         indexes: json(txn, "indexes")?.unwrap_or_default(),
         change: json(txn, "change")?,
     })
+}
+
+/// Claims the removal of what has expired for one of the processes that share the store, and answers whether it is theirs:
+/// nobody else has claimed it for as long as `interval`, whatever their clocks show. `mine` is when they did so last.
+pub(crate) fn claim_purge(txn: &mut Txn<'_>, now: Millis, interval: TimeDelta, mine: Millis) -> Result<bool> {
+    let claimed: Option<i64> = json(txn, "purged")?;
+    let is_recent = |claimed: i64| now.since_epoch().abs_diff(claimed) < interval.num_milliseconds().unsigned_abs();
+    if claimed.is_some_and(|claimed| claimed != mine.since_epoch() && is_recent(claimed)) {
+        return Ok(false);
+    }
+    put(txn, "purged", now.since_epoch().to_string())?;
+    Ok(true)
+}
+
+/// The same for an unfinished copy, for which its own row is the first.
+#[cfg(feature = "etcd")]
+pub(crate) fn decisive_of_copy() -> Vec<Vec<u8>> {
+    [vec!["copy".to_owned().to_bytes()], decisive()].concat()
+}
+
+/// Refuses what is no store, one of a newer format, and one that is being changed.
+#[cfg(feature = "etcd")]
+pub(crate) fn accept_source(txn: &Txn<'_>) -> Result<()> {
+    match number(txn, "format")? {
+        None => Err(OpenProblem::NoStore.into()),
+        Some(found) if found > FORMAT => Err(OpenProblem::NewerFormat { found, known: FORMAT }.into()),
+        Some(_) => match models(txn)?.change {
+            Some(Change { to, .. }) => Err(OpenProblem::ChangeUnfinished { to }.into()),
+            None => Ok(()),
+        },
+    }
+}
+
+#[cfg(feature = "etcd")]
+pub(crate) fn is_store(txn: &Txn<'_>) -> Result<bool> {
+    Ok(text(txn, "format")?.is_some())
+}
+
+/// From where there is an unfinished copy, if there is one.
+#[cfg(feature = "etcd")]
+pub(crate) fn copied_from(txn: &Txn<'_>) -> Result<Option<String>> {
+    text(txn, "copy")
+}
+
+#[cfg(feature = "etcd")]
+pub(crate) fn begin_copy(txn: &mut Txn<'_>, from: &str) -> Result<()> {
+    put(txn, "copy", from.to_owned())
+}
+
+#[cfg(feature = "etcd")]
+pub(crate) fn end_copy(txn: &mut Txn<'_>) {
+    txn.remove(&META, &"copy".to_owned());
+}
+
+/// Whether the row with this key says nothing about the store, but only about those who work on it where it is.
+#[cfg(feature = "etcd")]
+pub(crate) fn is_of_a_place(key: &[u8]) -> bool {
+    key == "purged".to_owned().to_bytes()
 }
 
 /// Writes what a new store says about itself.

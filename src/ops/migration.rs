@@ -24,18 +24,19 @@ pub(crate) fn begin(txn: &mut Txn<'_>, change: &Change) -> Result<()> {
 
 /// Removes entries of the indexes on own fields, and answers whether any are left.
 pub(crate) fn clear(txn: &mut Txn<'_>) -> Result<bool> {
-    clear_field_indexes(txn, STEP_RECORDS_MAX)
+    clear_field_indexes(txn, txn.step_records(STEP_RECORDS_MAX))
 }
 
 /// The records of a step, those after a key.
 pub(crate) fn records<R: Record>(txn: &Txn<'_>, after: Option<&[u8]>) -> Result<Vec<R>> {
     let table = R::TABLE.id;
     let (mut records, mut bytes) = (Vec::new(), 0);
+    let records_max = txn.step_records(STEP_RECORDS_MAX);
     let range = (after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded);
     txn.scan_bytes(table, range, &mut |key, value| {
         records.push(R::TABLE.row(key, value)?.1);
         bytes += value.len();
-        let is_full = records.len() >= STEP_RECORDS_MAX || bytes >= STEP_BYTES_MAX;
+        let is_full = records.len() >= records_max || bytes >= STEP_BYTES_MAX;
         Ok(if is_full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
     })?;
     Ok(records)

@@ -7,6 +7,8 @@ pub(crate) mod accounts;
 pub(crate) mod authenticators;
 pub(crate) mod check;
 pub(crate) mod codes;
+#[cfg(feature = "etcd")]
+pub(crate) mod copy;
 pub(crate) mod fields;
 pub(crate) mod meta;
 pub(crate) mod migration;

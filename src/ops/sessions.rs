@@ -104,15 +104,23 @@ pub(crate) fn end(txn: &mut Txn<'_>, user_id: &UserId, id: &SessionId) -> Result
 }
 
 /// A session of either kind.
-#[derive(PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) enum AnySession {
     Session(SessionId),
     WebSession(WebSessionId),
 }
 
-/// Removes the sessions of a user, web sessions too, but for one, and answers how many; at most `limit`, whether they have
-/// expired or not. If there is no exception, that is noted about the user.
-pub(crate) fn end_all(txn: &mut Txn<'_>, user_id: &UserId, except: Option<&AnySession>, limit: usize) -> Result<usize> {
+/// How many sessions a step has ended.
+pub(crate) struct Ended {
+    pub(crate) count: usize,
+    /// Whether there may be more.
+    pub(crate) more: bool,
+}
+
+/// Removes the sessions of a user, web sessions too, but for one, at most `limit`, whether they have expired or not. If
+/// there is no exception, that is noted about the user.
+pub(crate) fn end_all(txn: &mut Txn<'_>, user_id: &UserId, except: Option<&AnySession>, limit: usize) -> Result<Ended> {
+    let limit = txn.step_records(limit);
     let mut ended = 0;
     for (_, session) in txn.with_prefix(&SESSIONS, user_id, limit + 1)? {
         if ended < limit && except != Some(&AnySession::Session(session.id.clone())) {
@@ -131,7 +139,7 @@ pub(crate) fn end_all(txn: &mut Txn<'_>, user_id: &UserId, except: Option<&AnySe
     {
         replace(txn, Some(&user), Some(&user.clone().signed_out()))?;
     }
-    Ok(ended)
+    Ok(Ended { count: ended, more: ended == limit })
 }
 
 /// Removes a session, expired or not; one that waits to be swept is absent already.
@@ -139,6 +147,7 @@ pub(crate) fn delete(txn: &mut Txn<'_>, token: &TokenHash) -> Result<Option<Sess
     let Some(entry) = txn.get(&SESSION_BY_TOKEN, token)? else {
         return Ok(None);
     };
+    txn.foresee(&SESSIONS, &(entry.user_id.clone(), entry.id.clone()));
     let user = users::owner(txn, &entry.user_id)?;
     let session = remove(txn, &entry)?;
     Ok(user.map(|_| session))

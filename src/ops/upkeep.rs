@@ -14,7 +14,8 @@ use crate::schema::{
 };
 use crate::txn::{Table, Txn};
 
-/// How many records one step removes at most: few enough that the writes behind it wait for milliseconds.
+/// How many records one step removes at most: few enough that the writes behind it wait for milliseconds. An engine may
+/// allow fewer.
 pub(crate) const STEP_RECORDS_MAX: usize = 256;
 
 /// How many expired records were removed, or would be.
@@ -79,6 +80,7 @@ pub(crate) fn must_sweep(txn: &Txn<'_>) -> Result<bool> {
 /// Removes what expired before `now`, the oldest first and at most `limit`. A session that is listed earlier than it
 /// expires is listed anew.
 pub(crate) fn purge_expired(txn: &mut Txn<'_>, now: Millis, limit: usize) -> Result<Purged> {
+    let limit = txn.step_records(limit);
     let listed = txn.below(&BY_EXPIRY, &now, limit)?;
     let mut purged = Purged { more: listed.len() == limit, ..Purged::default() };
     for ((_, expiring), ()) in listed {
@@ -131,7 +133,7 @@ pub(crate) fn count_expired(txn: &Txn<'_>, now: Millis) -> Result<Purged> {
 
 /// Removes records of a user, as many as one step may; answers whether that were surely all.
 fn remove_step(txn: &mut Txn<'_>, user_id: &UserId) -> Result<bool> {
-    let mut room = STEP_RECORDS_MAX;
+    let mut room = txn.step_records(STEP_RECORDS_MAX);
     remove_some::<AccountRecord>(txn, &ACCOUNTS_BY_USER, user_id, &mut room)?;
     remove_some::<AuthenticatorRecord>(txn, &AUTHENTICATORS_BY_USER, user_id, &mut room)?;
     remove_some::<WebSessionRecord>(txn, &WEB_SESSIONS_BY_USER, user_id, &mut room)?;

@@ -86,5 +86,5 @@ pub(super) fn owner(txn: &Txn<'_>, id: &UserId) -> Result<Option<UserRecord>> {
 
 /// Refuses a record for a user who does not exist.
 pub(super) fn require(txn: &Txn<'_>, id: &UserId) -> Result<()> {
-    if txn.contains(&USERS, id)? { Ok(()) } else { Err(Error::UnknownUser) }
+    if txn.contains_as_expected(&USERS, id)? { Ok(()) } else { Err(Error::UnknownUser) }
 }

@@ -19,7 +19,7 @@ use writer::Writer;
 
 use crate::engine::noting::Noting;
 use crate::engine::published::Published;
-use crate::engine::{Durability, Engine, Note, job, unpanicked};
+use crate::engine::{Durability, Engine, Job, Note, Setup, job, unpanicked};
 use crate::error::{Error, Result, StorageError};
 use crate::reply::Reply;
 use crate::txn::{Txn, View};
@@ -32,19 +32,6 @@ pub(crate) struct Config {
     pub(crate) synchronize: bool,
     /// Whether opening compares every page with its checksum.
     pub(crate) check_pages: bool,
-}
-
-/// An operation that reads.
-pub(crate) type Accept = Box<dyn Fn(&Txn<'_>) -> Result<()> + Send>;
-/// An operation that writes.
-pub(crate) type Fill = Box<dyn Fn(&mut Txn<'_>) -> Result<()> + Send>;
-
-/// What the layers above want done when a store is opened and when its tables are created.
-pub(crate) struct Setup {
-    /// Refuses a store that they cannot use.
-    pub(crate) accept: Accept,
-    /// Fills new tables.
-    pub(crate) synchronize: Fill,
 }
 
 pub(crate) struct RedbEngine {
@@ -60,7 +47,7 @@ enum Placed {
     /// On a thread of its own: a commit to a file waits for the disk.
     Thread(Option<JoinHandle<()>>),
     /// On the calling threads: in memory there is nothing to wait for.
-    Callers(Mutex<Writer>),
+    Callers(Box<Mutex<Writer>>),
 }
 
 /// What readers read from.
@@ -102,7 +89,7 @@ impl RedbEngine {
         let defers = Arc::new(AtomicBool::new(false));
         let writer = unpanicked(|| Writer::open(source, config, setup, Arc::clone(&published), Arc::clone(&defers)))?;
         let writer = if in_memory {
-            Placed::Callers(Mutex::new(writer))
+            Placed::Callers(Box::new(Mutex::new(writer)))
         } else {
             let queue = Arc::clone(&queue);
             let thread = std::thread::Builder::new().name("authkv-writer".to_owned());
@@ -114,19 +101,18 @@ impl RedbEngine {
         Ok(Self { published, defers, queue, writer })
     }
 
-    /// Lets writes be deferred from now on. Until then each is synced, as those must be that a later one builds on.
-    pub(crate) fn defer_from_now_on(&self) {
-        self.defers.store(true, Ordering::Release);
+    /// Runs a reading operation in place, and notes what it read, if that were few rows.
+    pub(crate) fn read_noting<R>(&self, op: impl Fn(&Txn<'_>) -> Result<R>) -> Result<(R, Option<Note>)> {
+        self.read_now(|view, version| {
+            let noting = Noting::new(view);
+            let found = op(&Txn::new(&noting))?;
+            Ok((found, noting.into_note(version)))
+        })
     }
 
-    pub(crate) fn synchronize(&self) -> Reply<()> {
-        let (answer, reply) = Reply::later();
-        self.submit(Task::Synchronize(answer), reply)
-    }
-
-    pub(crate) fn close(&self) -> Reply<()> {
-        let (answer, reply) = Reply::later();
-        self.submit(Task::Close(answer), reply)
+    /// Whether what was read is what would be read now.
+    pub(crate) fn is_fresh(&self, note: &Note) -> bool {
+        self.published.is_fresh(note)
     }
 
     fn submit<T>(&self, task: Task, reply: Reply<T>) -> Reply<T> {
@@ -176,25 +162,33 @@ impl Engine for RedbEngine {
         Reply::ready(self.read_now(|view, _| op(&Txn::new(view))).and_then(finish))
     }
 
-    fn read_noting<R>(&self, op: impl Fn(&Txn<'_>) -> Result<R>) -> Result<(R, Option<Note>)> {
-        self.read_now(|view, version| {
-            let noting = Noting::new(view);
-            let found = op(&Txn::new(&noting))?;
-            Ok((found, noting.into_note(version)))
-        })
-    }
-
-    fn is_fresh(&self, note: &Note) -> bool {
-        self.published.is_fresh(note)
-    }
-
-    fn write<R: Send + 'static, T: Send + 'static>(
+    fn write_before<R: Send + 'static, T: Send + 'static>(
         &self,
         op: impl Fn(&mut Txn<'_>) -> Result<R> + Send + 'static,
         finish: impl FnOnce(R) -> Result<T> + Send + 'static,
+        behind: Option<Box<dyn Job>>,
     ) -> Reply<T> {
         let (job, reply) = job(op, finish);
-        self.submit(Task::Write(job), reply)
+        let reply = self.submit(Task::Write(job), reply);
+        if let Some(job) = behind {
+            drop(self.submit(Task::Write(job), Reply::ready(Ok(()))));
+        }
+        reply
+    }
+
+    fn synchronize(&self) -> Reply<()> {
+        let (answer, reply) = Reply::later();
+        self.submit(Task::Synchronize(answer), reply)
+    }
+
+    fn close(&self) -> Reply<()> {
+        let (answer, reply) = Reply::later();
+        self.submit(Task::Close(answer), reply)
+    }
+
+    /// Lets writes be deferred. Until then each is synced, as those must be that a later one builds on.
+    fn settled(&self) {
+        self.defers.store(true, Ordering::Release);
     }
 }
 
@@ -222,7 +216,7 @@ mod tests {
     fn engine(source: Source) -> RedbEngine {
         let config =
             Config { durability: Durability::Full, cache_bytes: 1 << 20, synchronize: true, check_pages: false };
-        let setup = Setup { accept: Box::new(|_| Ok(())), synchronize: Box::new(|_| Ok(())) };
+        let setup = Setup { accept: Box::new(|_| Ok(())), synchronize: Box::new(|_| Ok(())), decisive: Vec::new() };
         RedbEngine::open(source, config, setup).unwrap()
     }
 

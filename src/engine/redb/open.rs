@@ -10,9 +10,8 @@ use redb::backends::InMemoryBackend;
 use redb::{Builder, Database, DatabaseError};
 use uuid::Uuid;
 
-use super::Accept;
 use super::view::{Snapshot, failed};
-use crate::engine::unpanicked;
+use crate::engine::{Accept, unpanicked};
 use crate::error::{Error, OpenProblem, Result, StorageError};
 use crate::txn::Txn;
 

@@ -9,9 +9,9 @@ use redb::{Builder, CommitError, Database, WriteTransaction};
 use super::open::{Claim, Source};
 use super::queue::{Queue, Task};
 use super::view::{Snapshot, WriteView, failed};
-use super::{Config, Readable, Setup};
+use super::{Config, Readable};
 use crate::engine::published::{Published, Slot};
-use crate::engine::{Durability, Job, job, unpanicked};
+use crate::engine::{Durability, Job, Setup, unpanicked};
 use crate::error::{Error, Result, StorageError};
 use crate::schema::TABLES;
 use crate::txn::{Changes, FollowUp, Rows, Txn};
@@ -157,7 +157,7 @@ impl Writer {
     fn transact(&mut self, queue: &Queue, jobs: &mut Vec<Box<dyn Job>>) -> Result<()> {
         // Taken, so that one that always fails is not run again and again; it goes on when the store is next opened.
         let follow_up = self.follow_up.take();
-        let Some(first) = follow_up.map(background).or_else(|| queue.pop_write()) else {
+        let Some(first) = follow_up.map(FollowUp::into_job).or_else(|| queue.pop_write()) else {
             return Ok(());
         };
         jobs.push(first);
@@ -391,11 +391,6 @@ enum Repair {
     Slow,
     /// The commit has noted that.
     Quick,
-}
-
-/// A follow-up as a job that nobody waits for.
-fn background(work: FollowUp) -> Box<dyn Job> {
-    job(move |txn| work.run(txn), Ok).0
 }
 
 fn outcome_unknown(error: Error) -> Error {

@@ -1,0 +1,71 @@
+//! A session store written by hand: the same rows as authkv has, and as few requests as they can be read and written in.
+
+use anyhow::{Context, Result, ensure};
+use etcd_client::{Client, Compare, CompareOp, Txn, TxnOp};
+
+/// How long what authkv stores of a user, a session and its entry is, and of the entry that lists it by its expiry.
+const USER_BYTES: usize = 60;
+const SESSION_BYTES: usize = 110;
+const ENTRY_BYTES: usize = 50;
+const LISTED_BYTES: usize = 5;
+
+#[derive(Clone)]
+pub(crate) struct ByHand {
+    client: Client,
+}
+
+impl ByHand {
+    /// Talks to one member.
+    pub(crate) async fn connect(endpoint: &str) -> Result<Self> {
+        Ok(Self { client: Client::connect([endpoint], None).await? })
+    }
+
+    pub(crate) async fn create_user(&self, user: usize) -> Result<()> {
+        let key = user_key(user);
+        let txn = Txn::new().when([Compare::create_revision(key.clone(), CompareOp::Equal, 0)]).and_then([TxnOp::put(
+            key,
+            vec![b'u'; USER_BYTES],
+            None,
+        )]);
+        ensure!(self.client.kv_client().txn(txn).await?.succeeded(), "the user is there");
+        Ok(())
+    }
+
+    /// One request: the user must be there, and the session must not.
+    pub(crate) async fn create_session(&self, user: usize, session: usize) -> Result<()> {
+        let (entry, row) = (entry_key(session), format!("hand/sessions/{user:016}/{session:016}"));
+        let mut found = user.to_be_bytes().to_vec();
+        found.resize(ENTRY_BYTES, b'e');
+        let txn = Txn::new()
+            .when([
+                Compare::create_revision(user_key(user), CompareOp::Greater, 0),
+                Compare::create_revision(entry.clone(), CompareOp::Equal, 0),
+                Compare::create_revision(row.clone(), CompareOp::Equal, 0),
+            ])
+            .and_then([
+                TxnOp::put(entry, found, None),
+                TxnOp::put(row, vec![b's'; SESSION_BYTES], None),
+                TxnOp::put(format!("hand/by_expiry/{session:032}"), vec![b'l'; LISTED_BYTES], None),
+            ]);
+        ensure!(self.client.kv_client().txn(txn).await?.succeeded(), "there is no such user, or the session is there");
+        Ok(())
+    }
+
+    /// Two requests: the session, and the user whom it names.
+    pub(crate) async fn session_and_user(&self, session: usize) -> Result<usize> {
+        let mut kv = self.client.kv_client();
+        let entry = kv.get(entry_key(session), None).await?;
+        let entry = entry.kvs().first().context("there is no such session")?;
+        let user = usize::from_be_bytes(*entry.value().first_chunk().context("the entry is too short")?);
+        let user = kv.get(user_key(user), None).await?;
+        Ok(user.kvs().first().context("there is no such user")?.value().len())
+    }
+}
+
+fn user_key(user: usize) -> String {
+    format!("hand/users/{user:016}")
+}
+
+fn entry_key(session: usize) -> String {
+    format!("hand/session_by_token/{session:032}")
+}

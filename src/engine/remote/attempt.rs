@@ -1,0 +1,211 @@
+//! How one operation is carried out: run on what is known, which tells what has to be known besides; fetch that; run again;
+//! and write what comes of it, if nothing that it rests on has changed meanwhile.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+
+use super::batch::{Writes, check_size};
+use super::cluster::{Failure, Range, Reading};
+use super::commit::{Proposal, Ticket, Verdict};
+use super::known::{Known, Reads, Replay};
+use super::shared::Core;
+use crate::engine::Job;
+use crate::error::{Error, Result, StorageError};
+use crate::schema::META;
+use crate::txn::{Changes, FollowUp};
+
+/// How many records a step changes at first: deleting one takes up to three rows, and a transaction may change 128.
+pub(super) const STEP_RECORDS_MAX: usize = 32;
+/// How long to wait before trying again what was in conflict a second time, at first and at most.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(100));
+
+/// What an operation is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    Read,
+    Write,
+    /// To make the store, or to look what is there before there is one.
+    Make,
+}
+
+/// Carries out the operation and answers its caller. What is to be done after it, if that is more.
+pub(super) async fn carry_out(core: &Core, mut job: Box<dyn Job>, purpose: Purpose) -> Option<FollowUp> {
+    let mut attempt = Attempt {
+        core,
+        deadline: Instant::now() + core.config.timeout,
+        reading: if purpose == Purpose::Read { core.config.reading } else { Reading::Newest },
+        known: Known::default(),
+        step_records_max: STEP_RECORDS_MAX,
+        conflicts: 0,
+    };
+    let outcome = attempt.run(&mut *job, purpose).await;
+    job.answer(outcome.as_ref().err());
+    outcome.ok().flatten()
+}
+
+struct Attempt<'c> {
+    core: &'c Core,
+    deadline: Instant,
+    reading: Reading,
+    known: Known,
+    step_records_max: usize,
+    conflicts: u32,
+}
+
+/// What a run of the operation calls for.
+enum Next {
+    /// It is done, and nothing is to be written.
+    Nothing,
+    Fetch(Vec<Range>),
+    Write(Reads, Writes, Option<FollowUp>),
+    /// It wants to do more in a step than fits into a transaction.
+    SmallerSteps,
+    Fail(Error),
+}
+
+impl Attempt<'_> {
+    async fn run(&mut self, job: &mut dyn Job, purpose: Purpose) -> Result<Option<FollowUp>> {
+        if purpose != Purpose::Make && self.core.is_missing() {
+            self.find_store().await?;
+        }
+        loop {
+            match self.next(job) {
+                Next::Nothing => return Ok(None),
+                Next::Fail(error) => return Err(error),
+                Next::SmallerSteps => self.step_records_max /= 2,
+                Next::Fetch(missed) => self.fetch(missed).await?,
+                Next::Write(reads, writes, follow_up) => {
+                    if self.is_written(reads, writes).await? {
+                        return Ok(follow_up);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whoever synchronizes it may be another process.
+    async fn find_store(&self) -> Result<()> {
+        match self.core.look(self.deadline).await {
+            Ok(()) | Err(Error::Busy) if self.core.is_missing() => Err(Error::MissingTable(META.id.name)),
+            Ok(()) | Err(Error::Busy) => self.accept().await,
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Looks whether the store that another process has made meanwhile fits.
+    async fn accept(&self) -> Result<()> {
+        let mut known = Known::default();
+        loop {
+            let replay = Replay::new(&known, &self.core.keys, STEP_RECORDS_MAX);
+            let accepted = (self.core.setup.accept)(&crate::txn::Txn::new(&replay));
+            let missed = replay.into_reads().missed;
+            if missed.is_empty() {
+                return accepted.inspect_err(|error| self.core.refuse(error.clone()));
+            }
+            let fetched = self.core.fetch(at(missed, &known), Reading::Newest, self.deadline).await;
+            let (revision, fetched) = fetched.map_err(Failure::into_error)?;
+            known.learn(revision, fetched);
+        }
+    }
+
+    /// Runs the operation on what is known.
+    fn next(&self, job: &mut dyn Job) -> Next {
+        let replay = Replay::new(&self.known, &self.core.keys, self.step_records_max);
+        let changes = job.run(&replay);
+        let reads = replay.into_reads();
+        let is_guess = !reads.missed.is_empty();
+        match changes {
+            Some(Changes { rows, follow_up }) if !rows.is_empty() => {
+                if reads.counted && !is_guess {
+                    return Next::Fail(Error::corrupt("an operation that counts rows cannot change any on a cluster"));
+                }
+                let key = |(table, key): (_, Vec<u8>)| self.core.keys.row(table, &key);
+                let writes = rows.into_iter().map(|(place, value)| (key(place), value)).collect();
+                match check_size(&reads, &writes, self.core.cluster.ops_max()) {
+                    // What was guessed must not be relied on, but a transaction can have it as its conditions.
+                    Ok(()) if !reads.counted && !reads.is_wrong => Next::Write(reads, writes, follow_up),
+                    _ if is_guess => Next::Fetch(reads.missed),
+                    Err(_) if reads.in_steps && self.step_records_max > 1 => Next::SmallerSteps,
+                    Err(error) => Next::Fail(error),
+                    Ok(()) => Next::Nothing,
+                }
+            }
+            _ if is_guess => Next::Fetch(reads.missed),
+            _ => Next::Nothing,
+        }
+    }
+
+    async fn fetch(&mut self, missed: Vec<Range>) -> Result<()> {
+        match self.core.fetch(at(missed, &self.known), self.reading, self.deadline).await {
+            Ok((revision, fetched)) => {
+                let revision = if self.known.revision() == 0 { revision } else { self.known.revision() };
+                self.known.learn(revision, fetched);
+                Ok(())
+            }
+            // It was compacted, or whoever is asked now is behind: what is known is of no use any more.
+            Err(Failure::OtherRevision) => self.begin_anew().await,
+            Err(failure) => Err(failure.into_error()),
+        }
+    }
+
+    /// Answers false if it is to be tried again.
+    async fn is_written(&mut self, reads: Reads, writes: Writes) -> Result<bool> {
+        let (sender, verdict) = oneshot::channel();
+        let ticket = Arc::new(Ticket::default());
+        let proposal =
+            Proposal { reads, writes, ticket: Arc::clone(&ticket), deadline: self.deadline, verdict: sender };
+        self.core.propose(proposal)?;
+        match self.verdict(verdict, &ticket).await? {
+            Verdict::Done => Ok(true),
+            Verdict::Conflict(revision, found) => {
+                self.back_off().await?;
+                self.known.learn(revision, found);
+                Ok(false)
+            }
+            Verdict::Outdated => self.begin_anew().await.map(|()| false),
+            Verdict::Failed(error) => Err(error),
+        }
+    }
+
+    /// Waits for the verdict; until the deadline only, if the proposal has not even been sent by then.
+    async fn verdict(&self, mut verdict: oneshot::Receiver<Verdict>, ticket: &Ticket) -> Result<Verdict> {
+        let stopped = |_| Error::OutcomeUnknown(StorageError::new("the committer stopped"));
+        match tokio::time::timeout_at(self.deadline.into(), &mut verdict).await {
+            Ok(verdict) => verdict.map_err(stopped),
+            Err(_) if ticket.give_up() => Err(Error::Busy),
+            Err(_) => verdict.await.map_err(stopped),
+        }
+    }
+
+    async fn begin_anew(&mut self) -> Result<()> {
+        self.known = Known::default();
+        self.back_off().await
+    }
+
+    async fn back_off(&mut self) -> Result<()> {
+        if Instant::now() >= self.deadline {
+            return Err(Error::Busy);
+        }
+        self.conflicts += 1;
+        if self.conflicts > 1 {
+            let longest = (BACKOFF.0 * (1 << self.conflicts.min(10))).min(BACKOFF.1);
+            tokio::time::sleep(longest.mul_f64(chance())).await;
+        }
+        Ok(())
+    }
+}
+
+/// The ranges as they were at the revision that is known, if any is.
+fn at(missed: Vec<Range>, known: &Known) -> Vec<Range> {
+    missed.into_iter().map(|range| Range { revision: known.revision(), ..range }).collect()
+}
+
+/// From 0 to 1, so that those who were in each other's way do not come again at the same time.
+fn chance() -> f64 {
+    let mut byte = [0];
+    // Without randomness they wait equally long.
+    let _ = getrandom::fill(&mut byte);
+    f64::from(byte[0]) / 255.0
+}

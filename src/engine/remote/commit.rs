@@ -1,0 +1,346 @@
+//! The committer: takes what is ready to be written, sends as much of it as fits as one transaction with one receipt, and
+//! says of each what became of it.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::batch::Batch;
+use super::cluster::{Answer, Condition, Failure, Found, Op, Range, Reading, Rows, Txn};
+use super::known::Reads;
+use super::receipt::{Receipt, is_abandoned};
+use super::shared::{Core, Written};
+use crate::error::{Error, Result, StorageError};
+use crate::key::prefix_end;
+
+/// How long to wait before asking again what became of a transaction.
+const PAUSE: Duration = Duration::from_millis(25);
+/// How long the last word to the cluster may take.
+const RETIRING: Duration = Duration::from_secs(1);
+/// How many rows of processes are looked at when one opens the store.
+const TIDIED_MAX: usize = 1_000;
+
+/// An operation that is ready to be written.
+pub(super) struct Proposal {
+    pub(super) reads: Reads,
+    /// The new value of each changed row, or none where it is to be removed.
+    pub(super) writes: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+    pub(super) ticket: Arc<Ticket>,
+    pub(super) deadline: Instant,
+    pub(super) verdict: oneshot::Sender<Verdict>,
+}
+
+impl Proposal {
+    fn txn(&self) -> Txn {
+        let write = |(key, value): &(Vec<u8>, Option<Vec<u8>>)| match value.clone() {
+            Some(value) => Op::Put { key: key.clone(), value },
+            None => Op::Delete { key: key.clone() },
+        };
+        Txn {
+            conditions: self.reads.conditions(),
+            then: self.writes.iter().map(write).collect(),
+            otherwise: self.reads.again().into_iter().map(Op::Range).collect(),
+        }
+    }
+
+    fn writes_to(&self, key: &[u8]) -> Option<Written> {
+        let (_, value) = self.writes.iter().find(|(changed, _)| changed == key)?;
+        Some(if value.is_some() { Written::Row } else { Written::Nothing })
+    }
+}
+
+/// What became of a proposal.
+pub(super) enum Verdict {
+    Done,
+    /// It was not written and never will be: something that it read has changed. This is how that is now.
+    Conflict(i64, Vec<(Range, Found)>),
+    /// It was not written and never will be, and is to be tried anew.
+    Outdated,
+    /// It was not written, or it is not known whether it was.
+    Failed(Error),
+}
+
+/// Whether a proposal was sent, or is given up by whoever waits for it.
+#[derive(Default)]
+pub(super) struct Ticket(AtomicU8);
+
+impl Ticket {
+    const WAITING: u8 = 0;
+    const SENT: u8 = 1;
+    const GIVEN_UP: u8 = 2;
+
+    /// Answers false if it was given up.
+    pub(super) fn send(&self) -> bool {
+        self.set(Self::SENT)
+    }
+
+    /// Answers false if it was sent.
+    pub(super) fn give_up(&self) -> bool {
+        self.set(Self::GIVEN_UP)
+    }
+
+    fn set(&self, to: u8) -> bool {
+        self.0.compare_exchange(Self::WAITING, to, Ordering::SeqCst, Ordering::SeqCst).is_ok()
+    }
+}
+
+pub(super) struct Committer {
+    core: Arc<Core>,
+    /// None until something is written, and when it is not known what it holds.
+    receipt: Option<Receipt>,
+}
+
+impl Committer {
+    pub(super) fn new(core: Arc<Core>) -> Self {
+        Self { core, receipt: None }
+    }
+
+    /// Works until nobody can propose anything any more.
+    pub(super) async fn run(mut self, mut proposals: mpsc::UnboundedReceiver<Proposal>) {
+        let mut waiting = VecDeque::new();
+        loop {
+            if waiting.is_empty() {
+                match proposals.recv().await {
+                    Some(first) => waiting.push_back(first),
+                    None => break,
+                }
+            }
+            // Those who are about to propose something share the transaction.
+            tokio::task::yield_now().await;
+            while let Ok(next) = proposals.try_recv() {
+                waiting.push_back(next);
+            }
+            let (batch, in_the_way) = Batch::take(&mut waiting, self.core.cluster.ops_max());
+            if !batch.is_empty() {
+                let verdicts = self.commit(&batch).await;
+                for (proposal, verdict) in batch.into_iter().zip(verdicts) {
+                    let _ = proposal.verdict.send(verdict);
+                }
+            }
+            for proposal in in_the_way {
+                let _ = proposal.verdict.send(Verdict::Outdated);
+            }
+        }
+        self.retire().await;
+    }
+
+    /// One verdict for each proposal.
+    async fn commit(&mut self, batch: &[Proposal]) -> Vec<Verdict> {
+        let deadline = batch.iter().map(|proposal| proposal.deadline).max().unwrap_or_else(Instant::now);
+        let receipt = match self.receipt(deadline).await {
+            Ok(receipt) => receipt,
+            Err(error) => return all(batch, || Verdict::Failed(error.clone())),
+        };
+        let next = receipt.next();
+        let txn = self.txn(batch, &receipt, &next);
+        match self.core.cluster.txn(txn, Reading::Newest, deadline).await {
+            Ok(answer) if answer.done.held => {
+                self.receipt = Some(next);
+                self.verdicts(batch, answer)
+            }
+            Ok(answer) => self.not_held(batch, &next, answer, deadline).await,
+            Err(Failure::Refused(error)) => all(batch, || Verdict::Failed(error.clone())),
+            Err(Failure::Over(why)) => {
+                let look = Txn { then: vec![look_up(&receipt.key)], ..Txn::default() };
+                self.resolve(batch, [receipt.clone(), next, receipt], look, &why, deadline).await
+            }
+            Err(failure) => {
+                let fenced = receipt.fenced();
+                let fence = Txn {
+                    conditions: vec![is(&receipt)],
+                    then: vec![put(&fenced), look_up(&receipt.key)],
+                    otherwise: vec![look_up(&receipt.key)],
+                };
+                self.resolve(batch, [receipt, next, fenced], fence, &unanswered(failure), deadline).await
+            }
+        }
+    }
+
+    /// The row of this process, which is made if there is none.
+    async fn receipt(&mut self, deadline: Instant) -> Result<Receipt> {
+        if let Some(receipt) = &self.receipt {
+            return Ok(receipt.clone());
+        }
+        let receipt = Receipt::new(&self.core.keys)?;
+        let make = Txn {
+            conditions: vec![Condition::Unchanged { key: receipt.key.clone(), revision: 0 }],
+            then: vec![put(&receipt)],
+            otherwise: Vec::new(),
+        };
+        loop {
+            match self.core.cluster.txn(make.clone(), Reading::Newest, deadline).await {
+                // Where it is there already it was made by an attempt whose answer was lost.
+                Ok(_) => return Ok(self.receipt.insert(receipt).clone()),
+                Err(Failure::Unknown(_) | Failure::Over(_)) if Instant::now() + PAUSE < deadline => {
+                    tokio::time::sleep(PAUSE).await
+                }
+                Err(failure) => return Err(failure.into_error()),
+            }
+        }
+    }
+
+    fn txn(&self, batch: &[Proposal], receipt: &Receipt, next: &Receipt) -> Txn {
+        let watched = self.core.watched();
+        let unchanged =
+            watched.iter().map(|(key, revision)| Condition::Unchanged { key: key.clone(), revision: *revision });
+        Txn {
+            conditions: [is(receipt)].into_iter().chain(unchanged).collect(),
+            then: [put(next)].into_iter().chain(batch.iter().map(|proposal| Op::Txn(proposal.txn()))).collect(),
+            otherwise: [&receipt.key]
+                .into_iter()
+                .chain(watched.iter().map(|(key, _)| key))
+                .map(|key| look_up(key))
+                .collect(),
+        }
+    }
+
+    fn verdicts(&self, batch: &[Proposal], answer: Answer) -> Vec<Verdict> {
+        let revision = answer.revision;
+        let results = answer.done.results.into_iter().skip(1).map(Some).chain(std::iter::repeat_with(|| None));
+        let verdict = |(proposal, result): (&Proposal, Option<Found>)| match result {
+            Some(Found::Txn(done)) if done.held => {
+                self.core.has_changed(revision, |key| proposal.writes_to(key));
+                Verdict::Done
+            }
+            Some(Found::Txn(done)) => {
+                Verdict::Conflict(revision, proposal.reads.again().into_iter().zip(done.results).collect())
+            }
+            _ => Verdict::Failed(Error::OutcomeUnknown(StorageError::new("the cluster's answer lacks a part"))),
+        };
+        batch.iter().zip(results).map(verdict).collect()
+    }
+
+    /// The transaction was not carried out, this time.
+    async fn not_held(
+        &mut self,
+        batch: &[Proposal],
+        next: &Receipt,
+        answer: Answer,
+        deadline: Instant,
+    ) -> Vec<Verdict> {
+        // What the row holds is of no use for the next transaction if one that was sent twice may be carried out yet.
+        self.receipt = None;
+        let mut found = answer.done.results.into_iter().map(|found| found.into_rows().rows.pop().map(|(_, row)| row));
+        if let Some(row) = found.next().flatten()
+            && row.value == next.value
+        {
+            self.receipt = Some(next.clone());
+            return self.verdicts_at(batch, row.revision, deadline).await;
+        }
+        match self.core.watch(found.map(|row| row.map_or(0, |row| row.revision)).collect()) {
+            Ok(()) => all(batch, || Verdict::Outdated),
+            Err(error) => all(batch, || Verdict::Failed(error.clone())),
+        }
+    }
+
+    /// Finds out what became of a transaction whose answer is lost, by asking for the row of this process after whatever
+    /// else makes sure that it cannot be carried out from now on. The row is as the transaction leaves it, or as it was if
+    /// it never will be carried out.
+    async fn resolve(
+        &mut self,
+        batch: &[Proposal],
+        [was, carried, never]: [Receipt; 3],
+        ask: Txn,
+        why: &StorageError,
+        deadline: Instant,
+    ) -> Vec<Verdict> {
+        self.receipt = None;
+        loop {
+            match self.core.cluster.txn(ask.clone(), Reading::Newest, deadline).await {
+                Ok(answer) => {
+                    let row = answer.done.results.into_iter().find_map(|found| found.into_rows().rows.pop());
+                    return match row {
+                        Some((_, row)) if row.value == carried.value => {
+                            self.receipt = Some(carried);
+                            self.verdicts_at(batch, row.revision, deadline).await
+                        }
+                        Some((_, row)) if row.value == never.value => {
+                            self.receipt = (never.value != was.value).then_some(never);
+                            all(batch, || Verdict::Outdated)
+                        }
+                        _ => all(batch, || Verdict::Failed(Error::OutcomeUnknown(why.clone()))),
+                    };
+                }
+                Err(_) if Instant::now() + PAUSE < deadline => tokio::time::sleep(PAUSE).await,
+                Err(_) => return all(batch, || Verdict::Failed(Error::OutcomeUnknown(why.clone()))),
+            }
+        }
+    }
+
+    /// What became of each proposal of a transaction that was carried out at a revision: its conditions held or not in the
+    /// state before.
+    async fn verdicts_at(&self, batch: &[Proposal], revision: i64, deadline: Instant) -> Vec<Verdict> {
+        let mut verdicts = Vec::new();
+        for proposal in batch {
+            let ranges = proposal.reads.again().into_iter().map(|range| Range { revision: revision - 1, ..range });
+            verdicts.push(match self.core.fetch(ranges.collect(), Reading::Newest, deadline).await {
+                Ok((_, state)) => {
+                    let state: Vec<Rows> = state.into_iter().map(|(_, found)| found.into_rows()).collect();
+                    if proposal.reads.held(&state) {
+                        self.core.has_changed(revision, |key| proposal.writes_to(key));
+                        Verdict::Done
+                    } else {
+                        Verdict::Outdated
+                    }
+                }
+                Err(_) => {
+                    let why = "the answer was lost, and the state before the write is not there any more";
+                    Verdict::Failed(Error::OutcomeUnknown(StorageError::new(why)))
+                }
+            });
+        }
+        verdicts
+    }
+
+    /// Removes the rows of processes that are gone, some of them. Those that are left are removed some other time.
+    pub(super) async fn tidy(core: &Core) {
+        let start = core.keys.receipts();
+        let deadline = Instant::now() + core.config.timeout;
+        let Some(all) = prefix_end(start.clone()).map(|end| Range::rows(start, end, TIDIED_MAX)) else {
+            return;
+        };
+        let Ok((_, found)) = core.fetch(vec![all], Reading::Newest, deadline).await else {
+            return;
+        };
+        let rows = found.into_iter().flat_map(|(_, found)| found.into_rows().rows);
+        for (key, row) in rows.filter(|(_, row)| is_abandoned(&row.value)) {
+            let conditions = vec![Condition::Unchanged { key: key.clone(), revision: row.revision }];
+            let remove = Txn { conditions, then: vec![Op::Delete { key }], ..Txn::default() };
+            let _ = core.cluster.txn(remove, Reading::Newest, deadline).await;
+        }
+    }
+
+    /// Says that the row of this process may be removed. If that fails it is found out by its age.
+    async fn retire(&mut self) {
+        if let Some(receipt) = self.receipt.take() {
+            let retire = Txn { conditions: vec![is(&receipt)], then: vec![put(&receipt.closed())], ..Txn::default() };
+            let _ = self.core.cluster.txn(retire, Reading::Newest, Instant::now() + RETIRING).await;
+        }
+    }
+}
+
+fn all(batch: &[Proposal], verdict: impl Fn() -> Verdict) -> Vec<Verdict> {
+    batch.iter().map(|_| verdict()).collect()
+}
+
+fn is(receipt: &Receipt) -> Condition {
+    Condition::Value { key: receipt.key.clone(), value: receipt.value.clone() }
+}
+
+fn put(receipt: &Receipt) -> Op {
+    Op::Put { key: receipt.key.clone(), value: receipt.value.clone() }
+}
+
+fn look_up(key: &[u8]) -> Op {
+    Op::Range(Range::row(key.to_vec()))
+}
+
+fn unanswered(failure: Failure) -> StorageError {
+    match failure {
+        Failure::Over(why) | Failure::Unknown(why) => why,
+        Failure::Refused(_) | Failure::OtherRevision => StorageError::new("the cluster gave no answer"),
+    }
+}

@@ -1,0 +1,311 @@
+//! What an operation knows of the cluster: the rows that were fetched for it, all as they were at one revision; and its
+//! view of them, which notes what it read and what it missed.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::{Bound, ControlFlow};
+
+use super::cluster::{Condition, Found, Range, Row, Rows};
+use super::keys::{Keys, after};
+use crate::error::Result;
+use crate::txn::{ByteRange, RowVisitor, TableId, View};
+
+/// How many rows of a range are fetched at first, and how many times as many each time that these are not enough.
+const PAGE_ROWS: usize = 64;
+const PAGE_GROWTH: usize = 4;
+/// How many rows one request asks for at most.
+const PAGE_ROWS_MAX: usize = 4_096;
+
+#[derive(Default)]
+pub(super) struct Known {
+    /// As of when; 0 before anything was fetched.
+    revision: i64,
+    rows: BTreeMap<Vec<u8>, Row>,
+    /// Keys that were looked up, with a row or without.
+    points: BTreeSet<Vec<u8>>,
+    /// Ranges of which every row is known.
+    spans: BTreeMap<Vec<u8>, Vec<u8>>,
+    counts: BTreeMap<Vec<u8>, u64>,
+}
+
+impl Known {
+    pub(super) fn revision(&self) -> i64 {
+        self.revision
+    }
+
+    /// Takes in what was fetched at a revision, which drops what is known of another one.
+    pub(super) fn learn(&mut self, revision: i64, fetched: impl IntoIterator<Item = (Range, Found)>) {
+        if self.revision != revision {
+            *self = Self { revision, ..Self::default() };
+        }
+        for (range, found) in fetched {
+            self.learn_one(range, found.into_rows());
+        }
+    }
+
+    fn learn_one(&mut self, range: Range, found: Rows) {
+        if range.count_only {
+            self.counts.insert(range.start, found.count);
+            return;
+        }
+        match (range.end, found.more, found.rows.last()) {
+            (None, _, _) => {
+                self.points.insert(range.start);
+            }
+            (Some(_), true, Some((last, _))) => self.span(range.start, after(last.clone())),
+            (Some(end), _, _) => self.span(range.start, end),
+        }
+        self.rows.extend(found.rows);
+    }
+
+    fn span(&mut self, start: Vec<u8>, end: Vec<u8>) {
+        let known = self.spans.entry(start).or_default();
+        *known = end.max(std::mem::take(known));
+    }
+
+    /// The row at a key, or that there is none, if that is known.
+    fn get(&self, key: &[u8]) -> Option<Option<&Row>> {
+        let row = self.rows.get(key);
+        (row.is_some() || self.points.contains(key) || self.known_until(key).is_some()).then_some(row)
+    }
+
+    /// Up to where all rows are known from a place on, if it is within a range that is known.
+    fn known_until(&self, place: &[u8]) -> Option<&[u8]> {
+        let upto = (Bound::Unbounded, Bound::Included(place));
+        let (_, end) = self.spans.range::<[u8], _>(upto).next_back()?;
+        (place < end.as_slice()).then_some(end)
+    }
+
+    /// How many rows to fetch next of a range of which those up to `place` are known.
+    fn next_page(&self, start: &[u8], place: &[u8]) -> usize {
+        let known = if start < place {
+            self.rows.range::<[u8], _>((Bound::Included(start), Bound::Excluded(place))).count()
+        } else {
+            0
+        };
+        (known * (PAGE_GROWTH - 1)).clamp(PAGE_ROWS, PAGE_ROWS_MAX)
+    }
+}
+
+/// What an operation is shown. What is not known is shown as if it were not there, and noted as missed: then what comes
+/// of it is no answer, but may be tried as a transaction that is carried out only if it is so.
+pub(super) struct Replay<'k> {
+    known: &'k Known,
+    keys: &'k Keys,
+    step_records_max: usize,
+    reads: RefCell<Reads>,
+}
+
+/// What an operation has read.
+#[derive(Default)]
+pub(super) struct Reads {
+    points: BTreeMap<Vec<u8>, Seen>,
+    spans: Vec<Span>,
+    /// What has to be fetched to know more.
+    pub(super) missed: Vec<Range>,
+    /// Whether what was guessed contradicts itself.
+    pub(super) is_wrong: bool,
+    /// Whether rows were counted, which no condition can guard.
+    pub(super) counted: bool,
+    /// Whether it asked how much it may do in a step.
+    pub(super) in_steps: bool,
+}
+
+/// How a row was seen that was looked up.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Seen {
+    /// At this revision; 0 where there is none or none is known.
+    At(i64),
+    /// It is taken to be there.
+    Expected,
+}
+
+impl Seen {
+    fn condition(self, key: &[u8]) -> Condition {
+        let key = key.to_vec();
+        match self {
+            Self::At(revision) => Condition::Unchanged { key, revision },
+            Self::Expected => Condition::Exists { key },
+        }
+    }
+
+    /// Whether the row is still so.
+    fn held(self, found: &Rows) -> bool {
+        let revision = found.rows.first().map_or(0, |(_, row)| row.revision);
+        match self {
+            Self::At(seen) => revision == seen,
+            Self::Expected => revision > 0,
+        }
+    }
+}
+
+/// The part of a range that was read.
+struct Span {
+    start: Vec<u8>,
+    end: Vec<u8>,
+    /// No row of it is newer; 0 where none is known, so that there must be none.
+    revision: i64,
+    rows: Vec<(Vec<u8>, i64)>,
+}
+
+impl<'k> Replay<'k> {
+    pub(super) fn new(known: &'k Known, keys: &'k Keys, step_records_max: usize) -> Self {
+        Self { known, keys, step_records_max, reads: RefCell::default() }
+    }
+
+    pub(super) fn into_reads(self) -> Reads {
+        self.reads.into_inner()
+    }
+
+    fn note(&self, note: impl FnOnce(&mut Reads)) {
+        note(&mut self.reads.borrow_mut());
+    }
+}
+
+impl View for Replay<'_> {
+    fn get(&self, table: TableId, key: &[u8], visit: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
+        let key = self.keys.row(table, key);
+        let found = self.known.get(&key);
+        let row = found.flatten();
+        self.note(|reads| {
+            if found.is_none() {
+                reads.miss(Range::row(key.clone()));
+            }
+            // Taken to be there, and now its value is wanted.
+            reads.is_wrong |= reads.points.get(&key) == Some(&Seen::Expected);
+            reads.points.insert(key, Seen::At(row.map_or(0, |row| row.revision)));
+        });
+        row.map_or(Ok(()), |row| visit(&row.value))
+    }
+
+    fn scan(&self, table: TableId, range: ByteRange<'_>, visit: &mut RowVisitor<'_>) -> Result<()> {
+        let (start, end) = self.keys.range(table, range);
+        let prefix = self.keys.table(table).len();
+        let mut place = start.clone();
+        while place < end {
+            let Some(until) = self.known.known_until(&place) else {
+                let limit = self.known.next_page(&start, &place);
+                self.note(|reads| {
+                    reads.spans.push(Span { start: place.clone(), end: end.clone(), revision: 0, rows: Vec::new() });
+                    reads.miss(Range::rows(place, end, limit));
+                });
+                return Ok(());
+            };
+            let until = until.min(&end).to_vec();
+            let mut span = Span { start: place, end: until.clone(), revision: self.known.revision, rows: Vec::new() };
+            let rows = self.known.rows.range::<[u8], _>((Bound::Included(&*span.start), Bound::Excluded(&*until)));
+            let mut flow = Ok(ControlFlow::Continue(()));
+            for (key, row) in rows {
+                span.rows.push((key.clone(), row.revision));
+                flow = visit(key.get(prefix..).unwrap_or_default(), &row.value);
+                if !matches!(flow, Ok(ControlFlow::Continue(()))) {
+                    span.end = after(key.clone());
+                    break;
+                }
+            }
+            self.note(|reads| reads.spans.push(span));
+            if flow?.is_break() {
+                return Ok(());
+            }
+            place = until;
+        }
+        Ok(())
+    }
+
+    fn foresee(&self, table: TableId, key: &[u8]) {
+        let key = self.keys.row(table, key);
+        if self.known.get(&key).is_none() {
+            self.note(|reads| reads.miss(Range::row(key)));
+        }
+    }
+
+    fn expect(&self, table: TableId, key: &[u8]) -> bool {
+        let key = self.keys.row(table, key);
+        let mut reads = self.reads.borrow_mut();
+        let is_expected = self.known.get(&key).is_none() && !reads.points.contains_key(&key);
+        if is_expected {
+            reads.miss(Range::row(key.clone()));
+            reads.points.insert(key, Seen::Expected);
+        }
+        is_expected
+    }
+
+    fn len(&self, table: TableId) -> Result<u64> {
+        let (start, end) = self.keys.range(table, (Bound::Unbounded, Bound::Unbounded));
+        let count = self.known.counts.get(&start).copied();
+        self.note(|reads| {
+            reads.counted = true;
+            if count.is_none() {
+                reads.miss(Range { count_only: true, ..Range::rows(start, end, 0) });
+            }
+        });
+        Ok(count.unwrap_or(0))
+    }
+
+    fn step_records_max(&self) -> usize {
+        self.note(|reads| reads.in_steps = true);
+        self.step_records_max
+    }
+}
+
+impl Reads {
+    fn miss(&mut self, range: Range) {
+        if !self.missed.contains(&range) {
+            self.missed.push(range);
+        }
+    }
+
+    /// What must hold for the operation to come to the same.
+    pub(super) fn conditions(&self) -> Vec<Condition> {
+        let points = self.points.iter().map(|(key, seen)| seen.condition(key));
+        let spans = self.spans.iter().flat_map(|span| {
+            let rows = span.rows.iter().filter(|(key, _)| !self.points.contains_key(key));
+            let none_after =
+                Condition::NoneAfter { start: span.start.clone(), end: span.end.clone(), revision: span.revision };
+            rows.map(|(key, revision)| Seen::At(*revision).condition(key)).chain([none_after])
+        });
+        points.chain(spans).collect()
+    }
+
+    /// What to read to know all of this anew.
+    pub(super) fn again(&self) -> Vec<Range> {
+        let points = self.points.keys().cloned().map(Range::row);
+        let spans = self.spans.iter().map(|span| {
+            Range::rows(span.start.clone(), span.end.clone(), (span.rows.len() * 2).clamp(PAGE_ROWS, PAGE_ROWS_MAX))
+        });
+        points.chain(spans).collect()
+    }
+
+    /// How many bytes the keys have that conditions name, with so many around each.
+    pub(super) fn key_bytes(&self, around: usize) -> usize {
+        let points = self.points.keys().map(|key| 2 * (key.len() + around));
+        let spans = self.spans.iter().map(|span| {
+            let rows = span.rows.iter().map(|(key, _)| key.len() + around).sum::<usize>();
+            rows + 2 * (span.start.len() + span.end.len() + 2 * around)
+        });
+        points.chain(spans).sum()
+    }
+
+    /// Whether a change of this key may change what was read.
+    pub(super) fn touches(&self, key: &[u8]) -> bool {
+        self.points.contains_key(key) || self.spans.iter().any(|span| (&*span.start..&*span.end).contains(&key))
+    }
+
+    /// Whether the conditions held in a state of which [`again`](Self::again) was read.
+    pub(super) fn held(&self, state: &[Rows]) -> bool {
+        let (points, spans) = state.split_at_checked(self.points.len()).unwrap_or_default();
+        let span_held = |(span, found): (&Span, &Rows)| {
+            !found.more
+                && found.rows.len() == span.rows.len()
+                && found
+                    .rows
+                    .iter()
+                    .zip(&span.rows)
+                    .all(|((key, row), (seen, revision))| key == seen && row.revision == *revision)
+        };
+        points.len() == self.points.len()
+            && spans.len() == self.spans.len()
+            && self.points.values().zip(points).all(|(seen, found)| seen.held(found))
+            && self.spans.iter().zip(spans).all(span_held)
+    }
+}

@@ -1,0 +1,252 @@
+//! The engine on a cluster: operations run by replay on what was fetched, and are written if that has not changed.
+//!
+//! ```text
+//! operation → attempt: run on `known` → what it missed → fetch → run again → …
+//!                                     ↘ what it read and wants written → committer → one transaction for many → verdicts
+//! ```
+//!
+//! A thread of its own runs all of it, so that callers can wait anywhere.
+
+mod attempt;
+mod batch;
+pub(crate) mod cluster;
+mod commit;
+pub(crate) mod etcd;
+mod keys;
+mod known;
+mod receipt;
+mod shared;
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use parking_lot::Mutex;
+use tokio::runtime::{Builder, Handle};
+use tokio::sync::{mpsc, oneshot};
+
+use attempt::{Purpose, carry_out};
+use cluster::Cluster;
+use commit::Committer;
+use etcd::{Client, Etcd};
+pub(crate) use keys::Keys;
+pub(crate) use shared::Config;
+use shared::Core;
+
+use crate::engine::{Engine, Job, Setup, job, reading};
+use crate::error::{Error, Result, StorageError};
+use crate::reply::{Answer, Reply};
+use crate::txn::{FollowUp, Txn};
+
+pub(crate) struct RemoteEngine {
+    core: Arc<Core>,
+    runtime: Handle,
+    /// Ends the thread, and with what to answer.
+    closing: Mutex<Option<oneshot::Sender<Option<Answer<()>>>>>,
+    thread: Option<JoinHandle<()>>,
+    warnings: Vec<String>,
+}
+
+impl RemoteEngine {
+    /// Works on an etcd cluster.
+    ///
+    /// # Errors
+    /// Those of [`Options::connect`](crate::Options::connect).
+    pub(crate) fn connect(etcd: &Etcd, keys: Keys, config: Config, setup: Setup) -> Result<Self> {
+        let mut client = None;
+        let mut engine = Self::start(
+            |runtime| {
+                let new = Client::new(etcd, runtime)?;
+                Ok(Arc::new(client.insert(new).clone()))
+            },
+            keys,
+            config,
+            setup,
+        )?;
+        if let Some(client) = client {
+            engine.warnings = engine.run(async move { Ok(client.look().await) }).wait()?;
+        }
+        for warning in &engine.warnings {
+            tracing::warn!("{warning}");
+        }
+        engine.begin()?;
+        Ok(engine)
+    }
+
+    /// Works on what stands in for a cluster.
+    #[cfg(test)]
+    pub(crate) fn open(cluster: Arc<dyn Cluster>, keys: Keys, config: Config, setup: Setup) -> Result<Self> {
+        let engine = Self::start(|_| Ok(cluster), keys, config, setup)?;
+        engine.begin()?;
+        Ok(engine)
+    }
+
+    /// What whoever runs the cluster should know.
+    pub(crate) fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    fn start(
+        cluster: impl FnOnce(&Handle) -> Result<Arc<dyn Cluster>>,
+        keys: Keys,
+        config: Config,
+        setup: Setup,
+    ) -> Result<Self> {
+        let not_started = |error| Error::Storage(StorageError::caused("the engine's thread cannot be started", error));
+        let runtime = Builder::new_current_thread().enable_all().build().map_err(not_started)?;
+        let handle = runtime.handle().clone();
+        let (proposals, proposed) = mpsc::unbounded_channel();
+        let core = Arc::new(Core::new(cluster(&handle)?, keys, config, setup, proposals));
+        let committer = handle.spawn(Committer::new(Arc::clone(&core)).run(proposed));
+        let (closing, closed) = oneshot::channel::<Option<Answer<()>>>();
+        let main = {
+            let core = Arc::clone(&core);
+            move || {
+                runtime.block_on(async {
+                    let answer = closed.await.ok().flatten();
+                    core.idle().await;
+                    core.propose_no_more();
+                    let _ = committer.await;
+                    if let Some(answer) = answer {
+                        answer.send(Ok(()));
+                    }
+                });
+            }
+        };
+        let thread = std::thread::Builder::new().name("authkv-cluster".to_owned()).spawn(main).map_err(not_started)?;
+        let closing = Mutex::new(Some(closing));
+        Ok(Self { core, runtime: handle, closing, thread: Some(thread), warnings: Vec::new() })
+    }
+
+    /// Looks what is there, and makes a store if there is none and that is wanted.
+    fn begin(&self) -> Result<()> {
+        loop {
+            match self.look().and_then(|()| self.accept()).and_then(|()| self.make()) {
+                // Another process is opening it as well.
+                Err(Error::Busy) => {}
+                outcome => return outcome,
+            }
+        }
+    }
+
+    fn look(&self) -> Result<()> {
+        let core = Arc::clone(&self.core);
+        self.run(async move {
+            let deadline = std::time::Instant::now() + core.config.timeout;
+            match core.look(deadline).await {
+                Err(Error::Busy) | Ok(()) => Ok(()),
+                Err(error) => Err(error),
+            }
+        })
+        .wait()
+    }
+
+    fn accept(&self) -> Result<()> {
+        let core = Arc::clone(&self.core);
+        let (job, reply) = reading(move |txn| (core.setup.accept)(txn), Ok);
+        self.spawn(job, None, reply, Purpose::Make).wait()
+    }
+
+    fn make(&self) -> Result<()> {
+        if self.core.config.synchronize { self.synchronize().wait() } else { Ok(()) }
+    }
+
+    fn spawn<T>(&self, job: Box<dyn Job>, behind: Option<Box<dyn Job>>, reply: Reply<T>, purpose: Purpose) -> Reply<T> {
+        let in_flight = match self.core.enter() {
+            Ok(in_flight) => in_flight,
+            Err(error) => return Reply::ready(Err(error)),
+        };
+        let core = Arc::clone(&self.core);
+        self.runtime.spawn(async move {
+            let _in_flight = in_flight;
+            let (mut next, mut behind) = (Some((job, purpose)), behind);
+            while let Some((job, purpose)) = next {
+                let follow_up = carry_out(&core, job, purpose).await.map(FollowUp::into_job);
+                // What is left when the store is closed is done when it is next opened.
+                let after = follow_up.or_else(|| behind.take()).filter(|_| !core.is_closed());
+                next = after.map(|job| (job, Purpose::Write));
+            }
+        });
+        reply
+    }
+
+    /// Goes on with what a reply brings, whether or not anybody awaits the outcome.
+    pub(crate) fn then<T: Send + 'static, U: Send + 'static>(
+        &self,
+        reply: Reply<T>,
+        next: impl FnOnce(Result<T>) -> Reply<U> + Send + 'static,
+    ) -> Reply<U> {
+        self.run(async move { next(reply.await).await })
+    }
+
+    fn run<T: Send + 'static>(&self, work: impl Future<Output = Result<T>> + Send + 'static) -> Reply<T> {
+        let (answer, reply) = Reply::later();
+        let in_flight = self.core.go_on();
+        self.runtime.spawn(async move {
+            answer.send(work.await);
+            drop(in_flight);
+        });
+        reply
+    }
+}
+
+impl Engine for RemoteEngine {
+    fn read<R: Send + 'static, T: Send + 'static>(
+        &self,
+        op: impl Fn(&Txn<'_>) -> Result<R> + Send + 'static,
+        finish: impl FnOnce(R) -> Result<T> + Send + 'static,
+    ) -> Reply<T> {
+        let (job, reply) = reading(op, finish);
+        self.spawn(job, None, reply, Purpose::Read)
+    }
+
+    fn write_before<R: Send + 'static, T: Send + 'static>(
+        &self,
+        op: impl Fn(&mut Txn<'_>) -> Result<R> + Send + 'static,
+        finish: impl FnOnce(R) -> Result<T> + Send + 'static,
+        behind: Option<Box<dyn Job>>,
+    ) -> Reply<T> {
+        let (job, reply) = job(op, finish);
+        self.spawn(job, behind, reply, Purpose::Write)
+    }
+
+    fn synchronize(&self) -> Reply<()> {
+        let core = Arc::clone(&self.core);
+        let (job, reply) = job(move |txn| (core.setup.synchronize)(txn), Ok);
+        self.spawn(job, None, reply, Purpose::Make)
+    }
+
+    fn close(&self) -> Reply<()> {
+        let (answer, reply) = Reply::later();
+        match self.closing.lock().take() {
+            Some(closing) if self.core.close() => {
+                let _ = closing.send(Some(answer));
+                reply
+            }
+            _ => Reply::ready(Err(Error::Closed)),
+        }
+    }
+
+    fn settled(&self) {
+        self.core.settled();
+        let core = Arc::clone(&self.core);
+        // Nobody waits for it, and nothing is lost when it fails.
+        self.runtime.spawn(async move { Committer::tidy(&core).await });
+    }
+}
+
+impl Drop for RemoteEngine {
+    /// Waits until what was accepted is carried out.
+    fn drop(&mut self) {
+        self.core.close();
+        if let Some(closing) = self.closing.lock().take() {
+            let _ = closing.send(None);
+        }
+        if let Some(thread) = self.thread.take()
+            // A continuation may drop the last handle on the engine's own thread.
+            && thread.thread().id() != std::thread::current().id()
+        {
+            // A panic of the thread has been answered to the callers already.
+            let _ = thread.join();
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! How many requests each operation takes when nobody is in its way.
+
+use std::sync::Arc;
+
+use chrono::{TimeDelta, Utc};
+
+use super::Memory;
+use crate::models::{AccountType, Change, NewAccount, NewSession, NewUser, UserPatch, VerificationToken};
+use crate::{Adapter, AuthKv};
+
+#[test]
+fn operations_take_as_many_requests_as_they_have_to() {
+    let memory = Memory::new();
+    let auth = AuthKv::options().purge_in_background(false).on_cluster(Arc::new(memory.clone())).unwrap();
+    auth.create_user(NewUser::default()).wait().unwrap();
+    let trips = |what: &str, most: usize, call: &dyn Fn()| {
+        let before = memory.requests();
+        call();
+        let trips = memory.requests() - before;
+        eprintln!("{what}: {trips}");
+        assert!(trips <= most, "{what} took {trips} requests");
+    };
+    let tomorrow = Utc::now() + TimeDelta::days(1);
+    let ada = auth.create_user(NewUser::email("ada@example.com")).wait().unwrap();
+    let id = &ada.id;
+    trips("create_user", 1, &|| drop(auth.create_user(NewUser::email("bob@example.com")).wait().unwrap()));
+    trips("get_user", 1, &|| drop(auth.get_user(id).wait().unwrap().unwrap()));
+    trips("get_user_by_email", 2, &|| drop(auth.get_user_by_email("ada@example.com").wait().unwrap().unwrap()));
+    trips("update_user", 2, &|| {
+        let patch = UserPatch { name: Change::to("Ada"), ..UserPatch::new(id.clone()) };
+        auth.update_user(patch).wait().unwrap();
+    });
+    trips("link_account", 1, &|| {
+        auth.link_account(NewAccount::new(id.clone(), AccountType::Oauth, "github", "1")).wait().unwrap();
+    });
+    trips("get_user_by_account", 2, &|| {
+        auth.get_user_by_account(&crate::models::AccountKey::new("github", "1")).wait().unwrap().unwrap();
+    });
+    trips("create_session", 1, &|| {
+        auth.create_session(NewSession::new("token", id.clone(), tomorrow)).wait().unwrap();
+    });
+    trips("get_session_and_user", 2, &|| drop(auth.get_session_and_user("token").wait().unwrap().unwrap()));
+    trips("delete_session", 3, &|| drop(auth.delete_session("token").wait().unwrap().unwrap()));
+    trips("create_verification_token", 1, &|| {
+        auth.create_verification_token(VerificationToken::new("ada", "token", tomorrow)).wait().unwrap();
+    });
+    trips("use_verification_token", 2, &|| {
+        auth.use_verification_token(Some("ada"), "token").wait().unwrap().unwrap();
+    });
+    trips("delete_user", 4, &|| drop(auth.delete_user(id).wait().unwrap().unwrap()));
+}

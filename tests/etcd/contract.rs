@@ -1,0 +1,89 @@
+//! The contract and the model on a cluster.
+
+use std::sync::Arc;
+
+use authkv::conformance::model::{AuthKvTarget, Comparison, OPERATION_BYTES, Operation};
+use authkv::conformance::{self, Clock, Subject, at_once};
+use authkv::models::{NewSession, NewUser};
+use authkv::{Adapter, AuthKv, Error};
+use chrono::{TimeDelta, Utc};
+use libtest_mimic::Trial;
+
+use crate::cluster::Cluster;
+use crate::{Shared, Test, tests, trial};
+
+pub(crate) const TESTS: &[Test] =
+    tests![a_cluster_does_what_the_model_does, a_user_with_thousands_of_sessions_is_gone_at_once_for_every_process];
+
+/// A test for each case, named by it.
+pub(crate) fn trials(shared: &Shared) -> Vec<Trial> {
+    let trial = |case: conformance::Case| {
+        let shared = shared.clone();
+        trial(format!("contract::{case}"), move || case.run(&subject(shared.get(), Clock::new())))
+    };
+    conformance::cases().map(trial).collect()
+}
+
+fn subject(cluster: &Cluster, clock: Clock) -> Subject {
+    let now = clock.clone();
+    let auth = AuthKv::options().clock(move || now.now()).connect(cluster.url()).unwrap();
+    Subject::new(Arc::new(auth.clone()), clock).described_by(move || {
+        let report = auth.check().wait().unwrap();
+        assert!(report.is_sound(), "{:?}", report.problems);
+        format!("{report:?}")
+    })
+}
+
+fn a_cluster_does_what_the_model_does(cluster: &Cluster) {
+    let scale = std::env::var("AUTHKV_TEST_SCALE").ok().and_then(|scale| scale.parse().ok()).unwrap_or(1_u64);
+    for seed in 0..5 * scale {
+        eprintln!("seed {seed}");
+        let mut random = fastrand::Rng::with_seed(seed);
+        let url = cluster.url();
+        let target = AuthKvTarget::new(move |options| options.connect(url.clone())).unwrap();
+        let mut comparison = Comparison::new(target);
+        for _ in 0..60 {
+            let bytes: [u8; OPERATION_BYTES] = std::array::from_fn(|_| random.u8(..));
+            comparison.step(&Operation::from_bytes(bytes));
+        }
+        comparison.read_back();
+    }
+}
+
+fn a_user_with_thousands_of_sessions_is_gone_at_once_for_every_process(cluster: &Cluster) {
+    const SESSIONS: usize = 5_000;
+    let url = cluster.url();
+    let stores = [(); 2].map(|()| AuthKv::connect(url.clone()).unwrap());
+    let ada = stores[0].create_user(NewUser::email("ada@example.com")).wait().unwrap();
+    let tomorrow = Utc::now() + TimeDelta::days(1);
+    let session = |number: usize| NewSession::new(format!("token {number}"), ada.id.clone(), tomorrow);
+    for some in (0..SESSIONS).collect::<Vec<_>>().chunks(1_000) {
+        let replies: Vec<_> = some.iter().map(|number| stores[0].create_session(session(*number))).collect();
+        replies.into_iter().for_each(|reply| drop(reply.wait().unwrap()));
+    }
+    // One deletes; the others add sessions and look for them all the while.
+    let answers = at_once(|number| {
+        let auth = &stores[number % 2];
+        if number == 0 {
+            return auth.delete_user(&ada.id).wait().map(|user| usize::from(user.is_some()));
+        }
+        for round in 0.. {
+            match auth.create_session(session(SESSIONS + number * 1_000 + round)).wait() {
+                Ok(_) => {}
+                Err(Error::UnknownUser) => break,
+                Err(error) => return Err(error),
+            }
+        }
+        for old in (number * 100..number * 100 + 20).chain([SESSIONS + number * 1_000]) {
+            let found = auth.get_session_and_user(&format!("token {old}")).wait()?;
+            assert_eq!(found, None, "a session of a deleted user is found");
+        }
+        Ok(0)
+    });
+    assert_eq!(answers.into_iter().map(Result::unwrap).sum::<usize>(), 1);
+    conformance::eventually("all are swept", || {
+        let report = stores[1].check().wait().unwrap();
+        assert!(report.is_sound(), "{:?}", report.problems);
+        report.waiting_to_be_swept == 0 && report.sessions == 0
+    });
+}
