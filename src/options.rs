@@ -11,7 +11,7 @@ use redb::Database;
 
 use crate::engine::any::AnyEngine;
 use crate::engine::redb::{Config, RedbEngine, Source};
-use crate::engine::{Durability, Setup};
+use crate::engine::{Durability, Engine, Setup};
 use crate::error::{Error, Problem, Result};
 use crate::hot_sessions::HotSessions;
 use crate::migration::{self, OnProgress};
