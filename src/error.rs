@@ -40,7 +40,8 @@ pub enum Error {
     /// A table is missing: the store was opened with `synchronize` off and
     /// [`AuthKv::synchronize`](crate::AuthKv::synchronize) has not been called.
     MissingTable(&'static str),
-    /// Too many writes wait already; this one was not accepted and nothing was written.
+    /// Too many writes wait already; this one was not accepted and nothing was written. On a cluster, too many calls are
+    /// under way, or others were in the way of this one until its timeout; nothing was written either.
     Busy,
     /// The store was closed before the call; nothing was written.
     Closed,
@@ -254,7 +255,7 @@ impl fmt::Display for Error {
             Self::MissingTable(name) => {
                 write!(f, "the table {name} is missing: call synchronize(), or open with synchronize on")
             }
-            Self::Busy => f.write_str("too many writes are waiting"),
+            Self::Busy => f.write_str("too many calls are waiting, or in each other's way"),
             Self::Closed => f.write_str("the store is closed"),
             Self::Storage(error) => write!(f, "the storage failed: {error}"),
             Self::OutcomeUnknown(error) => {

@@ -41,6 +41,11 @@ pub(crate) fn settle<M: Models>(
             Ok(None) | Err(Error::MissingTable(_)) => return Ok(declared(&settings.indexes)),
             Err(error) => return Err(error),
         };
+        match engine.confirm() {
+            // Another process has changed it between this look at it and the one before.
+            Err(Error::Busy) => continue,
+            confirmed => confirmed?,
+        }
         if found.is_settled(settings) {
             return Ok(declared(&found.indexes));
         }

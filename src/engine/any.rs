@@ -59,6 +59,18 @@ impl AnyEngine {
         }
     }
 
+    /// Looks whether somebody else has changed what the store is, since this was last looked at.
+    ///
+    /// # Errors
+    /// `Busy` if so.
+    pub(crate) fn confirm(&self) -> Result<()> {
+        match self {
+            Self::Redb(_) => Ok(()),
+            #[cfg(feature = "etcd")]
+            Self::Remote(engine) => engine.confirm(),
+        }
+    }
+
     /// Goes on with what a reply brings, whether or not anybody awaits the outcome.
     pub(crate) fn then<T: Send + 'static, U: Send + 'static>(
         &self,

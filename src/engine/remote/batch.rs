@@ -42,6 +42,8 @@ impl Batch {
         (batch.proposals, in_the_way)
     }
 
+    /// What one is told of its rows, if its conditions do not hold, must be of the state after the transaction; so nobody
+    /// may change what one that comes before has read either.
     fn conflicts(&self, new: &Proposal) -> bool {
         let is_read = |key: &[u8]| self.proposals.iter().any(|proposal| proposal.reads.touches(key));
         new.writes.iter().any(|(key, _)| self.changed.contains(key) || is_read(key))

@@ -142,6 +142,8 @@ impl Committer {
                 self.verdicts(batch, answer)
             }
             Ok(answer) => self.not_held(batch, &next, answer, deadline).await,
+            // One of them may be why.
+            Err(Failure::Refused(_)) if batch.len() > 1 => self.commit_each(batch).await,
             Err(Failure::Refused(error)) => all(batch, || Verdict::Failed(error.clone())),
             Err(Failure::Over(why)) => {
                 let look = Txn { then: vec![look_up(&receipt.key)], ..Txn::default() };
@@ -157,6 +159,14 @@ impl Committer {
                 self.resolve(batch, [receipt, next, fenced], fence, &unanswered(failure), deadline).await
             }
         }
+    }
+
+    async fn commit_each(&mut self, batch: &[Proposal]) -> Vec<Verdict> {
+        let mut verdicts = Vec::new();
+        for proposal in batch {
+            verdicts.extend(Box::pin(self.commit(std::slice::from_ref(proposal))).await);
+        }
+        verdicts
     }
 
     /// The row of this process, which is made if there is none.

@@ -15,6 +15,8 @@ const PAGE_ROWS: usize = 64;
 const PAGE_GROWTH: usize = 4;
 /// How many rows one request asks for at most.
 const PAGE_ROWS_MAX: usize = 4_096;
+/// How many bytes of values one request should bring at most, if the rows that are known are like those to come.
+const PAGE_BYTES: usize = 4 << 20;
 
 #[derive(Default)]
 pub(super) struct Known {
@@ -78,12 +80,13 @@ impl Known {
 
     /// How many rows to fetch next of a range of which those up to `place` are known.
     fn next_page(&self, start: &[u8], place: &[u8]) -> usize {
-        let known = if start < place {
-            self.rows.range::<[u8], _>((Bound::Included(start), Bound::Excluded(place))).count()
-        } else {
-            0
-        };
-        (known * (PAGE_GROWTH - 1)).clamp(PAGE_ROWS, PAGE_ROWS_MAX)
+        if start >= place {
+            return PAGE_ROWS;
+        }
+        let known = self.rows.range::<[u8], _>((Bound::Included(start), Bound::Excluded(place)));
+        let (rows, bytes) = known.fold((0, 0), |(rows, bytes), (_, row)| (rows + 1, bytes + row.value.len()));
+        let fits = PAGE_BYTES * rows / bytes.max(1);
+        (rows * (PAGE_GROWTH - 1)).min(fits).clamp(PAGE_ROWS, PAGE_ROWS_MAX)
     }
 }
 
@@ -168,8 +171,8 @@ impl View for Replay<'_> {
         let found = self.known.get(&key);
         let row = found.flatten();
         self.note(|reads| {
-            if found.is_none() {
-                reads.miss(Range::row(key.clone()));
+            if found.is_none() && !reads.points.contains_key(&key) {
+                reads.missed.push(Range::row(key.clone()));
             }
             // Taken to be there, and now its value is wanted.
             reads.is_wrong |= reads.points.get(&key) == Some(&Seen::Expected);
@@ -215,7 +218,7 @@ impl View for Replay<'_> {
     fn foresee(&self, table: TableId, key: &[u8]) {
         let key = self.keys.row(table, key);
         if self.known.get(&key).is_none() {
-            self.note(|reads| reads.miss(Range::row(key)));
+            self.note(|reads| reads.missed.push(Range::row(key)));
         }
     }
 
@@ -224,7 +227,7 @@ impl View for Replay<'_> {
         let mut reads = self.reads.borrow_mut();
         let is_expected = self.known.get(&key).is_none() && !reads.points.contains_key(&key);
         if is_expected {
-            reads.miss(Range::row(key.clone()));
+            reads.missed.push(Range::row(key.clone()));
             reads.points.insert(key, Seen::Expected);
         }
         is_expected

@@ -19,6 +19,7 @@ mod shared;
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use parking_lot::Mutex;
 use tokio::runtime::{Builder, Handle};
@@ -129,15 +130,19 @@ impl RemoteEngine {
     }
 
     fn look(&self) -> Result<()> {
+        match self.confirm() {
+            Err(Error::Busy) | Ok(()) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Looks whether somebody else has changed what the store is, since this was last looked at.
+    ///
+    /// # Errors
+    /// `Busy` if so.
+    pub(crate) fn confirm(&self) -> Result<()> {
         let core = Arc::clone(&self.core);
-        self.run(async move {
-            let deadline = std::time::Instant::now() + core.config.timeout;
-            match core.look(deadline).await {
-                Err(Error::Busy) | Ok(()) => Ok(()),
-                Err(error) => Err(error),
-            }
-        })
-        .wait()
+        self.run(async move { core.look(Instant::now() + core.config.timeout).await }).wait()
     }
 
     fn accept(&self) -> Result<()> {

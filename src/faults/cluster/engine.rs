@@ -244,22 +244,25 @@ fn many_who_open_a_new_store_at_once_make_one() {
 
 #[test]
 fn many_who_change_a_store_to_newer_models_at_once_change_it_once() {
-    let memory = Memory::new();
-    let old = store(Arc::new(memory.clone()));
-    for number in 0..200 {
-        old.create_user(NewUser::email(format!("{number}@example.com"))).wait().unwrap();
-    }
-    thread::scope(|scope| {
-        for _ in 0..4 {
-            scope.spawn(|| {
-                let auth = AuthKv::options().models::<Indexed>().on_cluster(Arc::new(memory.clone())).unwrap();
-                auth.create_user(NewUser::default()).wait().unwrap();
-            });
+    for _ in 0..10 {
+        let memory = Memory::new();
+        let old = store(Arc::new(memory.clone()));
+        for number in 0..200 {
+            drop(old.create_user(NewUser::email(format!("{number}@example.com"))));
         }
-    });
-    let auth = AuthKv::options().models::<Indexed>().on_cluster(Arc::new(memory)).unwrap();
-    let report = auth.check().wait().unwrap();
-    assert!(report.is_sound() && report.users == 204, "{report:?}");
+        old.close().wait().unwrap();
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    let auth = AuthKv::options().models::<Indexed>().on_cluster(Arc::new(memory.clone())).unwrap();
+                    auth.create_user(NewUser::default()).wait().unwrap();
+                });
+            }
+        });
+        let auth = AuthKv::options().models::<Indexed>().on_cluster(Arc::new(memory)).unwrap();
+        let report = auth.check().wait().unwrap();
+        assert!(report.is_sound() && report.users == 204, "{report:?}");
+    }
 }
 
 #[test]
@@ -377,4 +380,18 @@ fn of_those_who_share_a_store_one_removes_what_has_expired() {
     });
     let claims = memory.changes(b"test/meta/purged\0\0");
     assert!((4..=8).contains(&claims), "{claims} claims to remove 100 sessions in steps of 32");
+}
+
+#[test]
+fn what_the_cluster_does_not_take_fails_alone() {
+    let cluster = Faulty::new(&Memory::new(), |request| sets_count_to(request, b'1').then_some(Fault::Refused));
+    let auth = store(cluster.clone());
+    let users = (0..20).map(|n| auth.create_user(NewUser::email(format!("{n}@example.com")))).collect::<Vec<_>>();
+    let refused = auth.write(add_one, Ok);
+    let more = (20..40).map(|n| auth.create_user(NewUser::email(format!("{n}@example.com")))).collect::<Vec<_>>();
+    assert!(matches!(refused.wait(), Err(Error::Storage(_))));
+    for user in users.into_iter().chain(more) {
+        user.wait().unwrap();
+    }
+    assert!(cluster.met().len() > 1, "it was never refused together with others");
 }

@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 
 use super::memory::Memory;
 use crate::engine::remote::cluster::{Answer, Answering, Cluster, Failure, Reading, Txn};
-use crate::error::StorageError;
+use crate::error::{Error, StorageError};
 
 /// What becomes of a request.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -21,6 +21,8 @@ pub(super) enum Fault {
     /// The answer is an error that leaves open whether it was carried out.
     OverUndone,
     OverDone,
+    /// The cluster does not take it.
+    Refused,
 }
 
 const FAULTS: [Fault; 7] = [
@@ -79,6 +81,7 @@ impl Faulty {
                 answer
             }
             Some(Fault::Repeated) => self.memory.carry_out(&txn).and_then(|_| self.memory.carry_out(&txn)),
+            Some(Fault::Refused) => Err(Failure::Refused(Error::Storage(lost()))),
             Some(Fault::OverUndone) => Err(Failure::Over(lost())),
             Some(Fault::OverDone) => self.memory.carry_out(&txn).and(Err(Failure::Over(lost()))),
         }
