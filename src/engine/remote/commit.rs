@@ -180,15 +180,20 @@ impl Committer {
             then: vec![put(&receipt)],
             otherwise: Vec::new(),
         };
+        // What a member has said says more than that there was no answer in the end.
+        let mut said = None;
         loop {
-            match self.core.cluster.txn(make.clone(), Reading::Newest, deadline).await {
+            let why = match self.core.cluster.txn(make.clone(), Reading::Newest, deadline).await {
                 // Where it is there already it was made by an attempt whose answer was lost.
                 Ok(_) => return Ok(self.receipt.insert(receipt).clone()),
-                Err(Failure::Unknown(_) | Failure::Over(_)) if Instant::now() + PAUSE < deadline => {
-                    tokio::time::sleep(PAUSE).await
-                }
-                Err(failure) => return Err(failure.into_error()),
+                Err(Failure::Refused(error)) => return Err(error),
+                Err(Failure::Over(why)) => said.insert(why).clone(),
+                Err(failure) => unanswered(failure),
+            };
+            if Instant::now() + PAUSE >= deadline {
+                return Err(Error::Storage(said.unwrap_or(why)));
             }
+            tokio::time::sleep(PAUSE).await;
         }
     }
 
