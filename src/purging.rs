@@ -55,7 +55,7 @@ impl<M: Models> AuthKv<M> {
         self.read(move |txn| upkeep::count_expired(txn, now), Ok)
     }
 
-    /// Removes some of what has expired if it is time, right behind a write, with which it mostly shares a commit.
+    /// What removes some of what has expired, if it is time: for right behind a write, with which it mostly shares a commit.
     pub(crate) fn due_purge(&self) -> Option<Box<dyn Job>> {
         let purging = self.purging();
         if !purging.is_on {

@@ -18,6 +18,10 @@ use crate::key::prefix_end;
 
 /// How long to wait before asking again what became of a transaction.
 const PAUSE: Duration = Duration::from_millis(25);
+/// How long to wait for what became of one, the first times that it is asked for: while the cluster elects a leader,
+/// what a member is asked is lost, so asking soon again ends the wait soon after the election.
+const QUICK: Duration = Duration::from_millis(300);
+const QUICK_TRIES: u32 = 10;
 /// How long the last word to the cluster may take.
 const RETIRING: Duration = Duration::from_secs(1);
 /// How many rows of processes are looked at when one opens the store.
@@ -180,15 +184,20 @@ impl Committer {
             then: vec![put(&receipt)],
             otherwise: Vec::new(),
         };
+        // What a member has said says more than that there was no answer in the end.
+        let mut said = None;
         loop {
-            match self.core.cluster.txn(make.clone(), Reading::Newest, deadline).await {
+            let why = match self.core.cluster.txn(make.clone(), Reading::Newest, deadline).await {
                 // Where it is there already it was made by an attempt whose answer was lost.
                 Ok(_) => return Ok(self.receipt.insert(receipt).clone()),
-                Err(Failure::Unknown(_) | Failure::Over(_)) if Instant::now() + PAUSE < deadline => {
-                    tokio::time::sleep(PAUSE).await
-                }
-                Err(failure) => return Err(failure.into_error()),
+                Err(Failure::Refused(error)) => return Err(error),
+                Err(Failure::Over(why)) => said.insert(why).clone(),
+                Err(failure) => unanswered(failure),
+            };
+            if Instant::now() + PAUSE >= deadline {
+                return Err(Error::Storage(said.unwrap_or(why)));
             }
+            tokio::time::sleep(PAUSE).await;
         }
     }
 
@@ -258,8 +267,9 @@ impl Committer {
         deadline: Instant,
     ) -> Vec<Verdict> {
         self.receipt = None;
-        loop {
-            match self.core.cluster.txn(ask.clone(), Reading::Newest, deadline).await {
+        for tries in 0.. {
+            let until = if tries < QUICK_TRIES { deadline.min(Instant::now() + QUICK) } else { deadline };
+            match self.core.cluster.txn(ask.clone(), Reading::Newest, until).await {
                 Ok(answer) => {
                     let row = answer.done.results.into_iter().find_map(|found| found.into_rows().rows.pop());
                     return match row {
@@ -275,9 +285,10 @@ impl Committer {
                     };
                 }
                 Err(_) if Instant::now() + PAUSE < deadline => tokio::time::sleep(PAUSE).await,
-                Err(_) => return all(batch, || Verdict::Failed(Error::OutcomeUnknown(why.clone()))),
+                Err(_) => break,
             }
         }
+        all(batch, || Verdict::Failed(Error::OutcomeUnknown(why.clone())))
     }
 
     /// What became of each proposal of a transaction that was carried out at a revision: its conditions held or not in the
