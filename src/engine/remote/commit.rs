@@ -334,7 +334,8 @@ impl Committer {
         }
     }
 
-    /// Says that the row of this process may be removed. If that fails it is found out by its age.
+    /// Leaves the row of this process so that nothing sent before can be carried out any more. It is removed by its age and
+    /// not here: a late copy of what has made it would make it anew, and let a late copy of the first transaction in.
     async fn retire(&mut self) {
         if let Some(receipt) = self.receipt.take() {
             let retire = Txn { conditions: vec![is(&receipt)], then: vec![put(&receipt.closed())], ..Txn::default() };
