@@ -81,6 +81,9 @@ pub(crate) trait View {
     /// Says that the operation is going to look up this row, to an engine that fetches several at once.
     fn foresee(&self, _: TableId, _: &[u8]) {}
 
+    /// The same of the first rows of a range.
+    fn foresee_range(&self, _: TableId, _: ByteRange<'_>) {}
+
     /// Whether the operation may take it for granted that there is a row at `key`: an engine that does not know may make
     /// that a condition of the operation's changes.
     fn expect(&self, _: TableId, _: &[u8]) -> bool {
@@ -94,6 +97,13 @@ pub(crate) trait View {
 }
 
 pub(crate) type ByteRange<'a> = (Bound<&'a [u8]>, Bound<&'a [u8]>);
+/// The keys that start with `prefix`.
+fn with_prefix<A: Key, R>(prefix: &A, range: impl FnOnce(ByteRange<'_>) -> R) -> R {
+    let start = prefix.to_bytes();
+    let end = prefix_end(start.clone());
+    range((Bound::Included(&start), end.as_deref().map_or(Bound::Unbounded, Bound::Excluded)))
+}
+
 pub(crate) type RowVisitor<'a> = dyn FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>> + 'a;
 
 /// One operation's view of the store. Its reads and scans see its own changes; nobody else does until they are committed.
@@ -193,6 +203,11 @@ impl<'v> Txn<'v> {
         self.view.foresee(table.id, &key.to_bytes());
     }
 
+    /// The same of rows whose key starts with `prefix`.
+    pub(crate) fn foresee_prefix<A: Key, B: Key, V>(&self, table: &Table<(A, B), V>, prefix: &A) {
+        with_prefix(prefix, |range| self.view.foresee_range(table.id, range));
+    }
+
     /// The first rows of a table, at most `limit`.
     pub(crate) fn first<K: Key, V: DeserializeOwned>(&self, table: &Table<K, V>, limit: usize) -> Result<Vec<(K, V)>> {
         self.rows(table, (Bound::Unbounded, Bound::Unbounded), limit)
@@ -205,10 +220,7 @@ impl<'v> Txn<'v> {
         prefix: &A,
         limit: usize,
     ) -> Result<Vec<((A, B), V)>> {
-        let start = prefix.to_bytes();
-        let end = prefix_end(start.clone());
-        let end = end.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
-        self.rows(table, (Bound::Included(&start), end), limit)
+        with_prefix(prefix, |range| self.rows(table, range, limit))
     }
 
     /// The rows whose key's first component is below `end`, at most `limit`.

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result, UniqueKey};
 use crate::model::{AccountKey, AccountType, MustLeave, UserId};
-use crate::ops::{authenticators, fields, pointed_to, users};
+use crate::ops::{all_pointed_to, authenticators, fields, pointed_to, users};
 use crate::record::{AccountRecord, AccountUpdate};
 use crate::schema::{ACCOUNT_BY_PROVIDER, ACCOUNTS, ACCOUNTS_BY_USER, AUTHENTICATORS_BY_USER, USERS, replace};
 use crate::txn::Txn;
@@ -30,11 +30,12 @@ pub(crate) fn get(txn: &Txn<'_>, key: &AccountKey) -> Result<Option<AccountRecor
 
 /// The accounts of a user, at most `limit`; none if the user waits to be swept.
 pub(crate) fn list(txn: &Txn<'_>, user_id: &UserId, limit: usize) -> Result<Vec<AccountRecord>> {
+    txn.foresee_prefix(&ACCOUNTS_BY_USER, user_id);
     if !txn.contains(&USERS, user_id)? {
         return Ok(Vec::new());
     }
     let entries = txn.with_prefix(&ACCOUNTS_BY_USER, user_id, limit)?;
-    entries.into_iter().map(|((_, id), ())| pointed_to(txn, &id)).collect()
+    all_pointed_to(txn, &entries)
 }
 
 /// The account, unless its user was deleted and it waits to be swept.

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result, UniqueKey};
 use crate::model::{CredentialId, ProviderAccountId, UserId};
-use crate::ops::{pointed_to, users};
+use crate::ops::{all_pointed_to, users};
 use crate::record::AuthenticatorRecord;
 use crate::schema::{AUTHENTICATORS, AUTHENTICATORS_BY_USER, USERS, replace};
 use crate::txn::Txn;
@@ -26,6 +26,7 @@ pub(crate) fn get(txn: &Txn<'_>, id: &CredentialId) -> Result<Option<Authenticat
 }
 
 pub(crate) fn list(txn: &Txn<'_>, user_id: &UserId) -> Result<Vec<AuthenticatorRecord>> {
+    txn.foresee_prefix(&AUTHENTICATORS_BY_USER, user_id);
     if txn.contains(&USERS, user_id)? { of_user(txn, user_id) } else { Ok(Vec::new()) }
 }
 
@@ -48,5 +49,5 @@ pub(super) fn remove_of_account(txn: &mut Txn<'_>, user_id: &UserId, account_id:
 /// All of them: a person has a handful.
 fn of_user(txn: &Txn<'_>, user_id: &UserId) -> Result<Vec<AuthenticatorRecord>> {
     let entries = txn.with_prefix(&AUTHENTICATORS_BY_USER, user_id, usize::MAX)?;
-    entries.into_iter().map(|((_, id), ())| pointed_to(txn, &id)).collect()
+    all_pointed_to(txn, &entries)
 }

@@ -5,9 +5,9 @@ use std::ops::Bound;
 use crate::error::{Result, UniqueKey};
 use crate::key::{Key, field_range};
 use crate::model::{Cursor, FieldKey, Page, RangeOf};
-use crate::ops::{accounts, pointed_to};
+use crate::ops::{accounts, all_pointed_to, pointed_to};
 use crate::record::{AccountRecord, UserRecord};
-use crate::schema::FieldIndexed;
+use crate::schema::{FieldIndexed, USERS};
 use crate::txn::Txn;
 
 /// The other records that have a value of this one in a unique index.
@@ -52,6 +52,7 @@ pub(crate) fn accounts(
     limit: usize,
 ) -> Result<Page<AccountRecord>> {
     let page = page::<AccountRecord>(txn, field, range, after, limit)?;
+    page.items.iter().for_each(|account| txn.foresee(&USERS, &account.user_id));
     let items = page.items.into_iter().filter_map(|account| accounts::unless_swept(txn, account).transpose());
     Ok(Page { items: items.collect::<Result<_>>()?, next: page.next })
 }
@@ -77,9 +78,7 @@ fn page<R: FieldIndexed>(
         rows.truncate(limit);
         page.next = rows.last().map(|(key, ())| Cursor(key.to_bytes()));
     }
-    for ((_, key), ()) in rows {
-        page.items.push(pointed_to(txn, &key)?);
-    }
+    page.items = all_pointed_to(txn, &rows)?;
     Ok(page)
 }
 

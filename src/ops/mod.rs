@@ -28,3 +28,9 @@ use crate::txn::Txn;
 fn pointed_to<R: Record>(txn: &Txn<'_>, key: &R::Key) -> Result<R> {
     txn.get(&R::TABLE, key)?.ok_or_else(|| Error::corrupt("an index entry points to a record that is missing"))
 }
+
+/// The records that the entries of an index point to.
+fn all_pointed_to<R: Record, A>(txn: &Txn<'_>, entries: &[((A, R::Key), ())]) -> Result<Vec<R>> {
+    entries.iter().for_each(|((_, key), ())| txn.foresee(&R::TABLE, key));
+    entries.iter().map(|((_, key), ())| pointed_to(txn, key)).collect()
+}

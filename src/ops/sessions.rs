@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result, UniqueKey};
 use crate::model::{Extra, Fields, Millis, Session, SessionAndUser, SessionId, UserId, WebSessionId};
-use crate::ops::{pointed_to, users};
+use crate::ops::{all_pointed_to, pointed_to, users};
 use crate::record::{SessionRecord, SessionUpdate, UserRecord, WebSessionRecord, instant};
 use crate::schema::{Record, SESSION_BY_TOKEN, SESSIONS, SessionEntry, WEB_SESSIONS_BY_USER, replace};
 use crate::secret::{Token, TokenHash};
@@ -86,6 +86,7 @@ pub(crate) fn extend(txn: &mut Txn<'_>, token: &TokenHash, now: Millis, due: Mil
 
 /// The valid sessions of a user, at most `limit`; none if the user waits to be swept.
 pub(crate) fn list(txn: &Txn<'_>, user_id: &UserId, now: Millis, limit: usize) -> Result<Vec<SessionRecord>> {
+    txn.foresee_prefix(&SESSIONS, user_id);
     if users::get(txn, user_id)?.is_none() {
         return Ok(Vec::new());
     }
@@ -128,11 +129,12 @@ pub(crate) fn end_all(txn: &mut Txn<'_>, user_id: &UserId, except: Option<&AnySe
             ended += 1;
         }
     }
-    for ((_, token), ()) in txn.with_prefix(&WEB_SESSIONS_BY_USER, user_id, limit + 1 - ended)? {
-        if ended < limit && except != Some(&AnySession::WebSession(WebSessionId::of(&token))) {
-            replace(txn, Some(&pointed_to::<WebSessionRecord>(txn, &token)?), None)?;
-            ended += 1;
-        }
+    let mut entries = txn.with_prefix(&WEB_SESSIONS_BY_USER, user_id, limit + 1 - ended)?;
+    entries.retain(|((_, token), ())| except != Some(&AnySession::WebSession(WebSessionId::of(token))));
+    entries.truncate(limit - ended);
+    for session in all_pointed_to::<WebSessionRecord, _>(txn, &entries)? {
+        replace(txn, Some(&session), None)?;
+        ended += 1;
     }
     if except.is_none()
         && let Some(user) = users::get(txn, user_id)?

@@ -5,12 +5,13 @@ use std::ops::Bound;
 use crate::error::Result;
 use crate::key::{Expiring, Key};
 use crate::model::{Millis, UserId};
-use crate::ops::pointed_to;
+use crate::ops::{all_pointed_to, pointed_to};
 use crate::record::{
     AccountRecord, AuthenticatorRecord, CodeRecord, SessionRecord, StateRecord, TokenRecord, WebSessionRecord,
 };
 use crate::schema::{
-    ACCOUNTS_BY_USER, AUTHENTICATORS_BY_USER, BY_EXPIRY, Record, SESSIONS, SWEEP, WEB_SESSIONS_BY_USER, replace,
+    ACCOUNTS_BY_USER, AUTHENTICATORS_BY_USER, BY_EXPIRY, CODES, Record, SESSIONS, STATES, SWEEP, VERIFICATION_TOKENS,
+    WEB_SESSIONS, WEB_SESSIONS_BY_USER, replace,
 };
 use crate::txn::{Table, Txn};
 
@@ -58,6 +59,14 @@ pub(crate) fn remove_records_of(txn: &mut Txn<'_>, user_id: &UserId) -> Result<(
     Ok(())
 }
 
+/// Says that [`remove_records_of`] is going to be called.
+pub(crate) fn foresee_records_of(txn: &Txn<'_>, user_id: &UserId) {
+    txn.foresee_prefix(&ACCOUNTS_BY_USER, user_id);
+    txn.foresee_prefix(&AUTHENTICATORS_BY_USER, user_id);
+    txn.foresee_prefix(&WEB_SESSIONS_BY_USER, user_id);
+    txn.foresee_prefix(&SESSIONS, user_id);
+}
+
 /// One step of removing what deleted users have left.
 pub(crate) fn sweep(txn: &mut Txn<'_>) -> Result<()> {
     let Some((user_id, ())) = txn.first(&SWEEP, 1)?.pop() else {
@@ -82,6 +91,7 @@ pub(crate) fn must_sweep(txn: &Txn<'_>) -> Result<bool> {
 pub(crate) fn purge_expired(txn: &mut Txn<'_>, now: Millis, limit: usize) -> Result<Purged> {
     let limit = txn.step_records(limit);
     let listed = txn.below(&BY_EXPIRY, &now, limit)?;
+    foresee(txn, &listed);
     let mut purged = Purged { more: listed.len() == limit, ..Purged::default() };
     for ((_, expiring), ()) in listed {
         let removed = match &expiring {
@@ -97,6 +107,19 @@ pub(crate) fn purge_expired(txn: &mut Txn<'_>, now: Millis, limit: usize) -> Res
         purged.add(&expiring, removed);
     }
     Ok(purged)
+}
+
+/// Says that what is listed is going to be looked up.
+fn foresee(txn: &Txn<'_>, listed: &[((Millis, Expiring), ())]) {
+    for ((_, expiring), ()) in listed {
+        match expiring.clone() {
+            Expiring::Session(user_id, id) => txn.foresee(&SESSIONS, &(user_id, id)),
+            Expiring::WebSession(hash) => txn.foresee(&WEB_SESSIONS, &hash),
+            Expiring::Token(hash, identifier) => txn.foresee(&VERIFICATION_TOKENS, &(hash, identifier)),
+            Expiring::Code(identifier) => txn.foresee(&CODES, &identifier),
+            Expiring::State(hash) => txn.foresee(&STATES, &hash),
+        }
+    }
 }
 
 /// Puts in the place of a record what is left of it, and answers whether that is nothing.
@@ -117,6 +140,7 @@ pub(crate) fn count_expired(txn: &Txn<'_>, now: Millis) -> Result<Purged> {
             return Ok(counted);
         };
         last = key.to_bytes();
+        foresee(txn, &listed);
         for ((_, expiring), ()) in &listed {
             let has_expired = match expiring {
                 Expiring::Session(user_id, id) => {
@@ -150,8 +174,9 @@ fn remove_some<R: Record>(
     user_id: &UserId,
     room: &mut usize,
 ) -> Result<()> {
-    for ((_, key), ()) in txn.with_prefix(by_user, user_id, *room)? {
-        replace(txn, Some(&pointed_to::<R>(txn, &key)?), None)?;
+    let entries = txn.with_prefix(by_user, user_id, *room)?;
+    for record in all_pointed_to::<R, _>(txn, &entries)? {
+        replace(txn, Some(&record), None)?;
         *room -= 1;
     }
     Ok(())

@@ -59,6 +59,7 @@ pub(super) fn verify(txn: &mut Txn<'_>, user: UserRecord, now: Millis) -> Result
 
 /// Removes the user and as many records as one step may; the rest follows and is absent meanwhile.
 pub(crate) fn delete(txn: &mut Txn<'_>, id: &UserId) -> Result<Option<UserRecord>> {
+    upkeep::foresee_records_of(txn, id);
     let Some(user) = get(txn, id)? else {
         return Ok(None);
     };

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result, UniqueKey};
 use crate::model::{Millis, UserId};
-use crate::ops::{pointed_to, users};
+use crate::ops::{all_pointed_to, users};
 use crate::record::WebSessionRecord;
 use crate::schema::{WEB_SESSIONS, WEB_SESSIONS_BY_USER, replace};
 use crate::secret::TokenHash;
@@ -58,12 +58,12 @@ pub(crate) fn end(txn: &mut Txn<'_>, user_id: &UserId, token: &TokenHash) -> Res
 
 /// The valid sessions of a user, at most `limit`, the oldest first; none if the user waits to be swept.
 pub(crate) fn list(txn: &Txn<'_>, user_id: &UserId, now: Millis, limit: usize) -> Result<Vec<WebSessionRecord>> {
+    txn.foresee_prefix(&WEB_SESSIONS_BY_USER, user_id);
     if users::get(txn, user_id)?.is_none() {
         return Ok(Vec::new());
     }
-    let entries = txn.with_prefix(&WEB_SESSIONS_BY_USER, user_id, limit)?.into_iter();
-    let sessions: Result<Vec<WebSessionRecord>> = entries.map(|((_, token), ())| pointed_to(txn, &token)).collect();
-    let mut sessions = sessions?;
+    let entries = txn.with_prefix(&WEB_SESSIONS_BY_USER, user_id, limit)?;
+    let mut sessions: Vec<WebSessionRecord> = all_pointed_to(txn, &entries)?;
     sessions.retain(|session| session.lifetime.is_valid(now));
     sessions.sort_by_key(|session| session.lifetime.created);
     Ok(sessions)

@@ -1,6 +1,7 @@
 //! How one operation is carried out: run on what is known, which tells what has to be known besides; fetch that; run again;
 //! and write what comes of it, if nothing that it rests on has changed meanwhile.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -58,7 +59,7 @@ struct Attempt<'c> {
 enum Next {
     /// It is done, and nothing is to be written.
     Nothing,
-    Fetch(Vec<Range>),
+    Fetch(BTreeSet<Range>),
     Write(Reads, Writes, Option<FollowUp>),
     /// It wants to do more in a step than fits into a transaction.
     SmallerSteps,
@@ -137,7 +138,7 @@ impl Attempt<'_> {
         }
     }
 
-    async fn fetch(&mut self, missed: Vec<Range>) -> Result<()> {
+    async fn fetch(&mut self, missed: BTreeSet<Range>) -> Result<()> {
         match self.core.fetch(at(missed, &self.known), self.reading, self.deadline).await {
             Ok((revision, fetched)) => {
                 let revision = if self.known.revision() == 0 { revision } else { self.known.revision() };
@@ -198,7 +199,7 @@ impl Attempt<'_> {
 }
 
 /// The ranges as they were at the revision that is known, if any is.
-fn at(missed: Vec<Range>, known: &Known) -> Vec<Range> {
+fn at(missed: BTreeSet<Range>, known: &Known) -> Vec<Range> {
     missed.into_iter().map(|range| Range { revision: known.revision(), ..range }).collect()
 }
 

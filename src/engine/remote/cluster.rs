@@ -73,7 +73,7 @@ pub(crate) enum Op {
 }
 
 /// Reads the rows from `start` on that lie below `end`, or without an end the row at `start`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Range {
     pub(crate) start: Vec<u8>,
     pub(crate) end: Option<Vec<u8>>,

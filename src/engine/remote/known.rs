@@ -105,7 +105,7 @@ pub(super) struct Reads {
     points: BTreeMap<Vec<u8>, Seen>,
     spans: Vec<Span>,
     /// What has to be fetched to know more.
-    pub(super) missed: Vec<Range>,
+    pub(super) missed: BTreeSet<Range>,
     /// Whether what was guessed contradicts itself.
     pub(super) is_wrong: bool,
     /// Whether rows were counted, which no condition can guard.
@@ -172,7 +172,7 @@ impl View for Replay<'_> {
         let row = found.flatten();
         self.note(|reads| {
             if found.is_none() && !reads.points.contains_key(&key) {
-                reads.missed.push(Range::row(key.clone()));
+                reads.miss(Range::row(key.clone()));
             }
             // Taken to be there, and now its value is wanted.
             reads.is_wrong |= reads.points.get(&key) == Some(&Seen::Expected);
@@ -218,7 +218,14 @@ impl View for Replay<'_> {
     fn foresee(&self, table: TableId, key: &[u8]) {
         let key = self.keys.row(table, key);
         if self.known.get(&key).is_none() {
-            self.note(|reads| reads.missed.push(Range::row(key)));
+            self.note(|reads| reads.miss(Range::row(key)));
+        }
+    }
+
+    fn foresee_range(&self, table: TableId, range: ByteRange<'_>) {
+        let (start, end) = self.keys.range(table, range);
+        if self.known.known_until(&start).is_none() {
+            self.note(|reads| reads.miss(Range::rows(start, end, PAGE_ROWS)));
         }
     }
 
@@ -227,7 +234,7 @@ impl View for Replay<'_> {
         let mut reads = self.reads.borrow_mut();
         let is_expected = self.known.get(&key).is_none() && !reads.points.contains_key(&key);
         if is_expected {
-            reads.missed.push(Range::row(key.clone()));
+            reads.miss(Range::row(key.clone()));
             reads.points.insert(key, Seen::Expected);
         }
         is_expected
@@ -253,9 +260,7 @@ impl View for Replay<'_> {
 
 impl Reads {
     fn miss(&mut self, range: Range) {
-        if !self.missed.contains(&range) {
-            self.missed.push(range);
-        }
+        self.missed.insert(range);
     }
 
     /// What must hold for the operation to come to the same.

@@ -47,5 +47,18 @@ fn operations_take_as_many_requests_as_they_have_to() {
     trips("use_verification_token", 2, &|| {
         auth.use_verification_token(Some("ada"), "token").wait().unwrap().unwrap();
     });
-    trips("delete_user", 4, &|| drop(auth.delete_user(id).wait().unwrap().unwrap()));
+    for number in 0..10 {
+        let account = NewAccount::new(id.clone(), AccountType::Oauth, "gitlab", format!("{number}"));
+        auth.link_account(account).wait().unwrap();
+        auth.start_session(id.clone(), ()).wait().unwrap();
+        auth.create_session(NewSession::new(format!("old {number}"), id.clone(), tomorrow - TimeDelta::days(9)))
+            .wait()
+            .unwrap();
+    }
+    trips("list_accounts", 2, &|| assert_eq!(auth.list_accounts(id).wait().unwrap().len(), 11));
+    trips("list_sessions", 1, &|| assert_eq!(auth.list_sessions(id).wait().unwrap().len(), 10));
+    trips("count_expired", 2, &|| assert_eq!(auth.count_expired().wait().unwrap().sessions, 10));
+    trips("purge_expired", 3, &|| assert_eq!(auth.purge_expired().wait().unwrap().sessions, 10));
+    // Its accounts are found by what lists them.
+    trips("delete_user", 3, &|| drop(auth.delete_user(id).wait().unwrap().unwrap()));
 }
