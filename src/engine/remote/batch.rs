@@ -8,7 +8,7 @@ use super::known::Reads;
 use crate::error::{Error, Result, StorageError};
 
 /// How many proposals share a transaction at most. Each costs those beside it an operation of the transaction's limit.
-const PROPOSALS_MAX: usize = 64;
+pub(super) const PROPOSALS_MAX: usize = 64;
 /// How many bytes they have together at most, unless one alone has more.
 const BATCH_BYTES_MAX: usize = 1 << 20;
 /// How many bytes one may have: a request to etcd may have 1.5 MiB, and this is counted generously.

@@ -1,7 +1,6 @@
 //! The committer: takes what is ready to be written, sends as much of it as fits as one transaction with one receipt, and
 //! says of each what became of it.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
@@ -11,6 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::batch::Batch;
 use super::cluster::{Answer, Condition, Failure, Found, Op, Range, Reading, Rows, Txn};
 use super::known::Reads;
+use super::queue::Queue;
 use super::receipt::{Receipt, is_abandoned};
 use super::shared::{Core, Written};
 use crate::error::{Error, Result, StorageError};
@@ -103,23 +103,14 @@ impl Committer {
     }
 
     /// Works until nobody can propose anything any more.
-    pub(super) async fn run(mut self, mut proposals: mpsc::UnboundedReceiver<Proposal>) {
-        let mut waiting = VecDeque::new();
-        loop {
-            if waiting.is_empty() {
-                match proposals.recv().await {
-                    Some(first) => waiting.push_back(first),
-                    None => break,
-                }
-            }
-            // Those who are about to propose something share the transaction.
-            tokio::task::yield_now().await;
-            while let Ok(next) = proposals.try_recv() {
-                waiting.push_back(next);
-            }
-            let (batch, in_the_way) = Batch::take(&mut waiting, self.core.cluster.ops_max());
+    pub(super) async fn run(mut self, proposals: mpsc::UnboundedReceiver<Proposal>) {
+        let mut queue = Queue::new(proposals);
+        while queue.fill().await {
+            let (batch, in_the_way) = Batch::take(&mut queue.waiting, self.core.cluster.ops_max());
             if !batch.is_empty() {
+                let began = Instant::now();
                 let verdicts = self.commit(&batch).await;
+                queue.answered(batch.len(), began.elapsed());
                 for (proposal, verdict) in batch.into_iter().zip(verdicts) {
                     let _ = proposal.verdict.send(verdict);
                 }

@@ -14,6 +14,7 @@ mod commit;
 pub(crate) mod etcd;
 mod keys;
 mod known;
+mod queue;
 mod receipt;
 mod shared;
 
