@@ -143,8 +143,8 @@ pub(crate) enum Failure {
     Refused(Error),
     /// The revision to be read at is gone already, or not there yet.
     OtherRevision,
-    /// It is over, carried out or not: it never will be from now on.
-    Over(StorageError),
+    /// There is no space left. It was carried out, or never will be.
+    Full(StorageError),
     /// It may have been carried out, or may yet be.
     Unknown(StorageError),
 }
@@ -155,7 +155,7 @@ impl Failure {
         match self {
             Self::Refused(error) => error,
             Self::OtherRevision => Error::corrupt("the cluster does not have the revision that was to be read"),
-            Self::Over(error) | Self::Unknown(error) => Error::Storage(error),
+            Self::Full(error) | Self::Unknown(error) => Error::Storage(error),
         }
     }
 }

@@ -91,6 +91,16 @@ impl Ticket {
     }
 }
 
+/// What the row of this process can be after a transaction whose answer is lost.
+struct Ends {
+    /// It was carried out.
+    carried: Receipt,
+    /// It was not and never will be.
+    never: Receipt,
+    /// Whether that is because of a fence, so that it may be tried again; else the cluster did not take it.
+    fenced: bool,
+}
+
 pub(super) struct Committer {
     core: Arc<Core>,
     /// None until something is written, and when it is not known what it holds.
@@ -140,18 +150,19 @@ impl Committer {
             // One of them may be why.
             Err(Failure::Refused(_)) if batch.len() > 1 => self.commit_each(batch).await,
             Err(Failure::Refused(error)) => all(batch, || Verdict::Failed(error.clone())),
-            Err(Failure::Over(why)) => {
+            Err(Failure::Full(why)) => {
                 let look = Txn { then: vec![look_up(&receipt.key)], ..Txn::default() };
-                self.resolve(batch, [receipt.clone(), next, receipt], look, &why, deadline).await
+                self.resolve(batch, Ends { carried: next, never: receipt, fenced: false }, look, &why, deadline).await
             }
             Err(failure) => {
-                let fenced = receipt.fenced();
+                let never = receipt.fenced();
                 let fence = Txn {
                     conditions: vec![is(&receipt)],
-                    then: vec![put(&fenced), look_up(&receipt.key)],
+                    then: vec![put(&never), look_up(&receipt.key)],
                     otherwise: vec![look_up(&receipt.key)],
                 };
-                self.resolve(batch, [receipt, next, fenced], fence, &unanswered(failure), deadline).await
+                let ends = Ends { carried: next, never, fenced: true };
+                self.resolve(batch, ends, fence, &unanswered(failure), deadline).await
             }
         }
     }
@@ -175,18 +186,16 @@ impl Committer {
             then: vec![put(&receipt)],
             otherwise: Vec::new(),
         };
-        // What a member has said says more than that there was no answer in the end.
-        let mut said = None;
         loop {
             let why = match self.core.cluster.txn(make.clone(), Reading::Newest, deadline).await {
                 // Where it is there already it was made by an attempt whose answer was lost.
                 Ok(_) => return Ok(self.receipt.insert(receipt).clone()),
                 Err(Failure::Refused(error)) => return Err(error),
-                Err(Failure::Over(why)) => said.insert(why).clone(),
+                Err(Failure::Full(why)) => return Err(Error::Storage(why)),
                 Err(failure) => unanswered(failure),
             };
             if Instant::now() + PAUSE >= deadline {
-                return Err(Error::Storage(said.unwrap_or(why)));
+                return Err(Error::Storage(why));
             }
             tokio::time::sleep(PAUSE).await;
         }
@@ -247,12 +256,11 @@ impl Committer {
     }
 
     /// Finds out what became of a transaction whose answer is lost, by asking for the row of this process after whatever
-    /// else makes sure that it cannot be carried out from now on. The row is as the transaction leaves it, or as it was if
-    /// it never will be carried out.
+    /// else makes sure that it cannot be carried out from now on.
     async fn resolve(
         &mut self,
         batch: &[Proposal],
-        [was, carried, never]: [Receipt; 3],
+        ends: Ends,
         ask: Txn,
         why: &StorageError,
         deadline: Instant,
@@ -264,13 +272,16 @@ impl Committer {
                 Ok(answer) => {
                     let row = answer.done.results.into_iter().find_map(|found| found.into_rows().rows.pop());
                     return match row {
-                        Some((_, row)) if row.value == carried.value => {
-                            self.receipt = Some(carried);
+                        Some((_, row)) if row.value == ends.carried.value => {
+                            self.receipt = Some(ends.carried);
                             self.verdicts_at(batch, row.revision, deadline).await
                         }
-                        Some((_, row)) if row.value == never.value => {
-                            self.receipt = (never.value != was.value).then_some(never);
+                        Some((_, row)) if row.value == ends.never.value && ends.fenced => {
+                            self.receipt = Some(ends.never);
                             all(batch, || Verdict::Outdated)
+                        }
+                        Some((_, row)) if row.value == ends.never.value => {
+                            all(batch, || Verdict::Failed(Error::Storage(why.clone())))
                         }
                         _ => all(batch, || Verdict::Failed(Error::OutcomeUnknown(why.clone()))),
                     };
@@ -353,7 +364,7 @@ fn look_up(key: &[u8]) -> Op {
 
 fn unanswered(failure: Failure) -> StorageError {
     match failure {
-        Failure::Over(why) | Failure::Unknown(why) => why,
+        Failure::Full(why) | Failure::Unknown(why) => why,
         Failure::Refused(_) | Failure::OtherRevision => StorageError::new("the cluster gave no answer"),
     }
 }

@@ -1,7 +1,7 @@
 //! The engine itself on a cluster: what is written once is written once, and what others do is seen.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -55,15 +55,9 @@ fn what_is_acknowledged_was_done_once_whatever_is_lost() {
 
 #[test]
 fn each_fault_of_a_write_is_resolved() {
-    for fault in [
-        Fault::RequestLost,
-        Fault::AnswerLost,
-        Fault::RequestLate,
-        Fault::AnswerLate,
-        Fault::Repeated,
-        Fault::OverUndone,
-        Fault::OverDone,
-    ] {
+    for fault in
+        [Fault::RequestLost, Fault::AnswerLost, Fault::RequestLate, Fault::AnswerLate, Fault::Repeated, Fault::FullDone]
+    {
         let mut left = 1;
         let cluster = Faulty::new(&Memory::new(), move |request| {
             let meets = left > 0 && sets_count_to(request, b'1');
@@ -76,6 +70,26 @@ fn each_fault_of_a_write_is_resolved() {
         thread::sleep(Duration::from_millis(10));
         assert_eq!(auth.read(count, Ok).wait().unwrap(), 1, "{fault:?}");
     }
+}
+
+#[test]
+fn a_cluster_without_space_refuses_at_once_and_takes_writes_when_it_has_some() {
+    let is_full = Arc::new(AtomicBool::new(false));
+    let now = Arc::clone(&is_full);
+    let cluster = Faulty::new(&Memory::new(), move |request| {
+        (now.load(Ordering::SeqCst) && !request.is_read_only()).then_some(Fault::FullUndone)
+    });
+    let config = Config { timeout: Duration::from_secs(60 * 60), ..config() };
+    let auth = AuthKv::options().on_cluster_with(cluster, config).unwrap();
+    auth.write(add_one, Ok).wait().unwrap();
+    is_full.store(true, Ordering::SeqCst);
+    // The second has no receipt any more.
+    for _ in 0..2 {
+        assert!(matches!(auth.write(add_one, Ok).wait(), Err(Error::Storage(_))));
+        assert_eq!(auth.read(count, Ok).wait().unwrap(), 1);
+    }
+    is_full.store(false, Ordering::SeqCst);
+    assert_eq!(auth.write(add_one, Ok).wait().unwrap(), 2);
 }
 
 fn sets_count_to(request: &Request, digit: u8) -> bool {

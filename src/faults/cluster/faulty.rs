@@ -18,22 +18,16 @@ pub(super) enum Fault {
     RequestLate,
     AnswerLate,
     Repeated,
-    /// The answer is an error that leaves open whether it was carried out.
-    OverUndone,
-    OverDone,
+    /// The answer is that there is no space left, which leaves open whether it was carried out.
+    FullUndone,
+    FullDone,
     /// The cluster does not take it.
     Refused,
 }
 
-const FAULTS: [Fault; 7] = [
-    Fault::RequestLost,
-    Fault::AnswerLost,
-    Fault::RequestLate,
-    Fault::AnswerLate,
-    Fault::Repeated,
-    Fault::OverUndone,
-    Fault::OverDone,
-];
+/// Those after which the same can be asked for again.
+const FAULTS: [Fault; 5] =
+    [Fault::RequestLost, Fault::AnswerLost, Fault::RequestLate, Fault::AnswerLate, Fault::Repeated];
 
 /// Decides what becomes of the next request, if anything does.
 type Dice = Box<dyn FnMut(&Txn) -> Option<Fault> + Send>;
@@ -82,8 +76,8 @@ impl Faulty {
             }
             Some(Fault::Repeated) => self.memory.carry_out(&txn).and_then(|_| self.memory.carry_out(&txn)),
             Some(Fault::Refused) => Err(Failure::Refused(Error::Storage(lost()))),
-            Some(Fault::OverUndone) => Err(Failure::Over(lost())),
-            Some(Fault::OverDone) => self.memory.carry_out(&txn).and(Err(Failure::Over(lost()))),
+            Some(Fault::FullUndone) => Err(Failure::Full(lost())),
+            Some(Fault::FullDone) => self.memory.carry_out(&txn).and(Err(Failure::Full(lost()))),
         }
     }
 }
@@ -93,7 +87,7 @@ impl Cluster for Faulty {
         Box::pin(async move {
             loop {
                 match self.carry_out(txn.clone()).await {
-                    Err(Failure::Unknown(_) | Failure::Over(_)) if txn.is_read_only() && Instant::now() < deadline => {}
+                    Err(Failure::Unknown(_)) if txn.is_read_only() && Instant::now() < deadline => {}
                     outcome => return outcome,
                 }
             }

@@ -11,6 +11,7 @@ use crate::error::{Error, Problem, Result};
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(1);
+const TIMEOUT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 const IN_FLIGHT_MAX: usize = 4_096;
 const NAMESPACE_BYTES_MAX: usize = 128;
 
@@ -111,7 +112,7 @@ impl Etcd {
         self
     }
 
-    /// How long a call may take before it answers an error; 10 s by default. A write may answer up to as long again
+    /// How long a call may take before it answers an error; 10 s by default, a day at most. A write may answer up to as long again
     /// later, when it shares a transaction with one that came later and whose answer is lost.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
@@ -119,7 +120,7 @@ impl Etcd {
         self
     }
 
-    /// How long a member has to answer before another one is asked; 1 s by default.
+    /// How long a member has to answer before another one is asked; 1 s by default, a day at most.
     #[must_use]
     pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
         self.attempt_timeout = timeout;
@@ -159,6 +160,9 @@ impl Etcd {
         }
         if self.timeout.is_zero() || self.attempt_timeout.is_zero() || self.in_flight_max == 0 {
             return wrong("timeout", "timeouts and the number of calls must not be 0");
+        }
+        if self.timeout.max(self.attempt_timeout) > TIMEOUT_MAX {
+            return wrong("timeout", "timeouts must not be longer than a day");
         }
         Ok(())
     }
@@ -337,6 +341,8 @@ mod tests {
             "etcd://h/a/b",
             "etcd://h/ä",
             "etcd://h/n?timeout=0s",
+            "etcd://h/n?timeout=86401s",
+            "etcd://h/n?attempt_timeout=4294967295s",
             "etcd://h/n?max_in_flight=0",
         ] {
             assert!(url.parse::<Etcd>().unwrap().check().is_err(), "{url}");

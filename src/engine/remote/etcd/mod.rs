@@ -187,7 +187,7 @@ impl Client {
                 match self.authenticate(member, deadline).await {
                     Ok(()) => continue,
                     // The transaction itself was not sent.
-                    Err(Attempt::Unanswered(why) | Attempt::Over(why)) => Err(Attempt::NotSent(why)),
+                    Err(Attempt::Unanswered(why) | Attempt::Full(why)) => Err(Attempt::NotSent(why)),
                     Err(outcome) => Err(outcome),
                 }
             } else {
@@ -205,7 +205,7 @@ impl Client {
                     *self.0.token.lock() = None;
                     continue;
                 }
-                Err(Attempt::Over(why)) => return Err(Failure::Over(why)),
+                Err(Attempt::Full(why)) => return Err(Failure::Full(why)),
                 Err(Attempt::NotSent(why)) => (why, |why| Failure::Refused(Error::Storage(why))),
                 Err(Attempt::Unanswered(why)) if is_read_only => (why, Failure::Unknown),
                 Err(Attempt::Unanswered(why)) => {
@@ -239,7 +239,7 @@ enum Attempt {
     Refused(Error),
     Unauthenticated(StorageError),
     OtherRevision,
-    Over(StorageError),
+    Full(StorageError),
     NotSent(StorageError),
     Unanswered(StorageError),
 }
@@ -257,7 +257,7 @@ fn attempt(status: &Status) -> Attempt {
         Code::OutOfRange => Attempt::OtherRevision,
         // It is also the answer to the transaction that has used up the space.
         Code::ResourceExhausted if status.message().contains("space exceeded") => {
-            Attempt::Over(because("the cluster has no space left"))
+            Attempt::Full(because("the cluster has no space left"))
         }
         Code::ResourceExhausted if status.message().contains("too many requests") => Attempt::Refused(Error::Busy),
         Code::InvalidArgument | Code::PermissionDenied | Code::FailedPrecondition | Code::Unimplemented => {
