@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use parking_lot::Mutex;
+
 use super::{Fault, Faulty, Memory, config, scale};
 use crate::conformance::eventually;
 use crate::engine::remote::Config;
@@ -324,6 +326,31 @@ fn what_was_accepted_is_carried_out_before_the_store_is_closed() {
     assert!(matches!(auth.create_user(NewUser::default()).wait(), Err(Error::Closed)));
     assert!(matches!(auth.close().wait(), Err(Error::Closed)));
     assert_eq!(store(Arc::new(memory)).check().wait().unwrap().users, 50);
+}
+
+#[test]
+fn late_copies_of_what_a_closed_store_has_sent_do_nothing() {
+    fn set_to(count: u64) -> impl Fn(&mut Txn<'_>) -> Result<()> {
+        move |txn| txn.put(&META, &"count".to_owned(), &count.to_string())
+    }
+
+    let memory = Memory::new();
+    let other = store(Arc::new(memory.clone()));
+    let sent = Arc::new(Mutex::new(Vec::new()));
+    let sending = Arc::clone(&sent);
+    let auth = store(Faulty::new(&memory, move |request| {
+        sending.lock().push(request.clone());
+        None
+    }));
+    for count in 1..4 {
+        auth.write(set_to(count), Ok).wait().unwrap();
+    }
+    auth.close().wait().unwrap();
+    other.write(set_to(4), Ok).wait().unwrap();
+    for request in sent.lock().iter() {
+        memory.carry_out(request).unwrap();
+    }
+    assert_eq!(other.read(count, Ok).wait().unwrap(), 4);
 }
 
 #[test]
