@@ -10,9 +10,9 @@ use tokio::time::{Instant, timeout_at};
 use super::batch::PROPOSALS_MAX;
 use super::commit::Proposal;
 
-/// How much longer a transaction may come, as a part of the time that the last one took, so that more can share it.
+/// They are waited for as long as the last transaction took, divided by this.
 const PATIENCE: u32 = 2;
-/// How many transactions are not waited with after those have not come who were waited for.
+/// With how many transactions nobody is waited for, after most of those have not come who were.
 const IMPATIENT: u32 = 8;
 
 pub(super) struct Queue {
@@ -75,5 +75,73 @@ impl Queue {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::sync::Arc;
+
+    use tokio::sync::oneshot;
+    use tokio::time::sleep;
+
+    use super::*;
+    use crate::engine::remote::known::Reads;
+
+    const TOOK: Duration = Duration::from_millis(100);
+
+    fn proposal() -> Proposal {
+        Proposal {
+            reads: Reads::default(),
+            writes: Vec::new(),
+            ticket: Arc::default(),
+            deadline: std::time::Instant::now(),
+            verdict: oneshot::channel().0,
+        }
+    }
+
+    /// A queue to which so many come, the first at once and each other one a while after the one before.
+    async fn filled(
+        queue: &mut Queue,
+        sender: &mpsc::UnboundedSender<Proposal>,
+        coming: u32,
+        every: Duration,
+    ) -> Duration {
+        let began = Instant::now();
+        let send = async {
+            for number in 0..coming {
+                sleep(if number == 0 { Duration::ZERO } else { every }).await;
+                sender.send(proposal()).ok().unwrap();
+            }
+        };
+        assert!(tokio::join!(queue.fill(), send).0);
+        began.elapsed()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn those_who_were_answered_together_are_waited_for() {
+        let (sender, coming) = mpsc::unbounded_channel();
+        let mut queue = Queue::new(coming);
+        assert!(filled(&mut queue, &sender, 1, TOOK).await < TOOK / 10, "the first waits for nobody");
+        queue.waiting.clear();
+        queue.answered(3, TOOK);
+        filled(&mut queue, &sender, 3, TOOK / 10).await;
+        assert_eq!(queue.waiting.len(), 3);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_waits_long_or_often_for_those_who_do_not_come() {
+        let (sender, coming) = mpsc::unbounded_channel();
+        let mut queue = Queue::new(coming);
+        let mut waited = 0;
+        for _ in 0..IMPATIENT * 4 {
+            queue.waiting.clear();
+            queue.answered(10, TOOK);
+            let time = filled(&mut queue, &sender, 1, TOOK).await;
+            assert!(time <= TOOK / PATIENCE + TOOK / 10, "{time:?}");
+            waited += u32::from(time > TOOK / 10);
+        }
+        assert_eq!(waited, 4);
     }
 }
