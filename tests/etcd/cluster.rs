@@ -136,8 +136,11 @@ impl Cluster {
     }
 
     pub(crate) fn signal(&self, member: usize, signal: Signal) {
-        let process = self.members[member].process.as_ref().expect("it runs");
-        kill_process(Pid::from_child(process), signal).unwrap();
+        kill_process(self.process(member), signal).unwrap();
+    }
+
+    pub(crate) fn process(&self, member: usize) -> Pid {
+        Pid::from_child(self.members[member].process.as_ref().expect("it runs"))
     }
 
     /// Kills a member without a warning.

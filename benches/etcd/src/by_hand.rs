@@ -1,7 +1,7 @@
 //! A session store written by hand: the same rows as authkv has, and as few requests as they can be read and written in.
 
 use anyhow::{Context, Result, ensure};
-use etcd_client::{Client, Compare, CompareOp, Txn, TxnOp};
+use etcd_client::{Client, Compare, CompareOp, Txn, TxnOp, TxnOpResponse};
 
 /// How long what authkv stores of a user, a session and its entry is, and of the entry that lists it by its expiry.
 const USER_BYTES: usize = 60;
@@ -33,21 +33,17 @@ impl ByHand {
 
     /// One request: the user must be there, and the session must not.
     pub(crate) async fn create_session(&self, user: usize, session: usize) -> Result<()> {
-        let (entry, row) = (entry_key(session), format!("hand/sessions/{user:016}/{session:016}"));
-        let mut found = user.to_be_bytes().to_vec();
-        found.resize(ENTRY_BYTES, b'e');
-        let txn = Txn::new()
-            .when([
-                Compare::create_revision(user_key(user), CompareOp::Greater, 0),
-                Compare::create_revision(entry.clone(), CompareOp::Equal, 0),
-                Compare::create_revision(row.clone(), CompareOp::Equal, 0),
-            ])
-            .and_then([
-                TxnOp::put(entry, found, None),
-                TxnOp::put(row, vec![b's'; SESSION_BYTES], None),
-                TxnOp::put(format!("hand/by_expiry/{session:032}"), vec![b'l'; LISTED_BYTES], None),
-            ]);
+        let txn = creation(user, session);
         ensure!(self.client.kv_client().txn(txn).await?.succeeded(), "there is no such user, or the session is there");
+        Ok(())
+    }
+
+    /// One request for all of them.
+    pub(crate) async fn create_sessions(&self, all: impl Iterator<Item = (usize, usize)>) -> Result<()> {
+        let nested: Vec<_> = all.map(|(user, session)| TxnOp::txn(creation(user, session))).collect();
+        let answer = self.client.kv_client().txn(Txn::new().and_then(nested)).await?;
+        let is_created = |one: TxnOpResponse| matches!(one, TxnOpResponse::Txn(one) if one.succeeded());
+        ensure!(answer.op_responses().into_iter().all(is_created), "there is no such user, or the session is there");
         Ok(())
     }
 
@@ -62,10 +58,28 @@ impl ByHand {
     }
 }
 
+fn creation(user: usize, session: usize) -> Txn {
+    let (entry, row) = (entry_key(session), format!("hand/sessions/{user:016}/{session:016}"));
+    let mut found = user.to_be_bytes().to_vec();
+    found.resize(ENTRY_BYTES, b'e');
+    Txn::new()
+        .when([
+            Compare::create_revision(user_key(user), CompareOp::Greater, 0),
+            Compare::create_revision(entry.clone(), CompareOp::Equal, 0),
+            Compare::create_revision(row.clone(), CompareOp::Equal, 0),
+        ])
+        .and_then([
+            TxnOp::put(entry, found, None),
+            TxnOp::put(row, vec![b's'; SESSION_BYTES], None),
+            TxnOp::put(format!("hand/by_expiry/{session:032}"), vec![b'l'; LISTED_BYTES], None),
+        ])
+}
+
 fn user_key(user: usize) -> String {
     format!("hand/users/{user:016}")
 }
 
 fn entry_key(session: usize) -> String {
-    format!("hand/session_by_token/{session:032}")
+    // As tokens are, it is like a random one.
+    format!("hand/session_by_token/{:032x}", fastrand::Rng::with_seed(session as u64).u128(..))
 }

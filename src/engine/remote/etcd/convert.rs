@@ -1,12 +1,29 @@
 //! Transactions as etcd's messages, and its answers.
 
 use super::messages::{
-    Compare, CompareResult, CompareTarget, DeleteRangeRequest, KeyValue, PutRequest, RangeRequest, RangeResponse,
-    Request, RequestOp, Response, ResponseOp, TargetUnion, TxnRequest, TxnResponse,
+    Compare, CompareResult, CompareTarget, DeleteRangeRequest, Header, KeyValue, PutRequest, RangeRequest,
+    RangeResponse, Request, RequestOp, Response, ResponseOp, TargetUnion, TxnRequest, TxnResponse,
 };
 use crate::engine::remote::cluster::{Answer, Condition, Done, Found, Op, Range, Reading, Row, Rows, Txn};
 
-pub(super) fn request(txn: Txn, reading: Reading) -> TxnRequest {
+/// What is asked of etcd: a single range as such, for it costs etcd less than a transaction.
+#[derive(Clone)]
+pub(super) enum Question {
+    Range(RangeRequest),
+    Txn(TxnRequest),
+}
+
+pub(super) fn question(mut txn: Txn, reading: Reading) -> Question {
+    if txn.conditions.is_empty()
+        && let [Op::Range(_)] = &*txn.then
+        && let Some(Op::Range(range)) = txn.then.pop()
+    {
+        return Question::Range(range_request(range, reading));
+    }
+    Question::Txn(request(txn, reading))
+}
+
+fn request(txn: Txn, reading: Reading) -> TxnRequest {
     let ops = |ops: Vec<Op>| ops.into_iter().map(|op| RequestOp { request: Some(request_op(op, reading)) }).collect();
     TxnRequest {
         compare: txn.conditions.into_iter().map(compare).collect(),
@@ -53,8 +70,17 @@ fn compare(condition: Condition) -> Compare {
     Compare { result: result.into(), target: target.into(), key, target_union: Some(target_union), range_end }
 }
 
-pub(super) fn answer(response: TxnResponse) -> Answer {
-    Answer { revision: response.header.as_ref().map_or(0, |header| header.revision), done: done(response) }
+pub(super) fn answer_of_txn(response: TxnResponse) -> (Header, Answer) {
+    let header = response.header.clone().unwrap_or_default();
+    let answer = Answer { revision: header.revision, done: done(response) };
+    (header, answer)
+}
+
+pub(super) fn answer_of_range(mut response: RangeResponse) -> (Header, Answer) {
+    let header = response.header.take().unwrap_or_default();
+    let done = Done { held: true, results: vec![Found::Rows(rows(response))] };
+    let answer = Answer { revision: header.revision, done };
+    (header, answer)
 }
 
 fn done(response: TxnResponse) -> Done {

@@ -21,9 +21,8 @@ use tonic_prost::ProstCodec;
 
 pub use address::Etcd;
 use address::Tls;
-use messages::{
-    AuthenticateRequest, AuthenticateResponse, Header, StatusRequest, StatusResponse, TxnRequest, TxnResponse,
-};
+use convert::Question;
+use messages::{AuthenticateRequest, AuthenticateResponse, Header, StatusRequest, StatusResponse};
 
 use crate::engine::remote::cluster::{Answer, Answering, Cluster, Failure, Reading, Txn};
 use crate::error::{Error, Result, StorageError};
@@ -125,16 +124,22 @@ impl Client {
         known.is_ok_and(|_| true) || known == Err(header.cluster_id)
     }
 
-    async fn attempt(&self, member: usize, request: TxnRequest, deadline: Instant) -> Result<Answer, Attempt> {
-        let response: TxnResponse =
-            self.call(member, "/etcdserverpb.KV/Txn", request, deadline).await.map_err(|status| attempt(&status))?;
-        let header = response.header.clone().unwrap_or_default();
+    async fn attempt(&self, member: usize, question: Question, deadline: Instant) -> Result<Answer, Attempt> {
+        let response = match question {
+            Question::Range(range) => {
+                self.call(member, "/etcdserverpb.KV/Range", range, deadline).await.map(convert::answer_of_range)
+            }
+            Question::Txn(txn) => {
+                self.call(member, "/etcdserverpb.KV/Txn", txn, deadline).await.map(convert::answer_of_txn)
+            }
+        };
+        let (header, answer) = response.map_err(|status| attempt(&status))?;
         if !self.is_of_the_cluster(&header) {
             return Err(Attempt::Unanswered(StorageError::new(
                 "an endpoint belongs to another cluster than the others",
             )));
         }
-        Ok(convert::answer(response))
+        Ok(answer)
     }
 
     async fn call<M, N>(&self, member: usize, path: &'static str, message: M, deadline: Instant) -> Result<N, Status>
@@ -178,7 +183,7 @@ impl Client {
         Ok(())
     }
 
-    async fn carry_out(&self, request: TxnRequest, is_read_only: bool, deadline: Instant) -> Result<Answer, Failure> {
+    async fn carry_out(&self, question: Question, is_read_only: bool, deadline: Instant) -> Result<Answer, Failure> {
         let mut authenticated = false;
         loop {
             let member = self.0.current.load(Ordering::SeqCst);
@@ -191,7 +196,7 @@ impl Client {
                     Err(outcome) => Err(outcome),
                 }
             } else {
-                self.attempt(member, request.clone(), deadline).await
+                self.attempt(member, question.clone(), deadline).await
             };
             let (why, failure): (_, fn(StorageError) -> Failure) = match outcome {
                 Ok(answer) => return Ok(answer),
@@ -225,8 +230,8 @@ impl Client {
 impl Cluster for Client {
     fn txn(&self, txn: Txn, reading: Reading, deadline: Instant) -> Answering<'_> {
         let is_read_only = txn.is_read_only();
-        let request = convert::request(txn, reading);
-        Box::pin(self.carry_out(request, is_read_only, deadline))
+        let question = convert::question(txn, reading);
+        Box::pin(self.carry_out(question, is_read_only, deadline))
     }
 
     fn ops_max(&self) -> usize {
