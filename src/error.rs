@@ -306,7 +306,7 @@ impl fmt::Display for Problem {
             Self::IndexedTwice => f.write_str("has two indexes"),
             Self::NotIndexed => f.write_str("has no index"),
             Self::NotUnique => f.write_str("has an index that is not unique"),
-            Self::NotAnAddress(why) => write!(f, "is no address of a cluster: {why}"),
+            Self::NotAnAddress(why) => write!(f, "cannot be used: {why}"),
             Self::NotACursor => f.write_str("is no cursor of a list"),
             Self::Misfit => f.write_str("would not fit the application's model when it is read back"),
         }

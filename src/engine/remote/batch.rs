@@ -1,7 +1,7 @@
 //! Which proposals share a transaction: those of which none changes what another one reads or changes, for the cluster
 //! compares the conditions of all with the state before any of them; and as many as its limits allow.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeSet, HashSet, VecDeque};
 
 use super::commit::Proposal;
 use super::known::Reads;
@@ -20,6 +20,9 @@ const AROUND: usize = 4;
 pub(super) struct Batch {
     proposals: Vec<Proposal>,
     changed: BTreeSet<Vec<u8>>,
+    /// The keys that were looked up, and from where to where ranges were read.
+    points: HashSet<Vec<u8>>,
+    spans: Vec<(Vec<u8>, Vec<u8>)>,
     /// How many operations the largest has.
     ops: usize,
     bytes: usize,
@@ -45,9 +48,15 @@ impl Batch {
     /// What one is told of its rows, if its conditions do not hold, must be of the state after the transaction; so nobody
     /// may change what one that comes before has read either.
     fn conflicts(&self, new: &Proposal) -> bool {
-        let is_read = |key: &[u8]| self.proposals.iter().any(|proposal| proposal.reads.touches(key));
+        let is_read = |key: &Vec<u8>| {
+            self.points.contains(key) || self.spans.iter().any(|(start, end)| (start..end).contains(&key))
+        };
+        let is_changed_within = |(start, end): (&Vec<u8>, &Vec<u8>)| {
+            start < end && self.changed.range::<Vec<u8>, _>(start..end).next().is_some()
+        };
         new.writes.iter().any(|(key, _)| self.changed.contains(key) || is_read(key))
-            || self.changed.iter().any(|key| new.reads.touches(key))
+            || new.reads.points().any(|key| self.changed.contains(key))
+            || new.reads.spans().any(is_changed_within)
     }
 
     fn has_room(&self, new: &Proposal, ops_max: usize) -> bool {
@@ -61,6 +70,8 @@ impl Batch {
 
     fn push(&mut self, new: Proposal) {
         self.changed.extend(new.writes.iter().map(|(key, _)| key.clone()));
+        self.points.extend(new.reads.points().cloned());
+        self.spans.extend(new.reads.spans().map(|(start, end)| (start.clone(), end.clone())));
         self.ops = self.ops.max(ops(&new.reads, new.writes.len()));
         self.bytes += bytes(&new.reads, &new.writes);
         self.proposals.push(new);

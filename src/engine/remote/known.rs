@@ -294,9 +294,14 @@ impl Reads {
         points.chain(spans).sum()
     }
 
-    /// Whether a change of this key may change what was read.
-    pub(super) fn touches(&self, key: &[u8]) -> bool {
-        self.points.contains_key(key) || self.spans.iter().any(|span| (&*span.start..&*span.end).contains(&key))
+    /// The keys that were looked up.
+    pub(super) fn points(&self) -> impl Iterator<Item = &Vec<u8>> {
+        self.points.keys()
+    }
+
+    /// From where to where ranges were read.
+    pub(super) fn spans(&self) -> impl Iterator<Item = (&Vec<u8>, &Vec<u8>)> {
+        self.spans.iter().map(|span| (&span.start, &span.end))
     }
 
     /// Whether the conditions held in a state of which [`again`](Self::again) was read.

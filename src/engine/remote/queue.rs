@@ -10,8 +10,10 @@ use tokio::time::{Instant, timeout_at};
 use super::batch::PROPOSALS_MAX;
 use super::commit::Proposal;
 
-/// They are waited for as long as the last transaction took, divided by this.
+/// They are waited for as long as the last transaction took, divided by this, but not longer than this: one that took
+/// long waited for an election.
 const PATIENCE: u32 = 2;
+const PATIENCE_MAX: Duration = Duration::from_millis(10);
 /// With how many transactions nobody is waited for, after most of those have not come who were.
 const IMPATIENT: u32 = 8;
 
@@ -64,7 +66,8 @@ impl Queue {
             self.impatient -= 1;
             return;
         }
-        let (missing, until) = (expected.saturating_sub(self.waiting.len()), Instant::now() + self.took / PATIENCE);
+        let missing = expected.saturating_sub(self.waiting.len());
+        let until = Instant::now() + (self.took / PATIENCE).min(PATIENCE_MAX);
         for came in 0..missing {
             match timeout_at(until, self.coming.recv()).await {
                 Ok(Some(next)) => self.waiting.push_back(next),
@@ -89,7 +92,7 @@ mod tests {
     use super::*;
     use crate::engine::remote::known::Reads;
 
-    const TOOK: Duration = Duration::from_millis(100);
+    const TOOK: Duration = Duration::from_millis(16);
 
     fn proposal() -> Proposal {
         Proposal {
@@ -123,10 +126,10 @@ mod tests {
     async fn those_who_were_answered_together_are_waited_for() {
         let (sender, coming) = mpsc::unbounded_channel();
         let mut queue = Queue::new(coming);
-        assert!(filled(&mut queue, &sender, 1, TOOK).await < TOOK / 10, "the first waits for nobody");
+        assert!(filled(&mut queue, &sender, 1, TOOK).await < TOOK / 8, "the first waits for nobody");
         queue.waiting.clear();
         queue.answered(3, TOOK);
-        filled(&mut queue, &sender, 3, TOOK / 10).await;
+        filled(&mut queue, &sender, 3, TOOK / 8).await;
         assert_eq!(queue.waiting.len(), 3);
     }
 
@@ -134,14 +137,16 @@ mod tests {
     async fn nobody_waits_long_or_often_for_those_who_do_not_come() {
         let (sender, coming) = mpsc::unbounded_channel();
         let mut queue = Queue::new(coming);
-        let mut waited = 0;
-        for _ in 0..IMPATIENT * 4 {
-            queue.waiting.clear();
-            queue.answered(10, TOOK);
-            let time = filled(&mut queue, &sender, 1, TOOK).await;
-            assert!(time <= TOOK / PATIENCE + TOOK / 10, "{time:?}");
-            waited += u32::from(time > TOOK / 10);
+        for (took, longest) in [(TOOK, TOOK / PATIENCE), (TOOK * 1_000, PATIENCE_MAX)] {
+            let mut waited = 0;
+            for _ in 0..(IMPATIENT + 1) * 4 {
+                queue.waiting.clear();
+                queue.answered(10, took);
+                let time = filled(&mut queue, &sender, 1, TOOK).await;
+                assert!(time <= longest + TOOK / 8, "{time:?}");
+                waited += u32::from(time > TOOK / 8);
+            }
+            assert_eq!(waited, 4);
         }
-        assert_eq!(waited, 4);
     }
 }

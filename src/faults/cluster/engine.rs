@@ -141,10 +141,24 @@ fn two_who_each_write_what_the_other_reads_are_never_both_right() {
         }
     }
 
+    fn claim_if_first(mine: &'static str) -> impl Fn(&mut Txn<'_>) -> Result<bool> {
+        move |txn| {
+            let is_free = !txn.first(&META, usize::MAX)?.into_iter().any(|(_, value)| value == "claimed");
+            if is_free {
+                txn.put(&META, &mine.to_owned(), &"claimed".to_owned())?;
+            }
+            Ok(is_free)
+        }
+    }
+
     for _ in 0..50 {
         let auth = store(Arc::new(Memory::new()));
-        let replies = [auth.write(claim("x", "y"), Ok), auth.write(claim("y", "x"), Ok)];
-        let claimed = replies.map(|reply| usize::from(reply.wait().unwrap()));
+        let looked_up = [auth.write(claim("x", "y"), Ok), auth.write(claim("y", "x"), Ok)];
+        let claimed = looked_up.map(|reply| usize::from(reply.wait().unwrap()));
+        assert_eq!(claimed.iter().sum::<usize>(), 1);
+        let auth = store(Arc::new(Memory::new()));
+        let scanned = ["x", "y", "z"].map(|mine| auth.write(claim_if_first(mine), Ok));
+        let claimed = scanned.map(|reply| usize::from(reply.wait().unwrap()));
         assert_eq!(claimed.iter().sum::<usize>(), 1);
     }
 }

@@ -158,11 +158,13 @@ impl Etcd {
         if !self.namespace.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte)) {
             return wrong("namespace", "it may have letters, digits, '.', '_' and '-'");
         }
-        if self.timeout.is_zero() || self.attempt_timeout.is_zero() || self.in_flight_max == 0 {
-            return wrong("timeout", "timeouts and the number of calls must not be 0");
+        for (field, timeout) in [("timeout", self.timeout), ("attempt_timeout", self.attempt_timeout)] {
+            if timeout.is_zero() || timeout > TIMEOUT_MAX {
+                return wrong(field, "it must be longer than 0 and no longer than a day");
+            }
         }
-        if self.timeout.max(self.attempt_timeout) > TIMEOUT_MAX {
-            return wrong("timeout", "timeouts must not be longer than a day");
+        if self.in_flight_max == 0 {
+            return wrong("max_in_flight", "it must not be 0");
         }
         Ok(())
     }
@@ -348,6 +350,8 @@ mod tests {
             assert!(url.parse::<Etcd>().unwrap().check().is_err(), "{url}");
         }
         assert!(Etcd::new(["h"], "n".repeat(129)).check().is_err());
+        let error = Etcd::new(["h"], "n").attempt_timeout(Duration::MAX).check().unwrap_err();
+        assert!(error.to_string().contains("attempt_timeout cannot be used"), "{error}");
     }
 
     #[test]
