@@ -68,6 +68,7 @@ async fn walk(laptop: Device, phone: Device) {
 
     // And the other way round, by the button beside the session; the phone is signed in with a link now.
     phone.press_last("Sign out").await;
+    phone.wait_for_heading("Sign in").await;
     phone.sign_in_with_link(EMAIL).await;
     laptop.press("Continue with Acme").await;
     laptop.follow("#agree").await;
