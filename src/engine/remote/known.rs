@@ -171,7 +171,7 @@ impl View for Replay<'_> {
         let found = self.known.get(&key);
         let row = found.flatten();
         self.note(|reads| {
-            if found.is_none() && !reads.points.contains_key(&key) {
+            if found.is_none() {
                 reads.miss(Range::row(key.clone()));
             }
             // Taken to be there, and now its value is wanted.

@@ -73,7 +73,9 @@ impl Queue {
                 Ok(Some(next)) => self.waiting.push_back(next),
                 Ok(None) => return,
                 Err(_) => {
-                    self.impatient = if came * 2 < missing { IMPATIENT } else { 0 };
+                    if came * 2 < missing {
+                        self.impatient = IMPATIENT;
+                    }
                     return;
                 }
             }

@@ -112,8 +112,8 @@ impl Etcd {
         self
     }
 
-    /// How long a call may take before it answers an error; 10 s by default, a day at most. A write may answer up to as long again
-    /// later, when it shares a transaction with one that came later and whose answer is lost.
+    /// How long a call may take before it answers an error; 10 s by default, a day at most. A write may answer up to as
+    /// long again later, when it shares a transaction with one that came later and whose answer is lost.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
