@@ -1,6 +1,6 @@
 //! The adapter: the 19 methods of Auth.js, in Rust spelling.
 
-use crate::model::{
+use crate::models::{
     Account, AccountKey, Authenticator, CredentialId, Models, NewAccount, NewSession, NewUser, ProviderAccountId,
     Session, SessionAndUser, SessionPatch, User, UserId, UserPatch, VerificationToken,
 };

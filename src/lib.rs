@@ -1,80 +1,51 @@
 #![doc = include_str!("../README.md")]
 
 mod error;
+
+pub mod models;
+
+mod adapter;
 mod reply;
-mod secret;
 
-mod model;
+mod kv;
 
-mod codec;
-mod key;
-mod record;
-
-mod schema;
-mod txn;
+mod records;
 
 #[deny(clippy::disallowed_methods)]
 mod ops;
 
 mod engine;
 
-mod adapter;
-mod calls;
-#[cfg(feature = "etcd")]
-mod connect;
-#[cfg(feature = "etcd")]
-mod copying;
-mod hot_sessions;
-mod linking;
-mod listing;
-mod migration;
-mod options;
-mod purging;
-mod sign_in;
-mod states;
 mod store;
-mod verification;
-mod web_sessions;
 
-#[cfg(any(feature = "tower-sessions", feature = "tower-sessions-014"))]
-mod tower_sessions;
-
-#[cfg(feature = "axum-login")]
-pub mod axum_login;
+mod integrations;
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
 
-#[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
-mod faults;
-
 #[cfg(any(test, fuzzing))]
-#[doc(hidden)]
-#[allow(clippy::expect_used)]
-pub mod fuzzing;
+mod tests;
 
 pub use adapter::Adapter;
-#[cfg(feature = "etcd")]
-pub use copying::{CopyProgress, Place, copy};
 pub use engine::Durability;
 #[cfg(feature = "etcd")]
 pub use engine::remote::etcd::Etcd;
 pub use error::{Error, OpenProblem, Problem, Result, StorageError, UniqueKey};
+#[cfg(feature = "axum-login")]
+pub use integrations::axum_login;
 pub use ops::check::CheckReport;
 pub use ops::upkeep::Purged;
-pub use options::Options;
-pub use record::EmailMatching;
+pub use records::EmailMatching;
 pub use redb;
 pub use reply::{Answer, Reply};
+#[cfg(feature = "etcd")]
+pub use store::copy::{CopyProgress, Place, copy};
+pub use store::options::Options;
+pub use store::web_sessions::WebSessions;
 pub use store::{AuthKv, Stats};
-pub use web_sessions::WebSessions;
-
-/// The records: what the adapter takes and gives.
-pub mod models {
-    pub use crate::model::*;
-    pub use crate::secret::Token;
-}
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub use tests::fuzzing;
 
 #[doc = include_str!("format.md")]
 pub mod format {}

@@ -11,7 +11,7 @@ use loom::thread;
 use engine::published::{Note, Published, Slot};
 
 #[allow(dead_code)]
-#[path = "../src/engine"]
+#[path = "../src/engine/redb"]
 mod engine {
     pub(crate) mod published;
 

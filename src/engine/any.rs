@@ -1,12 +1,13 @@
 //! The engine of a store: which one it is is chosen when the store is opened.
 
 use crate::engine::redb::RedbEngine;
+use crate::engine::redb::published::Note;
 #[cfg(feature = "etcd")]
 use crate::engine::remote::RemoteEngine;
-use crate::engine::{Engine, Job, Note};
+use crate::engine::{Engine, Job};
 use crate::error::Result;
+use crate::kv::txn::Txn;
 use crate::reply::Reply;
-use crate::txn::Txn;
 
 pub(crate) enum AnyEngine {
     Redb(RedbEngine),

@@ -1,20 +1,15 @@
 //! Engines: what holds the bytes, runs the operations on them and makes their changes last.
 
 pub(crate) mod any;
-mod noting;
-mod published;
 pub(crate) mod redb;
 #[cfg(feature = "etcd")]
 pub(crate) mod remote;
-mod sync;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-pub(crate) use published::Note;
-
 use crate::error::{Error, Result, StorageError};
+use crate::kv::txn::{Changes, FollowUp, Txn, View};
 use crate::reply::{Answer, Reply};
-use crate::txn::{Changes, FollowUp, Txn, View};
 
 /// When a write is acknowledged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

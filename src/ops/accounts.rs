@@ -1,11 +1,13 @@
 //! Accounts.
 
 use crate::error::{Error, Result, UniqueKey};
-use crate::model::{AccountKey, AccountType, MustLeave, UserId};
+use crate::kv::txn::Txn;
+use crate::models::{AccountKey, AccountType, MustLeave, UserId};
 use crate::ops::{all_pointed_to, authenticators, fields, pointed_to, users};
-use crate::record::{AccountRecord, AccountUpdate};
-use crate::schema::{ACCOUNT_BY_PROVIDER, ACCOUNTS, ACCOUNTS_BY_USER, AUTHENTICATORS_BY_USER, USERS, replace};
-use crate::txn::Txn;
+use crate::records::entries::{
+    ACCOUNT_BY_PROVIDER, ACCOUNTS, ACCOUNTS_BY_USER, AUTHENTICATORS_BY_USER, USERS, replace,
+};
+use crate::records::{AccountRecord, AccountUpdate};
 
 pub(crate) fn link(txn: &mut Txn<'_>, account: &AccountRecord) -> Result<()> {
     users::require(txn, &account.user_id)?;

@@ -1,11 +1,11 @@
 //! Authenticators.
 
 use crate::error::{Error, Result, UniqueKey};
-use crate::model::{CredentialId, ProviderAccountId, UserId};
+use crate::kv::txn::Txn;
+use crate::models::{CredentialId, ProviderAccountId, UserId};
 use crate::ops::{all_pointed_to, users};
-use crate::record::AuthenticatorRecord;
-use crate::schema::{AUTHENTICATORS, AUTHENTICATORS_BY_USER, USERS, replace};
-use crate::txn::Txn;
+use crate::records::AuthenticatorRecord;
+use crate::records::entries::{AUTHENTICATORS, AUTHENTICATORS_BY_USER, USERS, replace};
 
 pub(crate) fn create(txn: &mut Txn<'_>, authenticator: &AuthenticatorRecord) -> Result<()> {
     users::require(txn, &authenticator.model.user_id)?;

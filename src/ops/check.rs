@@ -3,17 +3,17 @@
 use std::ops::{Bound, ControlFlow};
 
 use crate::error::Result;
-use crate::key::Key;
-use crate::model::{FieldKey, Indexes, UserId};
-use crate::record::{
-    AccountRecord, AuthenticatorRecord, CodeRecord, SessionRecord, StateRecord, TokenRecord, UserRecord,
-    WebSessionRecord,
-};
-use crate::schema::{
+use crate::kv::key::Key;
+use crate::kv::txn::{TableId, Txn};
+use crate::models::{FieldKey, Indexes, UserId};
+use crate::records::entries::{
     ACCOUNT_BY_FIELD, ACCOUNT_BY_PROVIDER, ACCOUNTS, ACCOUNTS_BY_USER, AUTHENTICATORS_BY_USER, BY_EXPIRY, FieldIndexed,
     Record, SESSION_BY_TOKEN, SWEEP, TABLES, USER_BY_EMAIL, USER_BY_FIELD, USERS, WEB_SESSIONS_BY_USER,
 };
-use crate::txn::{TableId, Txn};
+use crate::records::{
+    AccountRecord, AuthenticatorRecord, CodeRecord, SessionRecord, StateRecord, TokenRecord, UserRecord,
+    WebSessionRecord,
+};
 
 /// How many problems a report describes; the rest is only counted.
 const DESCRIBED_MAX: usize = 100;
@@ -201,9 +201,9 @@ impl Check<'_, '_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Millis, NewUser};
-    use crate::record::EmailMatching;
-    use crate::txn::{ByteRange, Entry, RowVisitor, View};
+    use crate::kv::txn::{ByteRange, Entry, RowVisitor, View};
+    use crate::models::{Millis, NewUser};
+    use crate::records::EmailMatching;
 
     /// A store of one user without an e-mail address, that counts `counted` of them and finds it by its key or not.
     struct OneUser {

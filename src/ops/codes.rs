@@ -1,11 +1,11 @@
 //! Codes: one for each identifier, with a limit to the wrong guesses at it.
 
 use crate::error::Result;
-use crate::model::{CodeCheck, Millis};
-use crate::record::CodeRecord;
-use crate::schema::{CODES, replace};
-use crate::secret::TokenHash;
-use crate::txn::Txn;
+use crate::kv::txn::Txn;
+use crate::models::TokenHash;
+use crate::models::{CodeCheck, Millis};
+use crate::records::CodeRecord;
+use crate::records::entries::{CODES, replace};
 
 /// Puts a code in the place of the identifier's old one. The wrong guesses at one that has not expired count on; when they
 /// are too many, nothing is done, and the answer is until when that is so.

@@ -6,11 +6,11 @@
 use std::collections::BTreeMap;
 use std::ops::{Bound, ControlFlow};
 
-use crate::codec;
 use crate::error::{Error, OpenProblem, Result};
+use crate::kv::codec;
+use crate::kv::txn::{TableId, Txn};
 use crate::ops::meta;
-use crate::schema::{META, TABLES, change_rows};
-use crate::txn::{TableId, Txn};
+use crate::records::entries::{META, TABLES, change_rows};
 
 /// How many rows are compared and written at a time: this many, or so many bytes of them.
 pub(crate) const ROWS_MAX: usize = 100;

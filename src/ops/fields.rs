@@ -3,12 +3,12 @@
 use std::ops::Bound;
 
 use crate::error::{Result, UniqueKey};
-use crate::key::{Key, field_range};
-use crate::model::{Cursor, FieldKey, Page, RangeOf};
+use crate::kv::key::{Key, field_range};
+use crate::kv::txn::Txn;
+use crate::models::{Cursor, FieldKey, Page, RangeOf};
 use crate::ops::{accounts, all_pointed_to, pointed_to};
-use crate::record::{AccountRecord, UserRecord};
-use crate::schema::{FieldIndexed, USERS};
-use crate::txn::Txn;
+use crate::records::entries::{FieldIndexed, USERS};
+use crate::records::{AccountRecord, UserRecord};
 
 /// The other records that have a value of this one in a unique index.
 pub(super) fn holders<R: FieldIndexed>(txn: &Txn<'_>, record: &R) -> Result<Vec<(UniqueKey, R)>> {
@@ -93,10 +93,10 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::model::Millis;
+    use crate::models::Millis;
     use crate::models::{AccountType, Index, Models, NewAccount, NewUser};
     use crate::ops::users;
-    use crate::schema::{ACCOUNT_BY_FIELD, replace};
+    use crate::records::entries::{ACCOUNT_BY_FIELD, replace};
     use crate::{Adapter, AuthKv};
 
     type Own = BTreeMap<String, u64>;

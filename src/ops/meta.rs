@@ -8,11 +8,11 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, OpenProblem, Result};
-use crate::key::Key;
-use crate::model::{Dynamic, Indexes, Millis, Models};
-use crate::record::EmailMatching;
-use crate::schema::META;
-use crate::txn::Txn;
+use crate::kv::key::Key;
+use crate::kv::txn::Txn;
+use crate::models::{Dynamic, Indexes, Millis, Models};
+use crate::records::EmailMatching;
+use crate::records::entries::META;
 
 /// The newest format that this version reads, and the one that it writes.
 pub(crate) const FORMAT: u32 = 1;

@@ -7,10 +7,10 @@
 use std::ops::{Bound, ControlFlow};
 
 use crate::error::Result;
-use crate::model::Indexes;
+use crate::kv::txn::Txn;
+use crate::models::Indexes;
 use crate::ops::meta::{self, Change};
-use crate::schema::{Record, clear_field_indexes, replace};
-use crate::txn::Txn;
+use crate::records::entries::{Record, clear_field_indexes, replace};
 
 /// How much one step reads and writes at most: this many records, or so many bytes of them.
 const STEP_RECORDS_MAX: usize = 256;

@@ -21,8 +21,8 @@ pub(crate) mod users;
 pub(crate) mod web_sessions;
 
 use crate::error::{Error, Result};
-use crate::schema::Record;
-use crate::txn::Txn;
+use crate::kv::txn::Txn;
+use crate::records::entries::Record;
 
 /// The record that an index entry points to. An entry without its record is damage.
 fn pointed_to<R: Record>(txn: &Txn<'_>, key: &R::Key) -> Result<R> {

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use crate::error::{Error, Result, UniqueKey};
-use crate::model::{Extra, Fields, Millis, Session, SessionAndUser, SessionId, UserId, WebSessionId};
+use crate::kv::txn::Txn;
+use crate::models::{Extra, Fields, Millis, Session, SessionAndUser, SessionId, UserId, WebSessionId};
+use crate::models::{Token, TokenHash};
 use crate::ops::{all_pointed_to, pointed_to, users};
-use crate::record::{SessionRecord, SessionUpdate, UserRecord, WebSessionRecord, instant};
-use crate::schema::{Record, SESSION_BY_TOKEN, SESSIONS, SessionEntry, WEB_SESSIONS_BY_USER, replace};
-use crate::secret::{Token, TokenHash};
-use crate::txn::Txn;
+use crate::records::entries::{Record, SESSION_BY_TOKEN, SESSIONS, SessionEntry, WEB_SESSIONS_BY_USER, replace};
+use crate::records::{SessionRecord, SessionUpdate, UserRecord, WebSessionRecord, instant};
 
 pub(crate) fn create(txn: &mut Txn<'_>, session: &SessionRecord, now: Millis) -> Result<()> {
     users::require(txn, &session.user_id)?;

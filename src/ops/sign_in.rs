@@ -1,11 +1,11 @@
 //! Signing in with a provider's account, or with an e-mail address: user, account and session at once.
 
 use crate::error::Result;
-use crate::model::{self, EmailInUse, Extra, Millis, SignedIn};
+use crate::kv::txn::Txn;
+use crate::models::Token;
+use crate::models::{self, EmailInUse, Extra, Millis, SignedIn};
 use crate::ops::{accounts, pointed_to, sessions, users};
-use crate::record::{AccountRecord, SessionRecord, UserRecord};
-use crate::secret::Token;
-use crate::txn::Txn;
+use crate::records::{AccountRecord, SessionRecord, UserRecord};
 
 /// What signing in came to.
 #[allow(clippy::large_enum_variant)] // like the model that is made of it
@@ -25,15 +25,15 @@ impl SignIn {
     pub(crate) fn into_model<U: Extra, A: Extra, S: Extra>(
         self,
         session_token: Token,
-    ) -> Result<model::SignIn<U, A, S>> {
+    ) -> Result<models::SignIn<U, A, S>> {
         Ok(match self {
-            Self::Done { user, account, session, is_new_user } => model::SignIn::Done(SignedIn {
+            Self::Done { user, account, session, is_new_user } => models::SignIn::Done(SignedIn {
                 user: user.into_model()?,
                 account: account.into_model()?,
                 session: session.into_model(session_token)?,
                 is_new_user,
             }),
-            Self::EmailInUse(holder) => model::SignIn::EmailInUse(EmailInUse {
+            Self::EmailInUse(holder) => models::SignIn::EmailInUse(EmailInUse {
                 email_verified: holder.has_verified_email(),
                 user_id: holder.id,
             }),

@@ -1,11 +1,11 @@
 //! States: values that are taken once.
 
 use crate::error::Result;
-use crate::model::Millis;
-use crate::record::StateRecord;
-use crate::schema::{STATES, replace};
-use crate::secret::TokenHash;
-use crate::txn::Txn;
+use crate::kv::txn::Txn;
+use crate::models::Millis;
+use crate::models::TokenHash;
+use crate::records::StateRecord;
+use crate::records::entries::{STATES, replace};
 
 /// `state` has a handle of its own.
 pub(crate) fn put(txn: &mut Txn<'_>, state: &StateRecord) -> Result<()> {

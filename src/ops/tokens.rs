@@ -1,10 +1,10 @@
 //! Verification tokens.
 
 use crate::error::Result;
-use crate::record::TokenRecord;
-use crate::schema::{VERIFICATION_TOKENS, replace};
-use crate::secret::TokenHash;
-use crate::txn::Txn;
+use crate::kv::txn::Txn;
+use crate::models::TokenHash;
+use crate::records::TokenRecord;
+use crate::records::entries::{VERIFICATION_TOKENS, replace};
 
 pub(crate) fn create(txn: &mut Txn<'_>, token: &TokenRecord) -> Result<()> {
     let old = txn.get(&VERIFICATION_TOKENS, &(token.token_hash, token.identifier.clone()))?;

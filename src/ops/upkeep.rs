@@ -3,17 +3,17 @@
 use std::ops::Bound;
 
 use crate::error::Result;
-use crate::key::{Expiring, Key};
-use crate::model::{Millis, UserId};
+use crate::kv::key::{Expiring, Key};
+use crate::kv::txn::{Table, Txn};
+use crate::models::{Millis, UserId};
 use crate::ops::{all_pointed_to, pointed_to};
-use crate::record::{
-    AccountRecord, AuthenticatorRecord, CodeRecord, SessionRecord, StateRecord, TokenRecord, WebSessionRecord,
-};
-use crate::schema::{
+use crate::records::entries::{
     ACCOUNTS_BY_USER, AUTHENTICATORS_BY_USER, BY_EXPIRY, CODES, Record, SESSIONS, STATES, SWEEP, VERIFICATION_TOKENS,
     WEB_SESSIONS, WEB_SESSIONS_BY_USER, replace,
 };
-use crate::txn::{Table, Txn};
+use crate::records::{
+    AccountRecord, AuthenticatorRecord, CodeRecord, SessionRecord, StateRecord, TokenRecord, WebSessionRecord,
+};
 
 /// How many records one step removes at most: few enough that the writes behind it wait for milliseconds. An engine may
 /// allow fewer.

@@ -1,11 +1,11 @@
 //! Users.
 
 use crate::error::{Error, Result, UniqueKey};
-use crate::model::{AccountKey, Change, Millis, UserId};
+use crate::kv::txn::Txn;
+use crate::models::{AccountKey, Change, Millis, UserId};
 use crate::ops::{fields, pointed_to, upkeep};
-use crate::record::{UserRecord, UserUpdate};
-use crate::schema::{ACCOUNT_BY_PROVIDER, SWEEP, USER_BY_EMAIL, USERS, replace};
-use crate::txn::Txn;
+use crate::records::entries::{ACCOUNT_BY_PROVIDER, SWEEP, USER_BY_EMAIL, USERS, replace};
+use crate::records::{UserRecord, UserUpdate};
 
 pub(crate) fn create(txn: &mut Txn<'_>, user: &UserRecord) -> Result<()> {
     if txn.contains(&USERS, &user.id)? || txn.contains(&SWEEP, &user.id)? {

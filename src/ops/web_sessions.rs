@@ -1,12 +1,12 @@
 //! Web sessions.
 
 use crate::error::{Error, Result, UniqueKey};
-use crate::model::{Millis, UserId};
+use crate::kv::txn::Txn;
+use crate::models::TokenHash;
+use crate::models::{Millis, UserId};
 use crate::ops::{all_pointed_to, users};
-use crate::record::WebSessionRecord;
-use crate::schema::{WEB_SESSIONS, WEB_SESSIONS_BY_USER, replace};
-use crate::secret::TokenHash;
-use crate::txn::Txn;
+use crate::records::WebSessionRecord;
+use crate::records::entries::{WEB_SESSIONS, WEB_SESSIONS_BY_USER, replace};
 
 pub(crate) fn create(txn: &mut Txn<'_>, session: &WebSessionRecord, now: Millis) -> Result<()> {
     require_user(txn, session)?;

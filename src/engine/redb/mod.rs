@@ -1,7 +1,10 @@
 //! The redb engine: reads from a held snapshot, writes committed together.
 
+mod noting;
 mod open;
+pub(crate) mod published;
 mod queue;
+mod sync;
 mod view;
 mod writer;
 
@@ -17,12 +20,12 @@ use queue::{Queue, Task};
 use view::Snapshot;
 use writer::Writer;
 
-use crate::engine::noting::Noting;
-use crate::engine::published::Published;
-use crate::engine::{Durability, Engine, Job, Note, Setup, job, unpanicked};
+use crate::engine::redb::noting::Noting;
+use crate::engine::redb::published::{Note, Published};
+use crate::engine::{Durability, Engine, Job, Setup, job, unpanicked};
 use crate::error::{Error, Result, StorageError};
+use crate::kv::txn::{Txn, View};
 use crate::reply::Reply;
-use crate::txn::{Txn, View};
 
 /// How the engine works.
 pub(crate) struct Config {

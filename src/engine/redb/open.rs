@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::view::{Snapshot, failed};
 use crate::engine::{Accept, unpanicked};
 use crate::error::{Error, OpenProblem, Result, StorageError};
-use crate::txn::Txn;
+use crate::kv::txn::Txn;
 
 /// The first bytes of every redb database.
 const MAGIC: [u8; 9] = [b'r', b'e', b'd', b'b', 0x1A, 0x0A, 0xA9, 0x0D, 0x0A];

@@ -10,8 +10,8 @@ use redb::{
 
 use crate::engine::unpanicked;
 use crate::error::{Error, Result, StorageError};
-use crate::schema::TABLES;
-use crate::txn::{ByteRange, RowVisitor, Rows, TableId, View};
+use crate::kv::txn::{ByteRange, RowVisitor, Rows, TableId, View};
+use crate::records::entries::TABLES;
 
 type Bytes = &'static [u8];
 

@@ -10,11 +10,11 @@ use super::open::{Claim, Source};
 use super::queue::{Queue, Task};
 use super::view::{Snapshot, WriteView, failed};
 use super::{Config, Readable};
-use crate::engine::published::{Published, Slot};
+use crate::engine::redb::published::{Published, Slot};
 use crate::engine::{Durability, Job, Setup, unpanicked};
 use crate::error::{Error, Result, StorageError};
-use crate::schema::TABLES;
-use crate::txn::{Changes, FollowUp, Rows, Txn};
+use crate::kv::txn::{Changes, FollowUp, Rows, Txn};
+use crate::records::entries::TABLES;
 
 /// How many operations share a commit at most.
 const BATCH_MAX: usize = 512;

@@ -14,8 +14,8 @@ use super::known::{Known, Reads, Replay};
 use super::shared::Core;
 use crate::engine::Job;
 use crate::error::{Error, Result, StorageError};
-use crate::schema::META;
-use crate::txn::{Changes, FollowUp};
+use crate::kv::txn::{Changes, FollowUp};
+use crate::records::entries::META;
 
 /// How many records a step changes at first: deleting one takes up to three rows, and a transaction may change 128.
 pub(super) const STEP_RECORDS_MAX: usize = 32;
@@ -100,7 +100,7 @@ impl Attempt<'_> {
         let mut known = Known::default();
         loop {
             let replay = Replay::new(&known, &self.core.keys, STEP_RECORDS_MAX);
-            let accepted = (self.core.setup.accept)(&crate::txn::Txn::new(&replay));
+            let accepted = (self.core.setup.accept)(&crate::kv::txn::Txn::new(&replay));
             let missed = replay.into_reads().missed;
             if missed.is_empty() {
                 return accepted.inspect_err(|error| self.core.refuse(error.clone()));

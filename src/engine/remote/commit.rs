@@ -14,7 +14,7 @@ use super::queue::Queue;
 use super::receipt::{Receipt, is_abandoned};
 use super::shared::{Core, Written};
 use crate::error::{Error, Result, StorageError};
-use crate::key::prefix_end;
+use crate::kv::key::prefix_end;
 
 /// How long to wait before asking again what became of a transaction.
 const PAUSE: Duration = Duration::from_millis(25);

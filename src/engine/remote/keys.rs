@@ -7,8 +7,8 @@
 
 use std::ops::Bound;
 
-use crate::key::prefix_end;
-use crate::txn::{ByteRange, TableId};
+use crate::kv::key::prefix_end;
+use crate::kv::txn::{ByteRange, TableId};
 
 #[derive(Clone, Debug)]
 pub(crate) struct Keys {
@@ -73,7 +73,7 @@ pub(super) fn after(mut key: Vec<u8>) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::schema::{ACCOUNTS, ACCOUNTS_BY_USER, TABLES};
+    use crate::records::entries::{ACCOUNTS, ACCOUNTS_BY_USER, TABLES};
 
     #[test]
     fn tables_namespaces_and_receipts_share_no_key() {

@@ -36,8 +36,8 @@ use shared::Core;
 
 use crate::engine::{Engine, Job, Setup, job, reading};
 use crate::error::{Error, Result, StorageError};
+use crate::kv::txn::{FollowUp, Txn};
 use crate::reply::{Answer, Reply};
-use crate::txn::{FollowUp, Txn};
 
 pub(crate) struct RemoteEngine {
     core: Arc<Core>,

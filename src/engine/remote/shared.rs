@@ -12,7 +12,7 @@ use super::commit::Proposal;
 use super::keys::Keys;
 use crate::engine::Setup;
 use crate::error::{Error, OpenProblem, Result};
-use crate::schema::META;
+use crate::records::entries::META;
 
 /// How the engine works.
 #[derive(Clone)]

@@ -1,0 +1,43 @@
+//! A view that notes which rows an operation reads.
+
+use std::cell::RefCell;
+
+use super::published::{Note, Slot};
+use crate::error::Result;
+use crate::kv::txn::{ByteRange, RowVisitor, TableId, View};
+
+pub(crate) struct Noting<'v> {
+    view: &'v dyn View,
+    /// None when more was read than single rows.
+    rows: RefCell<Option<Vec<Slot>>>,
+}
+
+impl<'v> Noting<'v> {
+    pub(crate) fn new(view: &'v dyn View) -> Self {
+        Self { view, rows: RefCell::new(Some(Vec::new())) }
+    }
+
+    /// The note of what was read from this version; none if it was too much for one.
+    pub(crate) fn into_note(self, version: u64) -> Option<Note> {
+        Note::new(version, &self.rows.into_inner()?)
+    }
+}
+
+impl View for Noting<'_> {
+    fn get(&self, table: TableId, key: &[u8], visit: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
+        if let Some(rows) = self.rows.borrow_mut().as_mut() {
+            rows.push(Slot::of(table.index, key));
+        }
+        self.view.get(table, key, visit)
+    }
+
+    fn scan(&self, table: TableId, range: ByteRange<'_>, visit: &mut RowVisitor<'_>) -> Result<()> {
+        self.rows.replace(None);
+        self.view.scan(table, range, visit)
+    }
+
+    fn len(&self, table: TableId) -> Result<u64> {
+        self.rows.replace(None);
+        self.view.len(table)
+    }
+}

@@ -1,0 +1,219 @@
+//! A backend of [axum-login](https://docs.rs/axum-login) 0.18, behind the feature `axum-login`.
+//!
+//! axum-login signs people in and out in an axum application. It takes two things from here: the sessions, which are
+//! [`WebSessions`](crate::WebSessions), and a [`Backend`], which finds users. How somebody proves who they are is the
+//! application's business: a [`CheckCredentials`]. This one accepts the links that are sent by e-mail;
+//! `examples/axum_login.rs` has one with passwords.
+//!
+//! ```
+//! use authkv::axum_login::{Backend, CheckCredentials};
+//! use authkv::models::{User, UserId};
+//! use authkv::{Adapter, AuthKv, Error, WebSessions};
+//! use axum_login::AuthManagerLayerBuilder;
+//! use axum_login::tower_sessions::SessionManagerLayer;
+//!
+//! struct Links;
+//!
+//! struct Link {
+//!     email: String,
+//!     token: String,
+//! }
+//!
+//! impl CheckCredentials for Links {
+//!     type Credentials = Link;
+//!     type Error = Error;
+//!
+//!     async fn find(&self, auth: &AuthKv, link: &Link) -> Result<Option<UserId>, Error> {
+//!         Ok(auth.get_user_by_email(&link.email).await?.map(|user| user.id))
+//!     }
+//!
+//!     async fn verify(&self, auth: &AuthKv, _: Option<&User>, link: Link) -> Result<bool, Error> {
+//!         Ok(auth.verify_link_token(&link.email, &link.token).await?.is_some())
+//!     }
+//! }
+//!
+//! let auth = AuthKv::in_memory()?;
+//! let sessions = SessionManagerLayer::new(WebSessions::new(auth.clone()));
+//! let sign_in = AuthManagerLayerBuilder::new(Backend::new(auth, Links), sessions).build();
+//! let app: axum::Router = axum::Router::new().layer(sign_in);
+//! # Ok::<(), Error>(())
+//! ```
+//!
+//! # Signing out everywhere
+//!
+//! [`AuthKv::end_sessions`] ends a user's sessions and changes the **security stamp**, which axum-login puts into each
+//! session when somebody signs in and compares at each request. So a session ends that is stored elsewhere, or that was
+//! just being created. A user with the id of a deleted one has another stamp too. When a password changes, call
+//! [`Backend::sign_out_elsewhere`], which leaves the browser at hand signed in.
+
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use ::axum_login::{AuthSession, AuthUser, AuthnBackend};
+
+use crate::error::Error;
+use crate::models::{Extra, Models, User, UserId};
+use crate::ops::users;
+use crate::records::UserRecord;
+use crate::reply::Reply;
+use crate::store::AuthKv;
+use crate::store::sessions::SESSIONS_MAX;
+
+/// How somebody proves who they are.
+pub trait CheckCredentials<M: Models = ()>: Send + Sync + 'static {
+    /// What somebody shows: an e-mail address and a password, for example.
+    type Credentials: Send + Sync + 'static;
+    /// What can go wrong: the storage, and what else the check depends on.
+    type Error: std::error::Error + From<Error> + Send + Sync + 'static;
+
+    /// Whom the credentials are about; none if there is nobody. Nothing is proven yet.
+    ///
+    /// # Errors
+    /// When that cannot be found out.
+    fn find(
+        &self,
+        auth: &AuthKv<M>,
+        credentials: &Self::Credentials,
+    ) -> impl Future<Output = Result<Option<UserId>, Self::Error>> + Send;
+
+    /// Whether the credentials prove that it is this user. It is called without a user when there is none, so that it can
+    /// take as long as for any other: nobody is signed in then, whatever the answer.
+    ///
+    /// The user was read, with the security stamp, before this was called. So if the password was stolen and is being changed,
+    /// and the user signed out everywhere meanwhile, then what comes of the old password ends with the rest.
+    ///
+    /// # Errors
+    /// When that cannot be found out.
+    fn verify(
+        &self,
+        auth: &AuthKv<M>,
+        user: Option<&User<M::User>>,
+        credentials: Self::Credentials,
+    ) -> impl Future<Output = Result<bool, Self::Error>> + Send;
+}
+
+/// The users of an [`AuthKv`], for axum-login. It is a cheap handle to clone.
+pub struct Backend<C, M: Models = ()> {
+    auth: AuthKv<M>,
+    check: Arc<C>,
+}
+
+impl<C: CheckCredentials<M>, M: Models> Backend<C, M> {
+    /// The users of a store, who prove in this way who they are.
+    pub fn new(auth: AuthKv<M>, check: C) -> Self {
+        Self { auth, check: Arc::new(check) }
+    }
+
+    /// The store.
+    pub fn auth(&self) -> &AuthKv<M> {
+        &self.auth
+    }
+
+    /// Signs the user of a session out everywhere else, and gives the browser at hand a new session with the same data; for
+    /// when a password has been changed. If nobody is signed in it does nothing.
+    ///
+    /// # Errors
+    /// Those of [`AuthKv::end_sessions`] and of the store of the sessions. Signing out may be done then.
+    pub async fn sign_out_elsewhere(here: &mut AuthSession<Self>) -> Result<(), ::axum_login::Error<Self>> {
+        let Some(id) = here.user.as_ref().map(AuthUser::id) else {
+            return Ok(());
+        };
+        let failed = |error: Error| ::axum_login::Error::Backend(error.into());
+        while here.backend.auth.end_sessions(&id, None).await.map_err(failed)? == SESSIONS_MAX {}
+        match here.backend.find(&id).await.map_err(failed)? {
+            Some(user) => {
+                here.session.cycle_id().await?;
+                here.login(&user).await
+            }
+            None => here.logout().await.map(drop),
+        }
+    }
+
+    fn find(&self, id: &UserId) -> Reply<Option<StampedUser<M::User>>> {
+        let id = id.clone();
+        self.auth.read(move |txn| users::get(txn, &id), |user| user.map(StampedUser::new).transpose())
+    }
+}
+
+impl<C: CheckCredentials<M>, M: Models> AuthnBackend for Backend<C, M> {
+    type User = StampedUser<M::User>;
+    type Credentials = C::Credentials;
+    type Error = C::Error;
+
+    async fn authenticate(&self, credentials: C::Credentials) -> Result<Option<Self::User>, C::Error> {
+        let user = match self.check.find(&self.auth, &credentials).await? {
+            Some(id) => self.find(&id).await?,
+            None => None,
+        };
+        let is_proven = self.check.verify(&self.auth, user.as_deref(), credentials).await?;
+        Ok(user.filter(|_| is_proven))
+    }
+
+    async fn get_user(&self, id: &UserId) -> Result<Option<Self::User>, C::Error> {
+        Ok(self.find(id).await?)
+    }
+}
+
+/// A user with the security stamp of the moment when it was read.
+#[derive(Clone)]
+pub struct StampedUser<X = ()> {
+    user: User<X>,
+    stamp: [u8; 12],
+}
+
+impl<X: Extra> StampedUser<X> {
+    fn new(user: UserRecord) -> Result<Self, Error> {
+        let mut stamp = [0; 12];
+        let (created, sign_outs) = stamp.split_at_mut(8);
+        created.copy_from_slice(&user.created.since_epoch().to_be_bytes());
+        sign_outs.copy_from_slice(&user.sign_outs.to_be_bytes());
+        Ok(Self { user: user.into_model()?, stamp })
+    }
+}
+
+impl<X> StampedUser<X> {
+    /// The user alone.
+    pub fn into_user(self) -> User<X> {
+        self.user
+    }
+}
+
+impl<X> Deref for StampedUser<X> {
+    type Target = User<X>;
+
+    fn deref(&self) -> &User<X> {
+        &self.user
+    }
+}
+
+impl<X: Extra> AuthUser for StampedUser<X> {
+    type Id = UserId;
+
+    fn id(&self) -> UserId {
+        self.user.id.clone()
+    }
+
+    /// The security stamp.
+    fn session_auth_hash(&self) -> &[u8] {
+        &self.stamp
+    }
+}
+
+impl<X> fmt::Debug for StampedUser<X> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("StampedUser").field(&self.user).finish()
+    }
+}
+
+impl<C, M: Models> Clone for Backend<C, M> {
+    fn clone(&self) -> Self {
+        Self { auth: self.auth.clone(), check: Arc::clone(&self.check) }
+    }
+}
+
+impl<C, M: Models> fmt::Debug for Backend<C, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Backend").field("auth", &self.auth).finish_non_exhaustive()
+    }
+}

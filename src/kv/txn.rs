@@ -1,0 +1,390 @@
+//! Transactions: typed tables over the bytes that an engine holds, with the changes collected until it applies them.
+
+use std::collections::BTreeMap;
+use std::ops::{Bound, ControlFlow, RangeBounds};
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::error::{Error, Result};
+use crate::kv::codec;
+use crate::kv::key::{Key, prefix_end};
+use crate::models::Indexes;
+
+/// Which table, to an engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct TableId {
+    /// Its place among all tables.
+    pub(crate) index: usize,
+    pub(crate) name: &'static str,
+}
+
+/// A table of `V` by `K`.
+pub(crate) struct Table<K, V> {
+    pub(crate) id: TableId,
+    /// Gives a value that was read what its key says, which its bytes do not repeat.
+    keyed: fn(&mut V, &K),
+}
+
+impl<K, V> Table<K, V> {
+    pub(crate) const fn new(index: usize, name: &'static str) -> Self {
+        Self { id: TableId { index, name }, keyed: |_, _| {} }
+    }
+
+    /// The same of values that lack what their key says.
+    pub(crate) const fn keyed(self, keyed: fn(&mut V, &K)) -> Self {
+        Self { keyed, ..self }
+    }
+}
+
+impl<K: Key, V: DeserializeOwned> Table<K, V> {
+    /// A row in its stored form.
+    ///
+    /// # Errors
+    /// A storage failure if it is damaged.
+    pub(crate) fn row(&self, key: &[u8], value: &[u8]) -> Result<(K, V)> {
+        let mut value = codec::decode(self.id.name, key, value)?;
+        let key = K::from_bytes(key).ok_or_else(|| Error::corrupt("a key cannot be read"))?;
+        (self.keyed)(&mut value, &key);
+        Ok((key, value))
+    }
+}
+
+/// A row of an index, as bytes.
+#[derive(PartialEq, Eq)]
+pub(crate) struct Entry {
+    pub(crate) table: TableId,
+    pub(crate) key: Vec<u8>,
+    pub(crate) value: Vec<u8>,
+}
+
+impl<K: Key, V: Serialize> Table<K, V> {
+    pub(crate) fn entry(&self, key: &K, value: &V) -> Result<Entry> {
+        let key = key.to_bytes();
+        let value = codec::encode(self.id.name, &key, value)?;
+        Ok(Entry { table: self.id, key, value })
+    }
+}
+
+/// What an engine shows an operation: one unchanging state of all tables, or its own not yet committed transaction.
+pub(crate) trait View {
+    /// Calls `visit` with the value at `key`, if there is one.
+    fn get(&self, table: TableId, key: &[u8], visit: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()>;
+
+    /// Calls `visit` with the rows of `range`, in the order of their keys, until it breaks.
+    fn scan(&self, table: TableId, range: ByteRange<'_>, visit: &mut RowVisitor<'_>) -> Result<()>;
+
+    /// How many rows the table should have.
+    fn len(&self, table: TableId) -> Result<u64>;
+
+    /// Says that the operation is going to look up this row, to an engine that fetches several at once.
+    fn foresee(&self, _: TableId, _: &[u8]) {}
+
+    /// The same of the first rows of a range.
+    fn foresee_range(&self, _: TableId, _: ByteRange<'_>) {}
+
+    /// Whether the operation may take it for granted that there is a row at `key`: an engine that does not know may make
+    /// that a condition of the operation's changes.
+    fn expect(&self, _: TableId, _: &[u8]) -> bool {
+        false
+    }
+
+    /// How many records a step of an operation may change at most; an engine may take smaller transactions than another.
+    fn step_records_max(&self) -> usize {
+        usize::MAX
+    }
+}
+
+pub(crate) type ByteRange<'a> = (Bound<&'a [u8]>, Bound<&'a [u8]>);
+/// The keys that start with `prefix`.
+fn with_prefix<A: Key, R>(prefix: &A, range: impl FnOnce(ByteRange<'_>) -> R) -> R {
+    let start = prefix.to_bytes();
+    let end = prefix_end(start.clone());
+    range((Bound::Included(&start), end.as_deref().map_or(Bound::Unbounded, Bound::Excluded)))
+}
+
+pub(crate) type RowVisitor<'a> = dyn FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>> + 'a;
+
+/// One operation's view of the store. Its reads and scans see its own changes; nobody else does until they are committed.
+pub(crate) struct Txn<'v> {
+    view: &'v dyn View,
+    changes: Changes,
+    declared: Declared,
+}
+
+/// The indexes that the application declares, if it does.
+pub(crate) type Declared = Option<Arc<Indexes>>;
+
+/// The indexes, which may be none.
+pub(crate) fn indexes(declared: &Declared) -> &Indexes {
+    static NONE: Indexes = Indexes { users: Vec::new(), accounts: Vec::new() };
+    declared.as_deref().unwrap_or(&NONE)
+}
+
+/// The operation, with the indexes that the application declares.
+pub(crate) fn declaring<R>(
+    declared: Declared,
+    op: impl Fn(&mut Txn<'_>) -> Result<R>,
+) -> impl Fn(&mut Txn<'_>) -> Result<R> {
+    move |txn| {
+        txn.declared = declared.clone();
+        op(txn)
+    }
+}
+
+/// What an operation wants changed.
+#[derive(Default)]
+pub(crate) struct Changes {
+    pub(crate) rows: Rows,
+    /// What the engine shall run in a later transaction, when this one is committed.
+    pub(crate) follow_up: Option<FollowUp>,
+}
+
+/// The new value of each changed row, or none where it is to be removed.
+pub(crate) type Rows = BTreeMap<(TableId, Vec<u8>), Option<Vec<u8>>>;
+
+/// The rest of work that is too much for one transaction.
+pub(crate) struct FollowUp {
+    work: fn(&mut Txn<'_>) -> Result<()>,
+    declared: Declared,
+}
+
+impl FollowUp {
+    pub(crate) fn run(&self, txn: &mut Txn<'_>) -> Result<()> {
+        declaring(self.declared.clone(), self.work)(txn)
+    }
+}
+
+impl<'v> Txn<'v> {
+    pub(crate) fn new(view: &'v dyn View) -> Self {
+        Self { view, changes: Changes::default(), declared: None }
+    }
+
+    pub(crate) fn declared(&self) -> &Indexes {
+        indexes(&self.declared)
+    }
+
+    pub(crate) fn into_changes(self) -> Changes {
+        self.changes
+    }
+
+    pub(crate) fn get<K: Key, V: DeserializeOwned>(&self, table: &Table<K, V>, key: &K) -> Result<Option<V>> {
+        let mut found = None;
+        let key_bytes = key.to_bytes();
+        self.get_bytes(table.id, &key_bytes, &mut |bytes| {
+            let value = found.insert(codec::decode(table.id.name, &key_bytes, bytes)?);
+            (table.keyed)(value, key);
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    pub(crate) fn contains<K: Key, V>(&self, table: &Table<K, V>, key: &K) -> Result<bool> {
+        let mut found = false;
+        let key = key.to_bytes();
+        self.get_bytes(table.id, &key, &mut |bytes| {
+            codec::verified(table.id.name, &key, bytes)?;
+            found = true;
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    /// The same for a row that is nearly always there.
+    pub(crate) fn contains_as_expected<K: Key, V>(&self, table: &Table<K, V>, key: &K) -> Result<bool> {
+        let bytes = key.to_bytes();
+        let is_changed = self.changes.rows.contains_key(&(table.id, bytes.clone()));
+        Ok((!is_changed && self.view.expect(table.id, &bytes)) || self.contains(table, key)?)
+    }
+
+    /// Says that the operation is going to get this row, so that an engine can fetch it with others.
+    pub(crate) fn foresee<K: Key, V>(&self, table: &Table<K, V>, key: &K) {
+        self.view.foresee(table.id, &key.to_bytes());
+    }
+
+    /// The same of rows whose key starts with `prefix`.
+    pub(crate) fn foresee_prefix<A: Key, B: Key, V>(&self, table: &Table<(A, B), V>, prefix: &A) {
+        with_prefix(prefix, |range| self.view.foresee_range(table.id, range));
+    }
+
+    /// The first rows of a table, at most `limit`.
+    pub(crate) fn first<K: Key, V: DeserializeOwned>(&self, table: &Table<K, V>, limit: usize) -> Result<Vec<(K, V)>> {
+        self.rows(table, (Bound::Unbounded, Bound::Unbounded), limit)
+    }
+
+    /// The rows whose key starts with `prefix`, at most `limit`.
+    pub(crate) fn with_prefix<A: Key, B: Key, V: DeserializeOwned>(
+        &self,
+        table: &Table<(A, B), V>,
+        prefix: &A,
+        limit: usize,
+    ) -> Result<Vec<((A, B), V)>> {
+        with_prefix(prefix, |range| self.rows(table, range, limit))
+    }
+
+    /// The rows whose key's first component is below `end`, at most `limit`.
+    pub(crate) fn below<A: Key, B: Key, V: DeserializeOwned>(
+        &self,
+        table: &Table<(A, B), V>,
+        end: &A,
+        limit: usize,
+    ) -> Result<Vec<((A, B), V)>> {
+        self.rows(table, (Bound::Unbounded, Bound::Excluded(&end.to_bytes())), limit)
+    }
+
+    /// The rows of a range of keys, at most `limit`.
+    pub(crate) fn rows<K: Key, V: DeserializeOwned>(
+        &self,
+        table: &Table<K, V>,
+        range: ByteRange<'_>,
+        limit: usize,
+    ) -> Result<Vec<(K, V)>> {
+        let mut rows = Vec::new();
+        if limit == 0 {
+            return Ok(rows);
+        }
+        self.scan_bytes(table.id, range, &mut |key, value| {
+            rows.push(table.row(key, value)?);
+            Ok(if rows.len() < limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
+        })?;
+        Ok(rows)
+    }
+
+    pub(crate) fn put<K: Key, V: Serialize>(&mut self, table: &Table<K, V>, key: &K, value: &V) -> Result<()> {
+        let entry = table.entry(key, value)?;
+        self.put_entry(entry);
+        Ok(())
+    }
+
+    pub(crate) fn remove<K: Key, V>(&mut self, table: &Table<K, V>, key: &K) {
+        self.remove_bytes(table.id, key.to_bytes());
+    }
+
+    pub(crate) fn put_entry(&mut self, entry: Entry) {
+        self.changes.rows.insert((entry.table, entry.key), Some(entry.value));
+    }
+
+    pub(crate) fn remove_bytes(&mut self, table: TableId, key: Vec<u8>) {
+        self.changes.rows.insert((table, key), None);
+    }
+
+    /// Has the engine run `work` in a transaction of its own after this one.
+    pub(crate) fn follow_up(&mut self, work: fn(&mut Txn<'_>) -> Result<()>) {
+        self.changes.follow_up = Some(FollowUp { work, declared: self.declared.clone() });
+    }
+
+    pub(crate) fn get_bytes(
+        &self,
+        table: TableId,
+        key: &[u8],
+        visit: &mut dyn FnMut(&[u8]) -> Result<()>,
+    ) -> Result<()> {
+        if !self.changes.rows.is_empty()
+            && let Some(change) = self.changes.rows.get(&(table, key.to_vec()))
+        {
+            return change.as_deref().map_or(Ok(()), visit);
+        }
+        self.view.get(table, key, visit)
+    }
+
+    /// How many rows the table should have, as the view keeps count of them; without this operation's own changes.
+    pub(crate) fn counted(&self, table: TableId) -> Result<u64> {
+        self.view.len(table)
+    }
+
+    /// `wanted`, or as many records as a step may change if these are fewer.
+    pub(crate) fn step_records(&self, wanted: usize) -> usize {
+        wanted.min(self.view.step_records_max())
+    }
+
+    /// Merges the view's rows with the changed ones.
+    pub(crate) fn scan_bytes(&self, table: TableId, range: ByteRange<'_>, visit: &mut RowVisitor<'_>) -> Result<()> {
+        let start = match range.0 {
+            Bound::Unbounded => Bound::Included((table, Vec::new())),
+            start => start.map(|start| (table, start.to_vec())),
+        };
+        let end = match range.1 {
+            Bound::Unbounded => Bound::Excluded((TableId { index: table.index + 1, name: "" }, Vec::new())),
+            end => end.map(|end| (table, end.to_vec())),
+        };
+        let mut changed = self.changes.rows.range((start, end)).peekable();
+        let mut stopped = false;
+        self.scan_view(table, range, &mut |key, value| {
+            while let Some(((_, changed_key), change)) = changed.next_if(|((_, changed), _)| changed.as_slice() <= key)
+            {
+                if let Some(change) = change
+                    && visit(changed_key, change)?.is_break()
+                {
+                    stopped = true;
+                    return Ok(ControlFlow::Break(()));
+                }
+                if changed_key.as_slice() == key {
+                    return Ok(ControlFlow::Continue(()));
+                }
+            }
+            let flow = visit(key, value)?;
+            stopped = flow.is_break();
+            Ok(flow)
+        })?;
+        for ((_, key), change) in changed {
+            if stopped {
+                break;
+            }
+            if let Some(change) = change {
+                stopped = visit(key, change)?.is_break();
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads on only while the view's keys ascend within the range. With damaged pages they may come from anywhere, and
+    /// again and again.
+    fn scan_view(&self, table: TableId, range: ByteRange<'_>, visit: &mut RowVisitor<'_>) -> Result<()> {
+        let mut last = Vec::new();
+        self.view.scan(table, range, &mut |key, value| {
+            if key <= last.as_slice() || !RangeBounds::<[u8]>::contains(&range, key) {
+                return Err(Error::corrupt("the rows of a table are not in order"));
+            }
+            last.clear();
+            last.extend_from_slice(key);
+            visit(key, value)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A table that damage has put in disorder.
+    struct Disorder(&'static [&'static str]);
+
+    impl View for Disorder {
+        fn get(&self, _: TableId, _: &[u8], _: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
+            Ok(())
+        }
+
+        fn scan(&self, _: TableId, _: ByteRange<'_>, visit: &mut RowVisitor<'_>) -> Result<()> {
+            self.0.iter().try_for_each(|key| visit(key.as_bytes(), b"").map(drop))
+        }
+
+        fn len(&self, _: TableId) -> Result<u64> {
+            Ok(0)
+        }
+    }
+
+    #[test]
+    fn rows_that_do_not_ascend_within_the_range_are_damage() {
+        let range = (Bound::Included(&b"b"[..]), Bound::Excluded(&b"d"[..]));
+        let scan = |keys| {
+            let table = TableId { index: 0, name: "fruit" };
+            Txn::new(&Disorder(keys)).scan_bytes(table, range, &mut |_, _| Ok(ControlFlow::Continue(())))
+        };
+        scan(&["b", "c"]).unwrap();
+        let disorder: [&[&str]; 5] = [&["c", "b"], &["b", "b"], &["a"], &["b", "d"], &[""]];
+        for keys in disorder {
+            assert!(matches!(scan(keys), Err(Error::Storage(_))), "{keys:?}");
+        }
+    }
+}

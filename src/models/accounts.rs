@@ -1,0 +1,363 @@
+//! Accounts: what links a user to a provider.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::{AccountId, Change, FieldPatch, ProviderAccountId, UserId};
+use crate::models::Token;
+
+/// How a provider signs people in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AccountType {
+    /// OAuth 2.
+    Oauth,
+    /// OpenID Connect.
+    Oidc,
+    /// A link sent by e-mail.
+    Email,
+    /// A passkey or another WebAuthn authenticator.
+    Webauthn,
+}
+
+/// A user's account with a provider.
+#[derive(Clone, PartialEq)]
+pub struct Account<X = ()> {
+    /// The id.
+    pub id: AccountId,
+    /// The user whose account it is.
+    pub user_id: UserId,
+    /// How the provider signs people in.
+    pub account_type: AccountType,
+    /// The provider, as the application calls it, for example `github`.
+    pub provider: String,
+    /// The account's id at the provider.
+    pub provider_account_id: ProviderAccountId,
+    /// The OAuth access token.
+    pub access_token: Option<Token>,
+    /// The OAuth refresh token.
+    pub refresh_token: Option<Token>,
+    /// The OpenID Connect id token.
+    pub id_token: Option<Token>,
+    /// When the access token expires, in seconds since 1970 in UTC.
+    pub expires_at: Option<i64>,
+    /// The OAuth token type, mostly `bearer`.
+    pub token_type: Option<String>,
+    /// The OAuth scope.
+    pub scope: Option<String>,
+    /// The OpenID Connect session state.
+    pub session_state: Option<String>,
+    /// The application's own fields.
+    pub extra: X,
+}
+
+/// An account to link to a user.
+///
+/// ```
+/// use authkv::models::{AccountType, NewAccount};
+///
+/// let account = NewAccount {
+///     access_token: Some("gho_…".into()),
+///     ..NewAccount::new("a-user-id", AccountType::Oauth, "github", 583_231_u64)
+/// };
+/// # let _: NewAccount = account;
+/// ```
+#[derive(Clone, PartialEq)]
+pub struct NewAccount<X = ()> {
+    /// The id, or none to have one made.
+    pub id: Option<AccountId>,
+    /// The user whose account it is; must exist.
+    pub user_id: UserId,
+    /// How the provider signs people in.
+    pub account_type: AccountType,
+    /// The provider, as the application calls it, for example `github`.
+    pub provider: String,
+    /// The account's id at the provider; the pair of both must be free.
+    pub provider_account_id: ProviderAccountId,
+    /// The OAuth access token.
+    pub access_token: Option<Token>,
+    /// The OAuth refresh token.
+    pub refresh_token: Option<Token>,
+    /// The OpenID Connect id token.
+    pub id_token: Option<Token>,
+    /// When the access token expires, in seconds since 1970 in UTC.
+    pub expires_at: Option<i64>,
+    /// The OAuth token type, mostly `bearer`.
+    pub token_type: Option<String>,
+    /// The OAuth scope.
+    pub scope: Option<String>,
+    /// The OpenID Connect session state.
+    pub session_state: Option<String>,
+    /// The application's own fields.
+    pub extra: X,
+}
+
+impl<X: Default> NewAccount<X> {
+    /// An account without tokens.
+    pub fn new(
+        user_id: impl Into<UserId>,
+        account_type: AccountType,
+        provider: impl Into<String>,
+        provider_account_id: impl Into<ProviderAccountId>,
+    ) -> Self {
+        Self {
+            id: None,
+            user_id: user_id.into(),
+            account_type,
+            provider: provider.into(),
+            provider_account_id: provider_account_id.into(),
+            access_token: None,
+            refresh_token: None,
+            id_token: None,
+            expires_at: None,
+            token_type: None,
+            scope: None,
+            session_state: None,
+            extra: X::default(),
+        }
+    }
+}
+
+impl<X> Account<X> {
+    /// The same, with these own fields instead.
+    #[must_use]
+    pub fn with_extra<Y>(self, extra: Y) -> Account<Y> {
+        Account {
+            id: self.id,
+            user_id: self.user_id,
+            account_type: self.account_type,
+            provider: self.provider,
+            provider_account_id: self.provider_account_id,
+            access_token: self.access_token,
+            refresh_token: self.refresh_token,
+            id_token: self.id_token,
+            expires_at: self.expires_at,
+            token_type: self.token_type,
+            scope: self.scope,
+            session_state: self.session_state,
+            extra,
+        }
+    }
+}
+
+impl<X> NewAccount<X> {
+    /// The same, with these own fields instead.
+    #[must_use]
+    pub fn with_extra<Y>(self, extra: Y) -> NewAccount<Y> {
+        NewAccount {
+            id: self.id,
+            user_id: self.user_id,
+            account_type: self.account_type,
+            provider: self.provider,
+            provider_account_id: self.provider_account_id,
+            access_token: self.access_token,
+            refresh_token: self.refresh_token,
+            id_token: self.id_token,
+            expires_at: self.expires_at,
+            token_type: self.token_type,
+            scope: self.scope,
+            session_state: self.session_state,
+            extra,
+        }
+    }
+}
+
+/// An account as a provider tells of it, which is nobody's yet or somebody's already: what a callback of OAuth has in hand.
+///
+/// ```
+/// use authkv::models::{AccountType, ProviderAccount};
+///
+/// let account = ProviderAccount {
+///     access_token: Some("gho_…".into()),
+///     ..ProviderAccount::new(AccountType::Oauth, "github", 583_231_u64)
+/// };
+/// # let _: ProviderAccount = account;
+/// ```
+#[derive(Clone, PartialEq)]
+pub struct ProviderAccount<X = ()> {
+    /// How the provider signs people in.
+    pub account_type: AccountType,
+    /// The provider, as the application calls it, for example `github`.
+    pub provider: String,
+    /// The account's id at the provider.
+    pub provider_account_id: ProviderAccountId,
+    /// The OAuth access token.
+    pub access_token: Option<Token>,
+    /// The OAuth refresh token.
+    pub refresh_token: Option<Token>,
+    /// The OpenID Connect id token.
+    pub id_token: Option<Token>,
+    /// When the access token expires, in seconds since 1970 in UTC.
+    pub expires_at: Option<i64>,
+    /// The OAuth token type, mostly `bearer`.
+    pub token_type: Option<String>,
+    /// The OAuth scope.
+    pub scope: Option<String>,
+    /// The OpenID Connect session state.
+    pub session_state: Option<String>,
+    /// The application's own fields.
+    pub extra: X,
+}
+
+impl<X: Default> ProviderAccount<X> {
+    /// An account without tokens.
+    pub fn new(
+        account_type: AccountType,
+        provider: impl Into<String>,
+        provider_account_id: impl Into<ProviderAccountId>,
+    ) -> Self {
+        Self {
+            account_type,
+            provider: provider.into(),
+            provider_account_id: provider_account_id.into(),
+            access_token: None,
+            refresh_token: None,
+            id_token: None,
+            expires_at: None,
+            token_type: None,
+            scope: None,
+            session_state: None,
+            extra: X::default(),
+        }
+    }
+}
+
+impl<X> ProviderAccount<X> {
+    /// The account to link to this user, who must be signed in.
+    pub fn of_user(self, user_id: impl Into<UserId>) -> NewAccount<X> {
+        NewAccount {
+            id: None,
+            user_id: user_id.into(),
+            account_type: self.account_type,
+            provider: self.provider,
+            provider_account_id: self.provider_account_id,
+            access_token: self.access_token,
+            refresh_token: self.refresh_token,
+            id_token: self.id_token,
+            expires_at: self.expires_at,
+            token_type: self.token_type,
+            scope: self.scope,
+            session_state: self.session_state,
+            extra: self.extra,
+        }
+    }
+}
+
+/// Which account: the pair of provider and provider account id, compared part by part.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AccountKey {
+    /// The provider, as the application calls it.
+    pub provider: String,
+    /// The account's id at the provider.
+    pub provider_account_id: ProviderAccountId,
+}
+
+impl AccountKey {
+    /// The pair of both parts: `AccountKey::new("github", 583_231_u64)`.
+    pub fn new(provider: impl Into<String>, provider_account_id: impl Into<ProviderAccountId>) -> Self {
+        Self { provider: provider.into(), provider_account_id: provider_account_id.into() }
+    }
+}
+
+/// What to change about an account; with new OAuth tokens, for example, when the old access token has expired.
+///
+/// ```
+/// use authkv::models::{AccountKey, AccountPatch, Change};
+///
+/// let patch = AccountPatch {
+///     access_token: Change::to("gho_…"),
+///     expires_at: Change::Set(1_735_736_400),
+///     ..AccountPatch::new(AccountKey::new("github", 583_231_u64))
+/// };
+/// ```
+#[derive(Clone)]
+pub struct AccountPatch {
+    /// Which account.
+    pub account: AccountKey,
+    /// The OAuth access token.
+    pub access_token: Change<Token>,
+    /// The OAuth refresh token.
+    pub refresh_token: Change<Token>,
+    /// The OpenID Connect id token.
+    pub id_token: Change<Token>,
+    /// When the access token expires, in seconds since 1970 in UTC.
+    pub expires_at: Change<i64>,
+    /// The OAuth token type, mostly `bearer`.
+    pub token_type: Change<String>,
+    /// The OAuth scope.
+    pub scope: Change<String>,
+    /// The OpenID Connect session state.
+    pub session_state: Change<String>,
+    /// The application's own fields.
+    pub extra: FieldPatch,
+}
+
+impl AccountPatch {
+    /// A patch that changes nothing yet.
+    pub fn new(account: AccountKey) -> Self {
+        Self {
+            account,
+            access_token: Change::Keep,
+            refresh_token: Change::Keep,
+            id_token: Change::Keep,
+            expires_at: Change::Keep,
+            token_type: Change::Keep,
+            scope: Change::Keep,
+            session_state: Change::Keep,
+            extra: FieldPatch::new(),
+        }
+    }
+}
+
+/// What a user must be left with when an account is unlinked, so that they can still sign in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum MustLeave {
+    /// Another account or an authenticator (a passkey).
+    Account,
+    /// The same, or a verified e-mail address: for an application that sends links or codes to sign in with.
+    AccountOrEmail,
+    /// Nothing: the user may be locked out.
+    Nothing,
+}
+
+impl<X> fmt::Debug for Account<X> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Account")
+            .field("id", &self.id)
+            .field("user_id", &self.user_id)
+            .field("account_type", &self.account_type)
+            .field("provider", &self.provider)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<X> fmt::Debug for NewAccount<X> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NewAccount")
+            .field("id", &self.id)
+            .field("user_id", &self.user_id)
+            .field("account_type", &self.account_type)
+            .field("provider", &self.provider)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<X> fmt::Debug for ProviderAccount<X> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProviderAccount")
+            .field("account_type", &self.account_type)
+            .field("provider", &self.provider)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for AccountPatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AccountPatch")
+            .field("account", &self.account)
+            .field("extra", &self.extra)
+            .finish_non_exhaustive()
+    }
+}

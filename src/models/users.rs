@@ -1,0 +1,151 @@
+//! Users.
+
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+
+use super::{Change, FieldPatch, UserId};
+use crate::models::Redacted;
+
+/// A person who can sign in.
+#[derive(Clone, PartialEq)]
+pub struct User<X = ()> {
+    /// The id; it never changes.
+    pub id: UserId,
+    /// The name to show.
+    pub name: Option<String>,
+    /// The e-mail address, as it was spelled when it was given. At most one user has it.
+    pub email: Option<String>,
+    /// When the address was proven to be the user's.
+    pub email_verified: Option<DateTime<Utc>>,
+    /// The URL of a picture.
+    pub image: Option<String>,
+    /// The application's own fields.
+    pub extra: X,
+}
+
+/// A user to create.
+///
+/// ```
+/// use authkv::models::NewUser;
+///
+/// let ada = NewUser { name: Some("Ada Lovelace".into()), ..NewUser::email("ada@example.com") };
+/// # let _: NewUser = ada;
+/// ```
+#[derive(Clone, Default, PartialEq)]
+pub struct NewUser<X = ()> {
+    /// The id, or none to have one made.
+    pub id: Option<UserId>,
+    /// The name to show.
+    pub name: Option<String>,
+    /// The e-mail address; it must be free.
+    pub email: Option<String>,
+    /// When the address was proven to be the user's.
+    pub email_verified: Option<DateTime<Utc>>,
+    /// The URL of a picture.
+    pub image: Option<String>,
+    /// The application's own fields.
+    pub extra: X,
+}
+
+impl<X: Default> NewUser<X> {
+    /// A user of whom only the e-mail address is known.
+    pub fn email(email: impl Into<String>) -> Self {
+        Self { email: Some(email.into()), ..Self::default() }
+    }
+}
+
+impl<X> User<X> {
+    /// The same, with these own fields instead.
+    #[must_use]
+    pub fn with_extra<Y>(self, extra: Y) -> User<Y> {
+        User {
+            id: self.id,
+            name: self.name,
+            email: self.email,
+            email_verified: self.email_verified,
+            image: self.image,
+            extra,
+        }
+    }
+}
+
+impl<X> NewUser<X> {
+    /// The same, with these own fields instead.
+    #[must_use]
+    pub fn with_extra<Y>(self, extra: Y) -> NewUser<Y> {
+        NewUser {
+            id: self.id,
+            name: self.name,
+            email: self.email,
+            email_verified: self.email_verified,
+            image: self.image,
+            extra,
+        }
+    }
+}
+
+/// What to change about a user.
+///
+/// ```
+/// use authkv::models::{Change, UserPatch};
+///
+/// let patch = UserPatch { name: Change::to("Ada King"), image: Change::Clear, ..UserPatch::new("an-id") };
+/// ```
+#[derive(Clone)]
+pub struct UserPatch {
+    /// Which user.
+    pub id: UserId,
+    /// The name to show.
+    pub name: Change<String>,
+    /// The e-mail address; a new one must be free, and the old one becomes so in the same step.
+    pub email: Change<String>,
+    /// When the address was proven to be the user's.
+    pub email_verified: Change<DateTime<Utc>>,
+    /// The URL of a picture.
+    pub image: Change<String>,
+    /// The application's own fields.
+    pub extra: FieldPatch,
+}
+
+impl UserPatch {
+    /// A patch that changes nothing yet.
+    pub fn new(id: impl Into<UserId>) -> Self {
+        Self {
+            id: id.into(),
+            name: Change::Keep,
+            email: Change::Keep,
+            email_verified: Change::Keep,
+            image: Change::Keep,
+            extra: FieldPatch::new(),
+        }
+    }
+}
+
+impl<X> fmt::Debug for User<X> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("User")
+            .field("id", &self.id)
+            .field("name", &Redacted(&self.name))
+            .field("email", &Redacted(&self.email))
+            .field("email_verified", &self.email_verified)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<X> fmt::Debug for NewUser<X> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NewUser")
+            .field("id", &self.id)
+            .field("name", &Redacted(&self.name))
+            .field("email", &Redacted(&self.email))
+            .field("email_verified", &self.email_verified)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for UserPatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UserPatch").field("id", &self.id).field("extra", &self.extra).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,124 @@
+//! Sessions as they are stored: by the hash of their token, never the token.
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::{Lifetime, check_key, instant};
+use crate::error::Result;
+use crate::models::{
+    DynamicFields, FieldPatch, Fields, Millis, NewSession, Session, SessionId, SessionInfo, SessionPatch, UserId,
+};
+use crate::models::{Token, TokenHash};
+
+const RESERVED: &[&str] = &["id", "sessionToken", "userId", "expires"];
+
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct SessionRecord {
+    /// The second part of the key.
+    #[serde(skip, default = "crate::models::unknown")]
+    pub(crate) id: SessionId,
+    pub(crate) token_hash: TokenHash,
+    /// The first part of the key.
+    #[serde(skip, default = "crate::models::unknown")]
+    pub(crate) user_id: UserId,
+    pub(crate) lifetime: Lifetime,
+    pub(crate) extra: Fields,
+}
+
+impl SessionRecord {
+    /// # Errors
+    /// Invalid argument, which names the field.
+    pub(crate) fn new<X: Serialize + DeserializeOwned>(
+        session: NewSession<X>,
+        id: SessionId,
+        created: Millis,
+    ) -> Result<Self> {
+        check_key("session_token", session.session_token.as_str())?;
+        check_key("user_id", session.user_id.as_str())?;
+        Ok(Self {
+            id,
+            token_hash: session.session_token.hash(),
+            user_id: session.user_id,
+            lifetime: Lifetime::new(session.expires.into(), created),
+            extra: Fields::of(&session.extra, RESERVED)?,
+        })
+    }
+
+    /// The same of another user.
+    pub(crate) fn of_user(self, user_id: UserId) -> Self {
+        Self { user_id, ..self }
+    }
+
+    /// The same, with another expiry as of `now`.
+    pub(crate) fn expiring(self, expires: Millis, now: Millis) -> Self {
+        Self { lifetime: self.lifetime.expiring(expires, now), ..self }
+    }
+
+    /// The same, listed in the expiry index when it expires; none if it has expired before `now`.
+    pub(crate) fn relisted(self, now: Millis) -> Option<Self> {
+        self.lifetime.is_valid(now).then(|| Self { lifetime: self.lifetime.relisted(), ..self })
+    }
+
+    /// The record with other own fields.
+    pub(crate) fn with_fields(self, fields: &DynamicFields) -> Result<Self> {
+        Ok(Self { extra: self.extra.becoming(fields, RESERVED)?, ..self })
+    }
+
+    /// The session with the token that its caller knows.
+    pub(crate) fn into_model<X: DeserializeOwned>(self, session_token: Token) -> Result<Session<X>> {
+        Ok(Session {
+            id: self.id,
+            session_token,
+            user_id: self.user_id,
+            expires: instant(self.lifetime.expires)?,
+            extra: self.extra.into_extra()?,
+        })
+    }
+
+    /// The session without its token, which nobody knows who does not ask by it.
+    pub(crate) fn into_info<X: DeserializeOwned>(self) -> Result<SessionInfo<X>> {
+        Ok(SessionInfo {
+            id: self.id,
+            user_id: self.user_id,
+            created: instant(self.lifetime.created)?,
+            extended: instant(self.lifetime.extended)?,
+            expires: instant(self.lifetime.expires)?,
+            extra: self.extra.into_extra()?,
+        })
+    }
+}
+
+/// A checked patch.
+pub(crate) struct SessionUpdate {
+    pub(crate) token_hash: TokenHash,
+    pub(crate) user_id: Option<UserId>,
+    expires: Option<Millis>,
+    pub(crate) extra: FieldPatch,
+}
+
+impl SessionUpdate {
+    /// # Errors
+    /// Invalid argument, which names the field.
+    pub(crate) fn new(patch: SessionPatch) -> Result<Self> {
+        patch.user_id.as_ref().map_or(Ok(()), |user_id| check_key("user_id", user_id.as_str()))?;
+        patch.extra.check(RESERVED)?;
+        Ok(Self {
+            token_hash: patch.session_token.hash(),
+            user_id: patch.user_id,
+            expires: patch.expires.map(Millis::from),
+            extra: patch.extra,
+        })
+    }
+
+    pub(crate) fn apply(&self, session: &SessionRecord, now: Millis) -> SessionRecord {
+        let mut session = session.clone();
+        if let Some(user_id) = &self.user_id {
+            session.user_id = user_id.clone();
+        }
+        if let Some(expires) = self.expires {
+            session = session.expiring(expires, now);
+        }
+        session.extra.apply(&self.extra);
+        session
+    }
+}

@@ -1,0 +1,23 @@
+//! States as they are stored: a value by the hash of its handle.
+
+use serde::{Deserialize, Serialize};
+
+use crate::models::Millis;
+use crate::models::TokenHash;
+
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct StateRecord {
+    /// The key.
+    #[serde(skip)]
+    pub(crate) handle_hash: TokenHash,
+    pub(crate) expires: Millis,
+    created: Millis,
+    /// In JSON.
+    pub(crate) value: String,
+}
+
+impl StateRecord {
+    pub(crate) fn new(handle_hash: TokenHash, value: String, expires: Millis, created: Millis) -> Self {
+        Self { handle_hash, expires, created, value }
+    }
+}

@@ -1,0 +1,55 @@
+//! Verification tokens as they are stored: by their hash, never the token.
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::{check_key, instant};
+use crate::error::Result;
+use crate::models::{DynamicFields, Fields, Millis, VerificationToken};
+use crate::models::{Token, TokenHash};
+
+const RESERVED: &[&str] = &["identifier", "token", "expires"];
+
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct TokenRecord {
+    /// The first part of the key.
+    #[serde(skip)]
+    pub(crate) token_hash: TokenHash,
+    /// The second part of the key.
+    #[serde(skip)]
+    pub(crate) identifier: String,
+    pub(crate) expires: Millis,
+    created: Millis,
+    pub(crate) extra: Fields,
+}
+
+impl TokenRecord {
+    /// # Errors
+    /// Invalid argument, which names the field.
+    pub(crate) fn new<X: Serialize + DeserializeOwned>(token: &VerificationToken<X>, created: Millis) -> Result<Self> {
+        check_key("identifier", &token.identifier)?;
+        check_key("token", token.token.as_str())?;
+        Ok(Self {
+            token_hash: token.token.hash(),
+            identifier: token.identifier.clone(),
+            expires: token.expires.into(),
+            created,
+            extra: Fields::of(&token.extra, RESERVED)?,
+        })
+    }
+
+    /// The record with other own fields.
+    pub(crate) fn with_fields(self, fields: &DynamicFields) -> Result<Self> {
+        Ok(Self { extra: self.extra.becoming(fields, RESERVED)?, ..self })
+    }
+
+    /// The verification token with the secret that its caller knows.
+    pub(crate) fn into_model<X: DeserializeOwned>(self, token: Token) -> Result<VerificationToken<X>> {
+        Ok(VerificationToken {
+            identifier: self.identifier,
+            token,
+            expires: instant(self.expires)?,
+            extra: self.extra.into_extra()?,
+        })
+    }
+}

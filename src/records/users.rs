@@ -1,0 +1,176 @@
+//! Users as they are stored.
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::{check_indexes, check_key, check_text, instant};
+use crate::error::Result;
+use crate::models::{Change, DynamicFields, FieldPatch, Fields, Index, Millis, NewUser, User, UserId, UserPatch};
+
+/// The names that a user's own fields must not have: those of Auth.js, as it spells them. `email_verified` is not among
+/// them: it is what OpenID Connect calls a claim, which a user may be created with.
+const RESERVED: &[&str] = &["id", "name", "email", "emailVerified", "image"];
+
+/// When two e-mail addresses are the same. It is a property of a store and cannot change later.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum EmailMatching {
+    /// When they differ only in the case of ASCII letters. No other letters are folded: a Unicode fold would let an
+    /// attacker's look-alike address match a victim's.
+    #[default]
+    AsciiCaseInsensitive,
+    /// When they are the same bytes.
+    Exact,
+}
+
+impl EmailMatching {
+    pub(crate) const ALL: [Self; 2] = [Self::AsciiCaseInsensitive, Self::Exact];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::AsciiCaseInsensitive => "ASCII case-insensitive",
+            Self::Exact => "exact",
+        }
+    }
+}
+
+/// An e-mail address as it was spelled, with the normal form that addresses are compared by.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct Email {
+    spelling: String,
+    /// None where it is the spelling itself.
+    normal_form: Option<String>,
+}
+
+impl Email {
+    pub(crate) fn new(spelling: String, matching: EmailMatching) -> Self {
+        let folds =
+            matching == EmailMatching::AsciiCaseInsensitive && spelling.bytes().any(|byte| byte.is_ascii_uppercase());
+        let normal_form = folds.then(|| spelling.to_ascii_lowercase());
+        Self { spelling, normal_form }
+    }
+
+    pub(crate) fn normal_form(&self) -> &String {
+        self.normal_form.as_ref().unwrap_or(&self.spelling)
+    }
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct UserRecord {
+    /// The key.
+    #[serde(skip, default = "crate::models::unknown")]
+    pub(crate) id: UserId,
+    pub(crate) name: Option<String>,
+    pub(crate) email: Option<Email>,
+    pub(crate) email_verified: Option<Millis>,
+    pub(crate) image: Option<String>,
+    pub(crate) created: Millis,
+    /// How often all sessions of the user were ended at once.
+    pub(crate) sign_outs: u32,
+    pub(crate) extra: Fields,
+}
+
+impl UserRecord {
+    /// # Errors
+    /// Invalid argument, which names the field.
+    pub(crate) fn new<X: Serialize + DeserializeOwned>(
+        user: NewUser<X>,
+        fresh_id: impl FnOnce() -> UserId,
+        matching: EmailMatching,
+        created: Millis,
+    ) -> Result<Self> {
+        let id = user.id.unwrap_or_else(fresh_id);
+        check_key("id", id.as_str())?;
+        check(user.name.as_deref(), user.email.as_deref(), user.image.as_deref())?;
+        Ok(Self {
+            id,
+            name: user.name,
+            email: user.email.map(|spelling| Email::new(spelling, matching)),
+            email_verified: user.email_verified.map(Millis::from),
+            image: user.image,
+            created,
+            sign_outs: 0,
+            extra: Fields::of(&user.extra, RESERVED)?,
+        })
+    }
+
+    /// Refuses indexes that an application cannot have.
+    pub(crate) fn check_indexes(indexes: &[Index]) -> Result<()> {
+        check_indexes(indexes, RESERVED)
+    }
+
+    /// The record with other own fields.
+    pub(crate) fn with_fields(self, fields: &DynamicFields) -> Result<Self> {
+        Ok(Self { extra: self.extra.becoming(fields, RESERVED)?, ..self })
+    }
+
+    /// The user after all sessions were ended.
+    pub(crate) fn signed_out(self) -> Self {
+        Self { sign_outs: self.sign_outs.wrapping_add(1), ..self }
+    }
+
+    /// The user after somebody has proven to read their e-mail address.
+    pub(crate) fn verified(self, now: Millis) -> Self {
+        Self { email_verified: Some(now), ..self }
+    }
+
+    /// Whether somebody has proven to read the user's e-mail address.
+    pub(crate) fn has_verified_email(&self) -> bool {
+        self.email.is_some() && self.email_verified.is_some()
+    }
+
+    pub(crate) fn into_model<X: DeserializeOwned>(self) -> Result<User<X>> {
+        Ok(User {
+            id: self.id,
+            name: self.name,
+            email: self.email.map(|email| email.spelling),
+            email_verified: self.email_verified.map(instant).transpose()?,
+            image: self.image,
+            extra: self.extra.into_extra()?,
+        })
+    }
+}
+
+/// A checked patch.
+pub(crate) struct UserUpdate {
+    pub(crate) id: UserId,
+    pub(crate) email: Change<Email>,
+    name: Change<String>,
+    email_verified: Change<Millis>,
+    image: Change<String>,
+    pub(crate) extra: FieldPatch,
+}
+
+impl UserUpdate {
+    /// # Errors
+    /// Invalid argument, which names the field.
+    pub(crate) fn new(patch: UserPatch, matching: EmailMatching) -> Result<Self> {
+        let text = |change: &Change<String>| change.value().cloned();
+        check(text(&patch.name).as_deref(), text(&patch.email).as_deref(), text(&patch.image).as_deref())?;
+        patch.extra.check(RESERVED)?;
+        Ok(Self {
+            id: patch.id,
+            email: patch.email.map(|spelling| Email::new(spelling, matching)),
+            name: patch.name,
+            email_verified: patch.email_verified.map(Millis::from),
+            image: patch.image,
+            extra: patch.extra,
+        })
+    }
+
+    pub(crate) fn apply(&self, user: &UserRecord) -> UserRecord {
+        let mut user = user.clone();
+        self.name.apply(&mut user.name);
+        self.email.apply(&mut user.email);
+        self.email_verified.apply(&mut user.email_verified);
+        self.image.apply(&mut user.image);
+        user.extra.apply(&self.extra);
+        user
+    }
+}
+
+fn check(name: Option<&str>, email: Option<&str>, image: Option<&str>) -> Result<()> {
+    check_text("name", name)?;
+    email.map_or(Ok(()), |email| check_key("email", email))?;
+    check_text("image", image)
+}

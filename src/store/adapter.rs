@@ -1,0 +1,247 @@
+//! How each method of the adapter becomes an operation on the store: here comes in what is impure, ids, the time and the
+//! hashes of tokens, and what cannot be stored is refused.
+
+use uuid::Uuid;
+
+use crate::adapter::Adapter;
+use crate::error::{Error, Result};
+use crate::kv::txn::Txn;
+use crate::models::Token;
+use crate::models::{
+    Account, AccountKey, Authenticator, CredentialId, Extra, FieldPatch, Fields, Models, NewAccount, NewSession,
+    NewUser, ProviderAccountId, Session, SessionAndUser, SessionPatch, User, UserId, UserPatch, VerificationToken,
+};
+use crate::ops::{accounts, authenticators, sessions, tokens, users};
+use crate::records::{
+    AccountRecord, AuthenticatorRecord, Email, SessionRecord, SessionUpdate, TokenRecord, UserRecord, UserUpdate,
+};
+use crate::reply::Reply;
+use crate::store::AuthKv;
+
+impl<M: Models> Adapter<M> for AuthKv<M> {
+    fn create_user(&self, user: NewUser<M::User>) -> Reply<User<M::User>> {
+        match UserRecord::new(user, fresh_id, self.email_matching(), self.now()) {
+            Ok(user) => self.write(move |txn| users::create(txn, &user).map(|()| user.clone()), UserRecord::into_model),
+            Err(error) => Reply::ready(Err(error)),
+        }
+    }
+
+    fn get_user(&self, id: &UserId) -> Reply<Option<User<M::User>>> {
+        let id = id.clone();
+        self.read(move |txn| users::get(txn, &id), user_model)
+    }
+
+    fn get_user_by_email(&self, email: &str) -> Reply<Option<User<M::User>>> {
+        let email = Email::new(email.to_owned(), self.email_matching());
+        self.read(move |txn| users::by_email(txn, email.normal_form()), user_model)
+    }
+
+    fn get_user_by_account(&self, account: &AccountKey) -> Reply<Option<User<M::User>>> {
+        let account = account.clone();
+        self.read(move |txn| users::by_account(txn, &account), user_model)
+    }
+
+    fn update_user(&self, patch: UserPatch) -> Reply<User<M::User>> {
+        let update = match UserUpdate::new(patch, self.email_matching()) {
+            Ok(update) => update,
+            Err(error) => return Reply::ready(Err(error)),
+        };
+        let (id, patch) = (update.id.clone(), update.extra.clone());
+        let stored = move |txn: &Txn<'_>| Ok(users::get(txn, &id)?.map(|user| user.extra));
+        self.if_taken::<M::User, _>(patch, stored, move |auth, is_there| match is_there {
+            true => auth.write(move |txn| users::update(txn, &update), UserRecord::into_model),
+            false => Reply::ready(Err(Error::UnknownUser)),
+        })
+    }
+
+    fn delete_user(&self, id: &UserId) -> Reply<Option<User<M::User>>> {
+        let id = id.clone();
+        self.write(move |txn| users::delete(txn, &id), user_model)
+    }
+
+    fn link_account(&self, account: NewAccount<M::Account>) -> Reply<Account<M::Account>> {
+        match AccountRecord::new(account, fresh_id, self.now()) {
+            Ok(account) => self
+                .write(move |txn| accounts::link(txn, &account).map(|()| account.clone()), AccountRecord::into_model),
+            Err(error) => Reply::ready(Err(error)),
+        }
+    }
+
+    fn unlink_account(&self, account: &AccountKey) -> Reply<Option<Account<M::Account>>> {
+        let account = account.clone();
+        self.write(move |txn| accounts::unlink(txn, &account), account_model)
+    }
+
+    fn get_account(
+        &self,
+        provider_account_id: &ProviderAccountId,
+        provider: &str,
+    ) -> Reply<Option<Account<M::Account>>> {
+        let account = AccountKey::new(provider, provider_account_id.clone());
+        self.read(move |txn| accounts::get(txn, &account), account_model)
+    }
+
+    fn create_session(&self, session: NewSession<M::Session>) -> Reply<Session<M::Session>> {
+        let (token, now) = (session.session_token.clone(), self.now());
+        match SessionRecord::new(session, fresh_id(), now) {
+            Ok(session) => self.write(
+                move |txn| sessions::create(txn, &session, now).map(|()| session.clone()),
+                |session| session.into_model(token),
+            ),
+            Err(error) => Reply::ready(Err(error)),
+        }
+    }
+
+    fn get_session_and_user(&self, session_token: &str) -> Reply<Option<SessionAndUser<M::Session, M::User>>> {
+        let (token, now) = (Token::from(session_token), self.now());
+        self.find_session(&token.hash(), now, |found| found.map(|found| found.into_model(token)).transpose())
+    }
+
+    fn update_session(&self, patch: SessionPatch) -> Reply<Option<Session<M::Session>>> {
+        let (token, now) = (patch.session_token.clone(), self.now());
+        let update = match SessionUpdate::new(patch) {
+            Ok(update) => update,
+            Err(error) => return Reply::ready(Err(error)),
+        };
+        let (hash, patch) = (update.token_hash, update.extra.clone());
+        let stored =
+            move |txn: &Txn<'_>| Ok(sessions::session_and_user(txn, &hash, now)?.map(|found| found.extra.clone()));
+        self.if_taken::<M::Session, _>(patch, stored, move |auth, is_there| match is_there {
+            true => auth.write(
+                move |txn| sessions::update(txn, &update, now),
+                |session| session.map(|session| session.into_model(token)).transpose(),
+            ),
+            false => Reply::ready(Ok(None)),
+        })
+    }
+
+    fn delete_session(&self, session_token: &str) -> Reply<Option<Session<M::Session>>> {
+        let token = Token::from(session_token);
+        let hash = token.hash();
+        self.write(
+            move |txn| sessions::delete(txn, &hash),
+            |session| session.map(|session| session.into_model(token)).transpose(),
+        )
+    }
+
+    fn create_verification_token(
+        &self,
+        token: VerificationToken<M::VerificationToken>,
+    ) -> Reply<VerificationToken<M::VerificationToken>> {
+        match TokenRecord::new(&token, self.now()) {
+            Ok(record) => self.write(
+                move |txn| tokens::create(txn, &record).map(|()| record.clone()),
+                |record| record.into_model(token.token),
+            ),
+            Err(error) => Reply::ready(Err(error)),
+        }
+    }
+
+    fn use_verification_token(
+        &self,
+        identifier: Option<&str>,
+        token: &str,
+    ) -> Reply<Option<VerificationToken<M::VerificationToken>>> {
+        let (identifier, token) = (identifier.map(str::to_owned), Token::from(token));
+        let hash = token.hash();
+        self.write(
+            move |txn| tokens::take(txn, identifier.as_ref(), hash),
+            |record| record.map(|record| record.into_model(token)).transpose(),
+        )
+    }
+
+    fn create_authenticator(&self, authenticator: Authenticator) -> Reply<Authenticator> {
+        match AuthenticatorRecord::new(authenticator, self.now()) {
+            Ok(record) => self.write(
+                move |txn| authenticators::create(txn, &record).map(|()| record.clone()),
+                |record| Ok(record.into_model()),
+            ),
+            Err(error) => Reply::ready(Err(error)),
+        }
+    }
+
+    fn get_authenticator(&self, credential_id: &CredentialId) -> Reply<Option<Authenticator>> {
+        let id = credential_id.clone();
+        self.read(move |txn| authenticators::get(txn, &id), |record| Ok(record.map(AuthenticatorRecord::into_model)))
+    }
+
+    fn list_authenticators_by_user_id(&self, user_id: &UserId) -> Reply<Vec<Authenticator>> {
+        let id = user_id.clone();
+        self.read(
+            move |txn| authenticators::list(txn, &id),
+            |records| Ok(records.into_iter().map(AuthenticatorRecord::into_model).collect()),
+        )
+    }
+
+    fn update_authenticator_counter(&self, credential_id: &CredentialId, counter: u32) -> Reply<Authenticator> {
+        let id = credential_id.clone();
+        self.write(move |txn| authenticators::update_counter(txn, &id, counter), |record| Ok(record.into_model()))
+    }
+}
+
+impl<M: Models> AuthKv<M> {
+    /// The verification token of this identifier, which stays where it is: for tests and support, where
+    /// [`use_verification_token`](Adapter::use_verification_token) is for signing in. It may have expired.
+    ///
+    /// # Errors
+    /// Those that every method of [`Adapter`] may answer with.
+    ///
+    /// ```
+    /// # use authkv::{Adapter, AuthKv, models::*};
+    /// # let auth = AuthKv::in_memory()?;
+    /// let expires = chrono::Utc::now() + chrono::TimeDelta::minutes(15);
+    /// auth.create_verification_token(VerificationToken::new("ada@example.com", "a-secret", expires)).wait()?;
+    /// assert!(auth.find_verification_token("ada@example.com", "a-secret").wait()?.is_some());
+    /// assert!(auth.use_verification_token(Some("ada@example.com"), "a-secret").wait()?.is_some());
+    /// assert!(auth.find_verification_token("ada@example.com", "a-secret").wait()?.is_none());
+    /// # Ok::<(), authkv::Error>(())
+    /// ```
+    pub fn find_verification_token(
+        &self,
+        identifier: &str,
+        token: &str,
+    ) -> Reply<Option<VerificationToken<M::VerificationToken>>> {
+        let (identifier, token) = (identifier.to_owned(), Token::from(token));
+        let hash = token.hash();
+        self.read(
+            move |txn| tokens::get(txn, &identifier, hash),
+            |record| record.map(|record| record.into_model(token)).transpose(),
+        )
+    }
+
+    /// Refuses a patch of own fields that the application's model would not take, and else goes on with whether there is
+    /// a record to patch. The model's code does not run in a transaction, so the patch is tried on the fields that are
+    /// stored now. It may be applied to newer ones: what fits those fits these, unless the model makes one field depend
+    /// on another.
+    pub(crate) fn if_taken<X: Extra, T: Send + 'static>(
+        &self,
+        patch: FieldPatch,
+        stored: impl Fn(&Txn<'_>) -> Result<Option<Fields>> + Send + 'static,
+        next: impl FnOnce(&Self, bool) -> Reply<T> + Send + 'static,
+    ) -> Reply<T> {
+        if patch.is_empty() {
+            return next(self, true);
+        }
+        self.then(self.read(stored, Ok), move |auth, stored| match stored {
+            Ok(Some(fields)) => match fields.must_take::<X>(&patch) {
+                Ok(()) => next(auth, true),
+                Err(error) => Reply::ready(Err(error)),
+            },
+            Ok(None) => next(auth, false),
+            Err(error) => Reply::ready(Err(error)),
+        })
+    }
+}
+
+/// Ascending with time, so that new rows share pages.
+pub(crate) fn fresh_id<I: From<String>>() -> I {
+    I::from(Uuid::now_v7().to_string())
+}
+
+fn user_model<X: Extra>(user: Option<UserRecord>) -> Result<Option<User<X>>> {
+    user.map(UserRecord::into_model).transpose()
+}
+
+pub(crate) fn account_model<X: Extra>(account: Option<AccountRecord>) -> Result<Option<Account<X>>> {
+    account.map(AccountRecord::into_model).transpose()
+}

@@ -1,0 +1,184 @@
+//! Copying a store from a file to a cluster, or the other way.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use crate::engine::any::AnyEngine;
+use crate::engine::redb::{Config as RedbConfig, RedbEngine, Source};
+use crate::engine::remote::cluster::Reading;
+use crate::engine::remote::etcd::Etcd;
+use crate::engine::remote::{Config, Keys, RemoteEngine};
+use crate::engine::{Durability, Engine, Setup};
+use crate::error::{Error, OpenProblem, Result};
+use crate::kv::txn::TableId;
+use crate::ops::{copy, meta};
+use crate::records::entries::{META, TABLES, change_rows};
+
+/// How often the source is gone through before it is said to change all the while.
+const PASSES_MAX: usize = 5;
+/// How much memory redb may use for pages of a file, in bytes.
+const CACHE_BYTES: usize = 64 << 20;
+
+/// Where a store is: a file, or a namespace of a cluster. As text, the path of the file, or the cluster's URL.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+#[allow(clippy::large_enum_variant)] // there are two of them, for as long as a copy takes
+pub enum Place {
+    /// In this file.
+    File(PathBuf),
+    /// On this cluster.
+    Cluster(Etcd),
+}
+
+impl FromStr for Place {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        if text.starts_with("etcd://") || text.starts_with("etcds://") {
+            text.parse().map(Self::Cluster)
+        } else {
+            Ok(Self::File(text.into()))
+        }
+    }
+}
+
+/// Without the password.
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => path.display().fmt(f),
+            Self::Cluster(etcd) => etcd.fmt(f),
+        }
+    }
+}
+
+/// How far a copy has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CopyProgress {
+    /// How many rows were compared in this pass, and written where they differed.
+    pub rows_done: u64,
+    /// How many there were in the source when the pass began.
+    pub rows: u64,
+    /// Which pass it is, from 1 on: the last one finds no difference.
+    pub pass: usize,
+}
+
+/// Copies a store to a place where there is none, and answers how many rows it has.
+///
+/// It goes through the source again and again until it finds no row that differs from the copy; so it verifies what it
+/// has written, and goes on with a copy that was interrupted when it is called again. Until it is done the copy cannot be
+/// opened as a store. The rows are copied as they are, so a store that is copied and copied back is the same.
+///
+/// Stop the application first, or it will not be done while the store is written to. A file must not be open.
+///
+/// # Errors
+/// [`Open`](Error::Open) when there is no store in the source, when there is one in the other place or the unfinished copy
+/// of another one, when the source changes all the while, and as when the places are opened;
+/// [`Storage`](Error::Storage) also when a row of the source is damaged.
+pub fn copy(from: &Place, to: &Place, mut on_progress: impl FnMut(CopyProgress)) -> Result<u64> {
+    let source = source(from)?;
+    let copied = destination(to, from.to_string())?;
+    source.settled();
+    copied.settled();
+    for pass in 1..=PASSES_MAX {
+        let rows = source.read(copy::count, Ok).wait()?;
+        let mut progress = CopyProgress { rows_done: 0, rows, pass };
+        on_progress(progress);
+        let mut differences = 0;
+        for table in TABLES.into_iter().filter(|table| *table != META.id) {
+            differences += copy_table(&source, &copied, table, &mut |rows| {
+                progress.rows_done += rows;
+                on_progress(progress);
+            })?;
+        }
+        if differences == 0 {
+            let meta = source.read(|txn| copy::rows(txn, META.id, None, None), Ok).wait()?;
+            let meta: Vec<_> = meta.rows.into_iter().filter(|(key, _)| !meta::is_of_a_place(key)).collect();
+            copied.write(move |txn| copy::finish(txn, &meta), Ok).wait()?;
+            copied.close().wait()?;
+            return Ok(progress.rows_done);
+        }
+    }
+    Err(OpenProblem::KeepsChanging.into())
+}
+
+/// Answers how many rows differed.
+fn copy_table(from: &AnyEngine, to: &AnyEngine, table: TableId, on_rows: &mut dyn FnMut(u64)) -> Result<usize> {
+    let mut after: Option<Vec<u8>> = None;
+    let mut differences = 0;
+    loop {
+        let wanted = rows(from, table, after.clone(), None)?;
+        let last = wanted.rows.last().map(|(key, _)| key.clone());
+        let upto = last.clone().filter(|_| !wanted.is_end);
+        let mut has = Vec::new();
+        let mut place = after;
+        loop {
+            let some = rows(to, table, place, upto.clone())?;
+            place = some.rows.last().map(|(key, _)| key.clone());
+            let is_end = some.is_end;
+            has.push(some);
+            if is_end {
+                break;
+            }
+        }
+        let changes = copy::differences(&wanted, &has);
+        differences += changes.len();
+        for some in changes.chunks(copy::ROWS_MAX) {
+            let some = some.to_vec();
+            let change = move |txn: &mut crate::kv::txn::Txn<'_>| {
+                change_rows(txn, table, &some);
+                Ok(())
+            };
+            to.write(change, Ok).wait()?;
+        }
+        on_rows(wanted.rows.len() as u64);
+        if wanted.is_end {
+            return Ok(differences);
+        }
+        after = last;
+    }
+}
+
+fn rows(of: &AnyEngine, table: TableId, after: Option<Vec<u8>>, to: Option<Vec<u8>>) -> Result<copy::Rows> {
+    of.read(move |txn| copy::rows(txn, table, after.as_deref(), to.as_deref()), Ok).wait()
+}
+
+fn source(place: &Place) -> Result<AnyEngine> {
+    let setup =
+        Setup { accept: Box::new(meta::accept_source), synchronize: Box::new(|_| Ok(())), decisive: meta::decisive() };
+    open(place, setup, Source::KnownFile, false)
+}
+
+fn destination(place: &Place, from: String) -> Result<AnyEngine> {
+    let begun = from.clone();
+    let setup = Setup {
+        accept: Box::new(move |txn| copy::accept(txn, &from)),
+        synchronize: Box::new(move |txn| copy::begin(txn, &begun)),
+        decisive: meta::decisive_of_copy(),
+    };
+    open(place, setup, Source::File, true)
+}
+
+fn open(place: &Place, setup: Setup, file: fn(PathBuf) -> Source, synchronize: bool) -> Result<AnyEngine> {
+    match place {
+        Place::File(path) => {
+            let config =
+                RedbConfig { durability: Durability::Full, cache_bytes: CACHE_BYTES, synchronize, check_pages: false };
+            let opened = RedbEngine::open(file(path.clone()), config, setup).map(AnyEngine::Redb);
+            opened.map_err(|error| error.opening(Some(path.clone())))
+        }
+        Place::Cluster(etcd) => {
+            etcd.check()?;
+            let config = Config {
+                timeout: etcd.timeout,
+                in_flight_max: etcd.in_flight_max,
+                reading: Reading::Newest,
+                synchronize,
+            };
+            let opened = RemoteEngine::connect(etcd, Keys::new(&etcd.namespace), config, setup).map(AnyEngine::Remote);
+            opened.map_err(|error| error.opening(None))
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! Finding records by the application's own fields.
+
+use crate::error::{Error, Problem, Result};
+use crate::kv::txn::Txn;
+use crate::models::{Account, Cursor, FieldKey, FieldRange, Index, Models, Page, RangeOf, User, Value};
+use crate::ops::fields;
+use crate::records::{AccountRecord, UserRecord};
+use crate::reply::Reply;
+use crate::store::AuthKv;
+
+/// How many records a page has at most.
+const PAGE_MAX: usize = 1_000;
+
+impl<M: Models> AuthKv<M> {
+    /// The user with this value in a field that has a unique index.
+    ///
+    /// # Errors
+    /// [`InvalidArgument`](Error::InvalidArgument) when the field has no unique index in
+    /// [`USER_INDEXES`](Models::USER_INDEXES), and those that every method of [`Adapter`](crate::Adapter) may answer
+    /// with.
+    ///
+    /// ```
+    /// use authkv::models::{Index, Models, NewUser};
+    /// use authkv::{Adapter, AuthKv, Error, UniqueKey};
+    /// use serde::{Deserialize, Serialize};
+    ///
+    /// #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+    /// struct Profile {
+    ///     phone_number: Option<String>,
+    /// }
+    ///
+    /// struct Shop;
+    ///
+    /// impl Models for Shop {
+    ///     const NAME: &'static str = "shop";
+    ///     const VERSION: u32 = 1;
+    ///     type User = Profile;
+    ///     type Account = ();
+    ///     type Session = ();
+    ///     type VerificationToken = ();
+    ///     const USER_INDEXES: &'static [Index] = &[Index::unique("phone_number")];
+    /// }
+    ///
+    /// let auth = AuthKv::options().models::<Shop>().in_memory()?;
+    /// let ada = NewUser {
+    ///     extra: Profile { phone_number: Some("+44 20 7946 0018".into()) },
+    ///     ..NewUser::email("ada@example.com")
+    /// };
+    /// let user = auth.create_user(ada.clone()).wait()?;
+    /// assert_eq!(auth.get_user_by("phone_number", "+44 20 7946 0018").wait()?, Some(user));
+    ///
+    /// let impostor = NewUser { email: None, ..ada };
+    /// let refused = auth.create_user(impostor).wait();
+    /// assert!(matches!(refused, Err(Error::Conflict(UniqueKey::Field(name))) if name == "phone_number"));
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn get_user_by(&self, field: &str, value: impl Into<Value>) -> Reply<Option<User<M::User>>> {
+        let index = unique_index_on(&self.declared().users, field);
+        self.get_by(index, value.into(), fields::user, UserRecord::into_model)
+    }
+
+    /// The account with this value in a field that has a unique index. Otherwise like
+    /// [`get_user_by`](Self::get_user_by).
+    ///
+    /// # Errors
+    /// Those of [`get_user_by`](Self::get_user_by).
+    pub fn get_account_by(&self, field: &str, value: impl Into<Value>) -> Reply<Option<Account<M::Account>>> {
+        let index = unique_index_on(&self.declared().accounts, field);
+        self.get_by(index, value.into(), fields::account, AccountRecord::into_model)
+    }
+
+    /// A page of the users whose value of a field with an index is in a range, in the order of the values. `after` is
+    /// where the page before it ended; a page has `limit` users at most, from 1 to 1,000.
+    ///
+    /// Each page is read from one moment; a record that changes between two pages may be in both or in none.
+    ///
+    /// # Errors
+    /// [`InvalidArgument`](Error::InvalidArgument) when the field has no index in
+    /// [`USER_INDEXES`](Models::USER_INDEXES), and those that every method of [`Adapter`](crate::Adapter) may answer
+    /// with.
+    ///
+    /// ```
+    /// use authkv::models::{FieldRange, Index, Models, NewUser};
+    /// use authkv::{Adapter, AuthKv};
+    /// # use serde::{Deserialize, Serialize};
+    /// # #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+    /// # struct Profile { plan: String }
+    /// # struct Shop;
+    /// # impl Models for Shop {
+    /// #     const NAME: &'static str = "shop";
+    /// #     const VERSION: u32 = 1;
+    /// #     type User = Profile;
+    /// #     type Account = ();
+    /// #     type Session = ();
+    /// #     type VerificationToken = ();
+    /// #     const USER_INDEXES: &'static [Index] = &[Index::new("plan")];
+    /// # }
+    ///
+    /// let auth = AuthKv::options().models::<Shop>().in_memory()?;
+    /// for plan in ["basic", "premium", "premium"] {
+    ///     auth.create_user(NewUser { extra: Profile { plan: plan.into() }, ..NewUser::default() }).wait()?;
+    /// }
+    ///
+    /// let mut premium = 0;
+    /// let mut after = None;
+    /// loop {
+    ///     let page = auth.list_users_by("plan", FieldRange::only("premium"), after.as_ref(), 1).wait()?;
+    ///     premium += page.items.len();
+    ///     after = page.next;
+    ///     if after.is_none() {
+    ///         break;
+    ///     }
+    /// }
+    /// assert_eq!(premium, 2);
+    /// # Ok::<(), authkv::Error>(())
+    /// ```
+    pub fn list_users_by(
+        &self,
+        field: &str,
+        range: FieldRange,
+        after: Option<&Cursor>,
+        limit: usize,
+    ) -> Reply<Page<User<M::User>>> {
+        let index = index_on(&self.declared().users, field);
+        self.list_by(index, range, after, limit, fields::users, UserRecord::into_model)
+    }
+
+    /// A page of the accounts whose value of a field with an index is in a range. Otherwise like
+    /// [`list_users_by`](Self::list_users_by); while the accounts of a deleted user are still being removed, a page may
+    /// have fewer accounts than there is room for.
+    ///
+    /// # Errors
+    /// Those of [`list_users_by`](Self::list_users_by).
+    pub fn list_accounts_by(
+        &self,
+        field: &str,
+        range: FieldRange,
+        after: Option<&Cursor>,
+        limit: usize,
+    ) -> Reply<Page<Account<M::Account>>> {
+        let index = index_on(&self.declared().accounts, field);
+        self.list_by(index, range, after, limit, fields::accounts, AccountRecord::into_model)
+    }
+
+    fn get_by<R: Send + 'static, T: Send + 'static>(
+        &self,
+        index: Result<Index>,
+        value: Value,
+        op: fn(&Txn<'_>, &str, &FieldKey) -> Result<Option<R>>,
+        into_model: fn(R) -> Result<T>,
+    ) -> Reply<Option<T>> {
+        match (index, FieldKey::of(value)) {
+            (Ok(index), Ok(Some(key))) => {
+                self.read(move |txn| op(txn, &index.field, &key), move |found| found.map(into_model).transpose())
+            }
+            // No record has a value that cannot be in an index.
+            (Ok(_), _) => Reply::ready(Ok(None)),
+            (Err(error), _) => Reply::ready(Err(error)),
+        }
+    }
+
+    fn list_by<R: Send + 'static, T: Send + 'static>(
+        &self,
+        index: Result<Index>,
+        range: FieldRange,
+        after: Option<&Cursor>,
+        limit: usize,
+        op: ListOp<R>,
+        into_model: fn(R) -> Result<T>,
+    ) -> Reply<Page<T>> {
+        let (after, limit) = (after.cloned(), limit.clamp(1, PAGE_MAX));
+        match index {
+            Ok(index) => self.read(
+                move |txn| op(txn, &index.field, &range.0, after.as_ref(), limit),
+                move |page| {
+                    let items = page.items.into_iter().map(into_model).collect::<Result<_>>()?;
+                    Ok(Page { items, next: page.next })
+                },
+            ),
+            Err(error) => Reply::ready(Err(error)),
+        }
+    }
+}
+
+type ListOp<R> = fn(&Txn<'_>, &str, &RangeOf, Option<&Cursor>, usize) -> Result<Page<R>>;
+
+fn index_on(indexes: &[Index], field: &str) -> Result<Index> {
+    let index = indexes.iter().find(|index| index.field == field).cloned();
+    index.ok_or_else(|| Error::invalid(field.to_owned(), Problem::NotIndexed))
+}
+
+fn unique_index_on(indexes: &[Index], field: &str) -> Result<Index> {
+    let index = index_on(indexes, field)?;
+    if index.unique { Ok(index) } else { Err(Error::invalid(index.field, Problem::NotUnique)) }
+}

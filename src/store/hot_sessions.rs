@@ -1,0 +1,181 @@
+//! Hot sessions: those that are asked for again and again, kept decoded with their users in front of the tables.
+//!
+//! It is a cache in sets of eight, exact because each session that it gives is fresh by the engine's word. A session is
+//! kept when it is asked for a second time, so that those who come once push out nobody.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use parking_lot::RwLock;
+
+use crate::engine::redb::published::Note;
+use crate::error::Result;
+use crate::kv::txn::Txn;
+use crate::models::TokenHash;
+use crate::models::{Millis, Models};
+use crate::ops::sessions::{self, FoundSession};
+use crate::reply::Reply;
+use crate::store::AuthKv;
+
+/// How many sessions a set has at most.
+const WAYS: usize = 8;
+/// How many sessions are kept at most, whatever the option says.
+const COUNT_MAX: usize = 1 << 20;
+
+pub(crate) struct HotSessions {
+    /// How many are kept at most.
+    count: usize,
+    /// Made when the first session is asked for: most of what a store in memory takes.
+    sets: OnceLock<Box<[Set]>>,
+    /// Traces of the sessions that were asked for of late.
+    traces: OnceLock<Box<[AtomicU32]>>,
+}
+
+#[derive(Default)]
+struct Set {
+    kept: RwLock<Kept>,
+    hits: AtomicU64,
+    misses: AtomicU64,
+}
+
+#[derive(Default)]
+struct Kept {
+    /// A part of each session's token: all of them are in one place, where looking for one takes no detour.
+    tags: [u32; WAYS],
+    sessions: Vec<Hot>,
+}
+
+struct Hot {
+    token: TokenHash,
+    found: Arc<FoundSession>,
+    note: Note,
+    /// Whether it was asked for since it was last spared.
+    used: AtomicBool,
+}
+
+impl<M: Models> AuthKv<M> {
+    /// The session with this token and its user, if it is valid. `finish` turns it into what the caller gets.
+    pub(crate) fn find_session<T: Send + 'static>(
+        &self,
+        token: &TokenHash,
+        now: Millis,
+        finish: impl FnOnce(Option<Arc<FoundSession>>) -> Result<T> + Send + 'static,
+    ) -> Reply<T> {
+        let (token, hot) = (*token, self.hot_sessions());
+        let find = move |txn: &Txn<'_>| sessions::session_and_user(txn, &token, now);
+        let Some(set) = hot.set(&token) else {
+            return self.read(find, finish);
+        };
+        if let Some(found) = set.get(&token, |note| self.is_fresh(note)) {
+            return Reply::ready(finish(Some(found).filter(|found| found.is_valid(now))));
+        }
+        if !hot.was_asked_for(&token) {
+            return self.read(find, finish);
+        }
+        match self.read_noting(find) {
+            Some(Ok((found, note))) => {
+                if let (Some(found), Some(note)) = (&found, note) {
+                    let new = Hot { token, found: Arc::clone(found), note, used: AtomicBool::new(false) };
+                    set.keep(new, hot.ways(), |note| self.is_fresh(note));
+                }
+                Reply::ready(finish(found))
+            }
+            Some(Err(error)) => Reply::ready(Err(error)),
+            None => self.read(find, finish),
+        }
+    }
+}
+
+impl HotSessions {
+    pub(crate) fn new(count: usize) -> Self {
+        Self { count: count.min(COUNT_MAX), sets: OnceLock::new(), traces: OnceLock::new() }
+    }
+
+    fn sets(&self) -> &[Set] {
+        let sets = self.count.checked_div(self.ways()).unwrap_or(0);
+        self.sets.get_or_init(|| defaults(sets))
+    }
+
+    /// How many sessions each set has at most.
+    fn ways(&self) -> usize {
+        self.count.min(WAYS)
+    }
+
+    /// How often a session was found here, and how often not.
+    pub(crate) fn counts(&self) -> (u64, u64) {
+        let sets = self.sets.get().map_or(&[][..], |sets| sets);
+        let sum = |count: fn(&Set) -> &AtomicU64| sets.iter().map(|set| count(set).load(Ordering::Relaxed)).sum();
+        (sum(|set| &set.hits), sum(|set| &set.misses))
+    }
+
+    /// Where this session may be; none if nothing is kept.
+    fn set(&self, token: &TokenHash) -> Option<&Set> {
+        let ([number, _], sets) = (token.numbers(), self.sets());
+        sets.get(place(number, sets.len())?)
+    }
+
+    /// Whether this session was asked for of late; from now on it was.
+    fn was_asked_for(&self, token: &TokenHash) -> bool {
+        let [_, number] = token.numbers();
+        let trace = (number >> 32) as u32;
+        let traces = self.traces.get_or_init(|| defaults(2 * self.count));
+        let before = place(number, traces.len()).and_then(|place| traces.get(place));
+        before.is_some_and(|before| before.swap(trace, Ordering::Relaxed) == trace)
+    }
+}
+
+fn defaults<T: Default>(count: usize) -> Box<[T]> {
+    std::iter::repeat_with(T::default).take(count).collect()
+}
+
+fn place(number: u64, places: usize) -> Option<usize> {
+    usize::try_from(number.checked_rem(places as u64)?).ok()
+}
+
+impl Set {
+    fn get(&self, token: &TokenHash, is_fresh: impl Fn(&Note) -> bool) -> Option<Arc<FoundSession>> {
+        let kept = self.kept.read();
+        let hot = kept.place_of(token).and_then(|place| kept.sessions.get(place)).filter(|hot| is_fresh(&hot.note));
+        let count = if hot.is_some() { &self.hits } else { &self.misses };
+        count.fetch_add(1, Ordering::Relaxed);
+        hot.map(|hot| {
+            hot.used.store(true, Ordering::Relaxed);
+            Arc::clone(&hot.found)
+        })
+    }
+
+    /// Keeps a session in the place of an older state of it, or of one that is stale or was not asked for of late.
+    fn keep(&self, new: Hot, ways: usize, is_fresh: impl Fn(&Note) -> bool) {
+        let mut kept = self.kept.write();
+        let old = kept.place_of(&new.token);
+        if old.is_none() && kept.sessions.len() < ways {
+            kept.sessions.push(new);
+            kept.set_tags();
+            return;
+        }
+        let is_idle = |hot: &Hot| !hot.used.swap(false, Ordering::Relaxed) || !is_fresh(&hot.note);
+        let place = old.or_else(|| kept.sessions.iter().position(is_idle)).unwrap_or(0);
+        if let Some(hot) = kept.sessions.get_mut(place) {
+            *hot = new;
+            // The others are looked at first next time.
+            kept.sessions.rotate_left(place + 1);
+            kept.set_tags();
+        }
+    }
+}
+
+impl Kept {
+    fn place_of(&self, token: &TokenHash) -> Option<usize> {
+        let tag = tag_of(token);
+        let is_this = |(hot, tagged): (&Hot, &u32)| *tagged == tag && hot.token == *token;
+        self.sessions.iter().zip(&self.tags).position(is_this)
+    }
+
+    fn set_tags(&mut self) {
+        self.tags.iter_mut().zip(&self.sessions).for_each(|(tag, hot)| *tag = tag_of(&hot.token));
+    }
+}
+
+fn tag_of(token: &TokenHash) -> u32 {
+    token.numbers()[1] as u32
+}

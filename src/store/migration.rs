@@ -1,0 +1,300 @@
+//! Changing a store to newer models or other indexes when it is opened.
+//!
+//! First every record is tried, so that a store that cannot be changed stays as it is. Then the change is noted, and the
+//! records are written anew in steps, each with a note of how far it has come; a change that was interrupted goes on
+//! from there. The application's code runs on the opening thread, between the steps.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use crate::engine::Engine;
+use crate::engine::any::AnyEngine;
+use crate::error::{Error, OpenProblem, Result, UniqueKey};
+use crate::kv::key::Key;
+use crate::kv::txn::{Declared, Txn, declaring};
+use crate::models::fingerprint;
+use crate::models::{
+    Dynamic, Extra, FieldKey, Fields, Indexes, MigrationError, MigrationProgress, MigrationStep, Models,
+};
+use crate::ops::meta::{self, Change, Settings, Stage};
+use crate::ops::{migration, upkeep};
+use crate::records::entries::{FieldIndexed, Record};
+use crate::records::{AccountRecord, SessionRecord, TokenRecord, UserRecord};
+
+/// What wants to know how far a change has come.
+pub(crate) type OnProgress = Box<dyn FnMut(MigrationProgress) + Send>;
+
+/// Changes a store to the models and indexes of its application, if it has others, and answers which indexes it has now.
+pub(crate) fn settle<M: Models>(
+    engine: &AnyEngine,
+    settings: &Settings,
+    mut on_progress: Option<OnProgress>,
+) -> Result<Declared> {
+    let to = (settings.models.0.to_owned(), settings.models.1);
+    loop {
+        let found = match engine.read(meta::stored_models, Ok).wait() {
+            Ok(Some(found)) => found,
+            // It gets what the application declares when its tables are created.
+            Ok(None) | Err(Error::MissingTable(_)) => return Ok(declared(&settings.indexes)),
+            Err(error) => return Err(error),
+        };
+        match engine.confirm() {
+            // Another process has changed it between this look at it and the one before.
+            Err(Error::Busy) => continue,
+            confirmed => confirmed?,
+        }
+        if found.is_settled(settings) {
+            return Ok(declared(&found.indexes));
+        }
+        let is_dynamic = to.0 == Dynamic::NAME;
+        // One that only builds indexes is begun again if they are to be others now.
+        let goes_on = found.is_migrated()
+            || found
+                .change
+                .as_ref()
+                .is_some_and(|change| is_dynamic || (change.to == to && change.indexes == settings.indexes));
+        let mut settling = Settling::<M> {
+            engine,
+            migrates: found.models != to && !is_dynamic,
+            on_progress: &mut on_progress,
+            progress: MigrationProgress { step: MigrationStep::Trying, records_done: 0, records: None },
+            models: PhantomData,
+        };
+        let change = found.change.filter(|_| goes_on);
+        let from = if found.models.0 == to.0 { found.models.1 } else { 0 };
+        let new =
+            Change { from, to: to.clone(), indexes: settings.indexes.clone(), stage: Stage::Indexes, after: None };
+        match settling.change(change, new, &found.indexes) {
+            // Another process opens the store as well: they take turns.
+            Err(Error::Busy) if engine.is_shared() => {}
+            outcome => outcome?,
+        }
+    }
+}
+
+fn declared(indexes: &Indexes) -> Declared {
+    (*indexes != Indexes::default()).then(|| Arc::new(indexes.clone()))
+}
+
+struct Settling<'e, M> {
+    engine: &'e AnyEngine,
+    /// Whether the application's code has to be called.
+    migrates: bool,
+    on_progress: &'e mut Option<OnProgress>,
+    progress: MigrationProgress,
+    models: PhantomData<fn() -> M>,
+}
+
+impl<M: Models> Settling<'_, M> {
+    /// Goes on with a change that was begun, or begins a new one.
+    fn change(&mut self, begun: Option<Change>, new: Change, indexes: &Indexes) -> Result<()> {
+        let change = match begun {
+            Some(change) => change,
+            None => {
+                self.sweep(indexes)?;
+                self.try_all(&new)?;
+                self.write(&new, migration::begin)?;
+                new
+            }
+        };
+        self.carry_out(change)
+    }
+
+    /// Removes what deleted users left, so that it is in nobody's way.
+    fn sweep(&self, indexes: &Indexes) -> Result<()> {
+        while self.engine.read(upkeep::must_sweep, Ok).wait()? {
+            self.engine.write(declaring(declared(indexes), upkeep::sweep), Ok).wait()?;
+        }
+        Ok(())
+    }
+
+    fn try_all(&mut self, change: &Change) -> Result<()> {
+        let mut taken = HashSet::new();
+        self.start(MigrationStep::Trying);
+        self.try_records::<UserRecord>(change, &mut taken)?;
+        self.try_records::<AccountRecord>(change, &mut taken)?;
+        if self.migrates {
+            self.try_records::<SessionRecord>(change, &mut taken)?;
+            self.try_records::<TokenRecord>(change, &mut taken)?;
+        }
+        self.progress.records = Some(self.progress.records_done);
+        Ok(())
+    }
+
+    fn try_records<R: Migrated<M>>(&mut self, change: &Change, taken: &mut HashSet<[u8; 32]>) -> Result<()> {
+        let mut after = None;
+        loop {
+            let records = self.records::<R>(after)?;
+            let Some(last) = records.last() else {
+                return Ok(());
+            };
+            after = Some(last.key().to_bytes());
+            for record in &records {
+                let refused = |why: &dyn fmt::Display| refused::<M, R>(record, why);
+                let changed = self.changed(record, change)?;
+                for (field, value) in changed.unique_values(&change.indexes).map_err(|why| refused(&why))? {
+                    let key = [R::TABLE.id.name.as_bytes(), b"/", field.as_bytes(), b"/", &value.to_bytes()].concat();
+                    if !taken.insert(fingerprint(&key)) {
+                        return Err(refused(&Error::Conflict(UniqueKey::Field(field))));
+                    }
+                }
+                changed.entries(&change.indexes).map_err(|why| refused(&why))?;
+                R::TABLE.entry(&changed.key(), &changed).map_err(|why| refused(&why))?;
+            }
+            self.advance(records.len());
+        }
+    }
+
+    /// Goes through the stages of a change from where it is.
+    fn carry_out(&mut self, mut change: Change) -> Result<()> {
+        if change.stage == Stage::Indexes {
+            self.start(MigrationStep::ClearingIndexes);
+            while self.engine.write(migration::clear, Ok).wait()? {
+                self.advance(0);
+            }
+        }
+        self.start(MigrationStep::Changing);
+        self.change_records::<UserRecord>(&mut change)?;
+        self.change_records::<AccountRecord>(&mut change)?;
+        if self.migrates {
+            self.change_records::<SessionRecord>(&mut change)?;
+            self.change_records::<TokenRecord>(&mut change)?;
+        }
+        self.write(&change, migration::finish)
+    }
+
+    fn change_records<R: Migrated<M>>(&mut self, change: &mut Change) -> Result<()> {
+        if change.stage > R::STAGE {
+            return Ok(());
+        }
+        if change.stage < R::STAGE {
+            change.stage = R::STAGE;
+            change.after = None;
+        }
+        loop {
+            let records = self.records::<R>(change.after.clone())?;
+            let Some(last) = records.last() else {
+                return Ok(());
+            };
+            change.after = Some(last.key().to_bytes());
+            let done = records.len();
+            let changed = records.iter().map(|record| self.changed(record, change)).collect::<Result<Vec<_>>>()?;
+            self.write(change, move |txn, change| migration::rewrite(txn, &changed, change))?;
+            self.advance(done);
+        }
+    }
+
+    fn changed<R: Migrated<M>>(&self, record: &R, change: &Change) -> Result<R> {
+        if !self.migrates {
+            return Ok(record.clone());
+        }
+        record.migrated(change.from).map_err(|why| refused::<M, R>(record, &why))
+    }
+
+    fn records<R: Record + Send>(&self, after: Option<Vec<u8>>) -> Result<Vec<R>> {
+        self.engine.read(move |txn| migration::records(txn, after.as_deref()), Ok).wait()
+    }
+
+    fn write(&self, change: &Change, op: impl Fn(&mut Txn<'_>, &Change) -> Result<()> + Send + 'static) -> Result<()> {
+        let (change, declared) = (change.clone(), declared(&change.indexes));
+        self.engine.write(declaring(declared, move |txn| op(txn, &change)), Ok).wait()
+    }
+
+    fn start(&mut self, step: MigrationStep) {
+        self.progress = MigrationProgress { step, records_done: 0, ..self.progress };
+        self.advance(0);
+    }
+
+    fn advance(&mut self, records: usize) {
+        self.progress.records_done += records as u64;
+        if let Some(on_progress) = self.on_progress {
+            on_progress(self.progress);
+        }
+    }
+}
+
+fn refused<M, R: Migrated<M>>(record: &R, why: &dyn fmt::Display) -> Error {
+    OpenProblem::MigrationRefused { record: record.name(), why: why.to_string() }.into()
+}
+
+/// A record with own fields, which a change may be about.
+trait Migrated<M>: Record + Clone + Send + Sync {
+    const STAGE: Stage;
+
+    fn migrated(&self, from: u32) -> Result<Self, MigrationError>;
+
+    /// For an error message: nothing that is secret.
+    fn name(&self) -> String;
+
+    fn unique_values(&self, _: &Indexes) -> Result<Vec<(Cow<'static, str>, FieldKey)>> {
+        Ok(Vec::new())
+    }
+}
+
+impl<M: Models> Migrated<M> for UserRecord {
+    const STAGE: Stage = Stage::Users;
+
+    fn migrated(&self, from: u32) -> Result<Self, MigrationError> {
+        let fields = M::migrate_user(from, self.clone().into_model()?)?;
+        fitting::<M::User, _>(self.clone().with_fields(&fields)?, |user| &user.extra)
+    }
+
+    fn name(&self) -> String {
+        format!("user {}", self.id)
+    }
+
+    fn unique_values(&self, indexes: &Indexes) -> Result<Vec<(Cow<'static, str>, FieldKey)>> {
+        FieldIndexed::unique_values(self, indexes)
+    }
+}
+
+impl<M: Models> Migrated<M> for AccountRecord {
+    const STAGE: Stage = Stage::Accounts;
+
+    fn migrated(&self, from: u32) -> Result<Self, MigrationError> {
+        let fields = M::migrate_account(from, self.clone().into_model()?)?;
+        fitting::<M::Account, _>(self.clone().with_fields(&fields)?, |account| &account.extra)
+    }
+
+    fn name(&self) -> String {
+        format!("account {}", self.id)
+    }
+
+    fn unique_values(&self, indexes: &Indexes) -> Result<Vec<(Cow<'static, str>, FieldKey)>> {
+        FieldIndexed::unique_values(self, indexes)
+    }
+}
+
+impl<M: Models> Migrated<M> for SessionRecord {
+    const STAGE: Stage = Stage::Sessions;
+
+    fn migrated(&self, from: u32) -> Result<Self, MigrationError> {
+        let fields = M::migrate_session(from, self.extra.clone().into_extra()?)?;
+        fitting::<M::Session, _>(self.clone().with_fields(&fields)?, |session| &session.extra)
+    }
+
+    fn name(&self) -> String {
+        format!("session {}", self.id)
+    }
+}
+
+impl<M: Models> Migrated<M> for TokenRecord {
+    const STAGE: Stage = Stage::VerificationTokens;
+
+    fn migrated(&self, from: u32) -> Result<Self, MigrationError> {
+        let fields = M::migrate_verification_token(from, self.extra.clone().into_extra()?)?;
+        fitting::<M::VerificationToken, _>(self.clone().with_fields(&fields)?, |token| &token.extra)
+    }
+
+    fn name(&self) -> String {
+        "a verification token".to_owned()
+    }
+}
+
+/// The record, if its own fields can be read as the application's.
+fn fitting<X: Extra, R>(record: R, fields: impl Fn(&R) -> &Fields) -> Result<R, MigrationError> {
+    if fields(&record).fit::<X>() { Ok(record) } else { Err("its fields do not fit them".into()) }
+}

@@ -1,0 +1,283 @@
+//! The store: what is behind every handle, and what it does beside the methods of sign-in.
+
+mod accounts;
+pub(crate) mod adapter;
+#[cfg(feature = "etcd")]
+mod connect;
+#[cfg(feature = "etcd")]
+pub(crate) mod copy;
+mod fields;
+pub(crate) mod hot_sessions;
+pub(crate) mod migration;
+pub(crate) mod options;
+pub(crate) mod sessions;
+mod states;
+mod tokens;
+pub(crate) mod upkeep;
+pub(crate) mod web_sessions;
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use self::hot_sessions::HotSessions;
+use self::sessions::ExtendingSessions;
+use self::upkeep::Purging;
+use crate::engine::Engine;
+use crate::engine::any::AnyEngine;
+use crate::engine::redb::published::Note;
+use crate::error::Result;
+use crate::kv::txn::{Declared, Txn, declaring, indexes};
+use crate::models::{Indexes, Millis, Models};
+use crate::ops::check::CheckReport;
+use crate::ops::{check, upkeep as sweeping};
+use crate::records::EmailMatching;
+use crate::reply::Reply;
+
+/// The store: an Auth.js database adapter in one redb file, in memory, or in a database that the application has open.
+///
+/// It is a cheap handle: clone it freely and use it from any thread, blocking or async. When the last clone is dropped
+/// the writes that were accepted are carried out and the file is closed; [`close`](Self::close) does the same and says
+/// how it went. The methods of sign-in are those of [`Adapter`](crate::Adapter).
+///
+/// A read runs in place: it takes microseconds and waits for no write. Writes to a file are committed together by a
+/// thread of the store; in memory they run on the calling threads.
+pub struct AuthKv<M: Models = ()> {
+    inner: Arc<Inner>,
+    models: PhantomData<fn() -> M>,
+}
+
+struct Inner {
+    engine: AnyEngine,
+    declared: Declared,
+    rules: Rules,
+    extending: ExtendingSessions,
+    hot_sessions: HotSessions,
+    purging: Purging,
+}
+
+/// What the operations are asked to do, beyond their arguments.
+pub(crate) struct Rules {
+    pub(crate) clock: Clock,
+    pub(crate) email_matching: EmailMatching,
+    pub(crate) session_ages: SessionAges,
+    pub(crate) code_rules: CodeRules,
+}
+
+/// How a store has fared since it was opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// How many sessions were found among the [hot ones](crate::Options::hot_sessions).
+    pub hot_session_hits: u64,
+    /// How many were looked up in the tables, found there or not; none are counted when no hot sessions are kept.
+    pub hot_session_misses: u64,
+}
+
+/// How long sessions live that are made here.
+#[derive(Clone, Copy)]
+pub(crate) struct SessionAges {
+    /// How long a session is valid after it was last extended.
+    pub(crate) max: TimeDelta,
+    /// How old an extension is before there is another one.
+    pub(crate) update: TimeDelta,
+}
+
+/// What codes are like that are made here.
+#[derive(Clone, Copy)]
+pub(crate) struct CodeRules {
+    pub(crate) digits: u32,
+    /// How many wrong ones may be entered.
+    pub(crate) guesses: u32,
+}
+
+pub(crate) type Clock = Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>;
+
+impl<M: Models> AuthKv<M> {
+    /// A store whose engine is open and has its tables.
+    pub(crate) fn new(
+        engine: AnyEngine,
+        declared: Declared,
+        rules: Rules,
+        hot_sessions: HotSessions,
+        purging: Purging,
+    ) -> Self {
+        let inner = Inner { engine, declared, rules, extending: ExtendingSessions::default(), hot_sessions, purging };
+        inner.resume_sweep();
+        Self { inner: Arc::new(inner), models: PhantomData }
+    }
+
+    /// Creates the tables that are missing, in one transaction. Opening does so by itself unless the option
+    /// [`synchronize`](crate::Options::synchronize) is off.
+    ///
+    /// # Errors
+    /// [`Storage`](crate::Error::Storage), [`OutcomeUnknown`](crate::Error::OutcomeUnknown) and
+    /// [`Closed`](crate::Error::Closed).
+    pub fn synchronize(&self) -> Reply<()> {
+        self.inner.engine.synchronize()
+    }
+
+    /// Reads the whole store, looks up every record and every entry of it, and compares them and their numbers:
+    /// microseconds for each record, on the calling thread. Damage is in the report, not an error.
+    ///
+    /// It sees whatever a call can meet. What it cannot see is damage to redb's notes of which pages are free, which may
+    /// spoil a later write; opening with [`Options::verify`](crate::Options::verify) does.
+    ///
+    /// # Errors
+    /// [`Storage`](crate::Error::Storage) when the tables themselves are too damaged to be read.
+    ///
+    /// ```
+    /// # use authkv::AuthKv;
+    /// let report = AuthKv::in_memory()?.check().wait()?;
+    /// assert!(report.is_sound(), "{:?}", report.problems);
+    /// # Ok::<(), authkv::Error>(())
+    /// ```
+    pub fn check(&self) -> Reply<CheckReport> {
+        let declared = self.inner.declared.clone();
+        self.read(move |txn| check::check(txn, indexes(&declared)), Ok)
+    }
+
+    /// Carries out the writes that were accepted and closes the file. Later calls, on any clone, answer
+    /// [`Closed`](crate::Error::Closed).
+    ///
+    /// # Errors
+    /// [`Storage`](crate::Error::Storage) when the file cannot be closed cleanly; what was acknowledged is in it all the
+    /// same. [`Closed`](crate::Error::Closed) when the store was closed before.
+    pub fn close(&self) -> Reply<()> {
+        self.inner.engine.close()
+    }
+
+    /// How the store has fared since it was opened.
+    ///
+    /// ```
+    /// # use authkv::{Adapter, AuthKv};
+    /// let auth = AuthKv::in_memory()?;
+    /// assert_eq!(auth.get_session_and_user("no such token").wait()?, None);
+    /// assert_eq!(auth.stats().hot_session_misses, 1);
+    /// # Ok::<(), authkv::Error>(())
+    /// ```
+    pub fn stats(&self) -> Stats {
+        let (hits, misses) = self.inner.hot_sessions.counts();
+        Stats { hot_session_hits: hits, hot_session_misses: misses }
+    }
+
+    /// Runs a reading operation in place and notes what it read; see [`AnyEngine::read_noting`].
+    pub(crate) fn read_noting<R>(&self, op: impl Fn(&Txn<'_>) -> Result<R>) -> Option<Result<(R, Option<Note>)>> {
+        self.inner.engine.read_noting(op)
+    }
+
+    /// Whether what was read is what would be read now.
+    pub(crate) fn is_fresh(&self, note: &Note) -> bool {
+        self.inner.engine.is_fresh(note)
+    }
+
+    /// Runs a reading operation; see [`Engine::read`].
+    pub(crate) fn read<R: Send + 'static, T: Send + 'static>(
+        &self,
+        op: impl Fn(&Txn<'_>) -> Result<R> + Send + 'static,
+        finish: impl FnOnce(R) -> Result<T> + Send + 'static,
+    ) -> Reply<T> {
+        self.inner.engine.read(op, finish)
+    }
+
+    /// Runs a writing operation, which keeps the declared indexes in step, and behind it what is to be done now
+    /// and then; see [`Engine::write`].
+    pub(crate) fn write<R: Send + 'static, T: Send + 'static>(
+        &self,
+        op: impl Fn(&mut Txn<'_>) -> Result<R> + Send + 'static,
+        finish: impl FnOnce(R) -> Result<T> + Send + 'static,
+    ) -> Reply<T> {
+        let op = declaring(self.inner.declared.clone(), op);
+        self.inner.engine.write_before(op, finish, self.due_purge())
+    }
+
+    /// Runs a writing operation and nothing behind it.
+    #[cfg(test)]
+    pub(crate) fn write_alone<R: Send + 'static, T: Send + 'static>(
+        &self,
+        op: impl Fn(&mut Txn<'_>) -> Result<R> + Send + 'static,
+        finish: impl FnOnce(R) -> Result<T> + Send + 'static,
+    ) -> Reply<T> {
+        self.inner.engine.write(declaring(self.inner.declared.clone(), op), finish)
+    }
+
+    /// Goes on with what a reply brings: here if it is there, as that of a read from a file is, and else when it comes.
+    pub(crate) fn then<T: Send + 'static, U: Send + 'static>(
+        &self,
+        reply: Reply<T>,
+        next: impl FnOnce(&Self, Result<T>) -> Reply<U> + Send + 'static,
+    ) -> Reply<U> {
+        if reply.is_there() {
+            return next(self, reply.wait());
+        }
+        let auth = self.clone();
+        self.inner.engine.then(reply, move |result| next(&auth, result))
+    }
+
+    #[cfg(feature = "etcd")]
+    pub(crate) fn engine(&self) -> &AnyEngine {
+        &self.inner.engine
+    }
+
+    /// Whether other processes may work on the store too.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.inner.engine.is_shared()
+    }
+
+    pub(crate) fn now(&self) -> Millis {
+        (self.inner.rules.clock)().into()
+    }
+
+    pub(crate) fn email_matching(&self) -> EmailMatching {
+        self.inner.rules.email_matching
+    }
+
+    pub(crate) fn session_ages(&self) -> SessionAges {
+        self.inner.rules.session_ages
+    }
+
+    pub(crate) fn purging(&self) -> &Purging {
+        &self.inner.purging
+    }
+
+    pub(crate) fn code_rules(&self) -> CodeRules {
+        self.inner.rules.code_rules
+    }
+
+    pub(crate) fn hot_sessions(&self) -> &HotSessions {
+        &self.inner.hot_sessions
+    }
+
+    pub(crate) fn extending(&self) -> &ExtendingSessions {
+        &self.inner.extending
+    }
+
+    /// The indexes on own fields that the store has.
+    pub(crate) fn declared(&self) -> &Indexes {
+        indexes(&self.inner.declared)
+    }
+}
+
+impl Inner {
+    /// Goes on with what was left to remove when the store was closed. It happens behind the caller's back: nobody sees
+    /// what waits to be swept, so a failure is of no concern here.
+    fn resume_sweep(&self) {
+        if let Ok(true) = self.engine.read(sweeping::must_sweep, Ok).wait() {
+            drop(self.engine.write(declaring(self.declared.clone(), sweeping::sweep), Ok));
+        }
+    }
+}
+
+impl<M: Models> Clone for AuthKv<M> {
+    fn clone(&self) -> Self {
+        Self { inner: Arc::clone(&self.inner), models: PhantomData }
+    }
+}
+
+impl<M: Models> fmt::Debug for AuthKv<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuthKv").field("models", &M::NAME).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,360 @@
+//! Opening a store: the options, and what is made of them.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::RangeInclusive;
+use std::path::Path;
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use redb::Database;
+
+use crate::engine::any::AnyEngine;
+use crate::engine::redb::{Config, RedbEngine, Source};
+use crate::engine::{Durability, Engine, Setup};
+use crate::error::{Error, Problem, Result};
+use crate::models::{Indexes, MigrationProgress, Models};
+use crate::ops::meta::{self, Settings};
+use crate::records::{AccountRecord, EmailMatching, UserRecord};
+use crate::store::hot_sessions::HotSessions;
+use crate::store::migration::{self, OnProgress};
+use crate::store::upkeep::Purging;
+use crate::store::{AuthKv, CodeRules, Rules, SessionAges};
+
+const CACHE_BYTES: usize = 32 << 20;
+const HOT_SESSIONS: usize = 8_192;
+
+impl AuthKv {
+    /// Opens the store in this file, and makes it if there is none. The same as `AuthKv::options().open(path)`.
+    ///
+    /// # Errors
+    /// Those of [`Options::open`].
+    ///
+    /// ```
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("app.redb");
+    /// use authkv::models::NewUser;
+    /// use authkv::{Adapter, AuthKv};
+    ///
+    /// let auth = AuthKv::open(&path)?;
+    /// let ada = auth.create_user(NewUser::email("ada@example.com")).wait()?;
+    /// drop(auth);
+    ///
+    /// assert_eq!(AuthKv::open(&path)?.get_user(&ada.id).wait()?, Some(ada));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        Self::options().open(path)
+    }
+
+    /// Makes an empty store in memory, gone when the last clone is dropped.
+    ///
+    /// # Errors
+    /// Those of [`Options::in_memory`].
+    pub fn in_memory() -> Result<Self> {
+        Self::options().in_memory()
+    }
+
+    /// Options to open a store with.
+    pub fn options() -> Options {
+        let choices = Choices {
+            synchronize: true,
+            verify: false,
+            durability: Durability::Full,
+            cache_bytes: CACHE_BYTES,
+            hot_sessions: HOT_SESSIONS,
+            on_migration: None,
+            rules: Rules {
+                clock: Arc::new(Utc::now),
+                email_matching: EmailMatching::AsciiCaseInsensitive,
+                session_ages: SessionAges { max: TimeDelta::days(30), update: TimeDelta::days(1) },
+                code_rules: CodeRules { digits: 6, guesses: 5 },
+            },
+            purge_in_background: true,
+        };
+        Options { choices, models: PhantomData }
+    }
+}
+
+/// How to open a store. Made by [`AuthKv::options`].
+///
+/// ```
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("app.redb");
+/// use authkv::{AuthKv, Durability};
+///
+/// let auth = AuthKv::options().durability(Durability::Deferred).cache_bytes(64 << 20).open(&path)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Options<M: Models = ()> {
+    choices: Choices,
+    models: PhantomData<fn() -> M>,
+}
+
+/// What does not depend on the models.
+struct Choices {
+    synchronize: bool,
+    verify: bool,
+    durability: Durability,
+    cache_bytes: usize,
+    hot_sessions: usize,
+    on_migration: Option<OnProgress>,
+    rules: Rules,
+    purge_in_background: bool,
+}
+
+impl<M: Models> Options<M> {
+    /// Whether opening creates missing tables; on by default. When it is off and a table is missing, calls answer
+    /// [`MissingTable`](crate::Error::MissingTable) until [`AuthKv::synchronize`] is called; and a store with older models
+    /// or other indexes is refused, for only opening changes it.
+    #[must_use]
+    pub fn synchronize(mut self, on: bool) -> Self {
+        self.choices.synchronize = on;
+        self
+    }
+
+    /// Whether opening compares every page of the file with its checksum; off by default. Damage then is
+    /// [`OpenProblem::Storage`](crate::OpenProblem::Storage), and the file is left as it was. It reads the whole file,
+    /// about a second for each GiB, and writes a commit.
+    ///
+    /// Without it, damage is met by the call that reads it: it never gives a wrong value, but what it hides looks as if it
+    /// were not there. A file that redb has to read all of to repair it, since it was written to when its process died, or
+    /// in which the store's tables are not found, is compared in any case.
+    ///
+    /// It is done when the store is opened, and not when it reopens its file by itself after a failure. It has no effect in
+    /// memory or on a database that the application opened.
+    #[must_use]
+    pub fn verify(mut self, on: bool) -> Self {
+        self.choices.verify = on;
+        self
+    }
+
+    /// When a write is acknowledged; [`Durability::Full`] by default. It makes no difference in memory.
+    #[must_use]
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.choices.durability = durability;
+        self
+    }
+
+    /// When two e-mail addresses are the same. It becomes part of the store when it is made; opening it with another
+    /// one is an error.
+    #[must_use]
+    pub fn email_matching(mut self, matching: EmailMatching) -> Self {
+        self.choices.rules.email_matching = matching;
+        self
+    }
+
+    /// How much memory redb may use for pages of the file, in bytes; 32 MiB by default. It has no effect on a database
+    /// that the application opened.
+    #[must_use]
+    pub fn cache_bytes(mut self, bytes: usize) -> Self {
+        self.choices.cache_bytes = bytes;
+        self
+    }
+
+    /// How many sessions that are asked for again and again are kept decoded in memory, with their users, at most; 8,192
+    /// by default, 1,048,576 at most, and 0 keeps none. They take about half a KiB each, besides their own fields. A
+    /// session that is found there is found several times faster, and is exactly what the tables have: changes of it and
+    /// of its user count at once. [`AuthKv::stats`] says how often it helps.
+    #[must_use]
+    pub fn hot_sessions(mut self, count: usize) -> Self {
+        self.choices.hot_sessions = count;
+        self
+    }
+
+    /// The clock that decides what has expired; the system's by default. It is called from any thread.
+    ///
+    /// ```
+    /// use authkv::AuthKv;
+    /// use chrono::{DateTime, Utc};
+    ///
+    /// let auth = AuthKv::options().clock(|| DateTime::<Utc>::UNIX_EPOCH).in_memory()?;
+    /// # Ok::<(), authkv::Error>(())
+    /// ```
+    #[must_use]
+    pub fn clock(mut self, clock: impl Fn() -> DateTime<Utc> + Send + Sync + 'static) -> Self {
+        self.choices.rules.clock = Arc::new(clock);
+        self
+    }
+
+    /// How long a session is valid after [`AuthKv::start_session`] made it or [`AuthKv::authenticate`] extended it, to the
+    /// millisecond; 30 days by default, as in Auth.js.
+    #[must_use]
+    pub fn session_max_age(mut self, age: TimeDelta) -> Self {
+        self.choices.rules.session_ages.max = age;
+        self
+    }
+
+    /// How long ago a session was last extended when [`AuthKv::authenticate`] extends it again, to the millisecond; a day by
+    /// default, as in Auth.js.
+    #[must_use]
+    pub fn session_update_age(mut self, age: TimeDelta) -> Self {
+        self.choices.rules.session_ages.update = age;
+        self
+    }
+
+    /// How many digits the codes of [`AuthKv::issue_code`] have, from 6 to 12; 6 by default.
+    #[must_use]
+    pub fn code_digits(mut self, digits: u32) -> Self {
+        self.choices.rules.code_rules.digits = digits;
+        self
+    }
+
+    /// How many wrong codes may be entered with [`AuthKv::verify_code`] for one identifier before there is no right one any
+    /// more, from 1 to 100; 5 by default.
+    #[must_use]
+    pub fn code_guesses(mut self, guesses: u32) -> Self {
+        self.choices.rules.code_rules.guesses = guesses;
+        self
+    }
+
+    /// Whether what expired more than a day ago is removed by and by; on by default. It is done with other writes, once a
+    /// minute while there are any, and a few dozen records at a time: no thread does it, and nothing happens while nothing
+    /// is written. When it is off, [`AuthKv::purge_expired`] is to be called now and then.
+    #[must_use]
+    pub fn purge_in_background(mut self, on: bool) -> Self {
+        self.choices.purge_in_background = on;
+        self
+    }
+
+    /// The application's own fields. A store that has older ones, or other indexes, is changed when it is opened; see
+    /// [`Models`].
+    #[must_use]
+    pub fn models<N: Models>(self) -> Options<N> {
+        Options { choices: self.choices, models: PhantomData }
+    }
+
+    /// What is told how far a store has come that is changed to newer models or other indexes. It is called on the
+    /// opening thread, after each few hundred records.
+    #[must_use]
+    pub fn on_migration(mut self, progress: impl FnMut(MigrationProgress) + Send + 'static) -> Self {
+        self.choices.on_migration = Some(Box::new(progress));
+        self
+    }
+
+    /// Opens the store in this file, and makes it if there is none. A new file can be read and written by its owner
+    /// only (on Unix). One process at a time can have it open.
+    ///
+    /// # Errors
+    /// [`Open`](crate::Error::Open) when the file is something else, newer, locked, read-only or does not fit the
+    /// options or the models, and its contents are then as they were; or when it cannot be read or written, or is damaged.
+    /// [`InvalidArgument`](crate::Error::InvalidArgument) when an option is out of its range, or the models declare two
+    /// indexes on a field, or one on a field that the record has without them.
+    pub fn open(self, path: impl AsRef<Path>) -> Result<AuthKv<M>> {
+        let path = path.as_ref();
+        self.open_source(Source::File(path.to_owned())).map_err(|error| error.opening(Some(path.to_owned())))
+    }
+
+    /// Makes an empty store in memory, gone when the last clone is dropped. It starts no thread: writes run on the
+    /// calling threads, which combine what waits.
+    ///
+    /// # Errors
+    /// [`Open`](crate::Error::Open) when the operating system refuses, and
+    /// [`InvalidArgument`](crate::Error::InvalidArgument) as [`open`](Self::open).
+    pub fn in_memory(self) -> Result<AuthKv<M>> {
+        self.open_source(Source::Memory).map_err(|error| error.opening(None))
+    }
+
+    /// Works in a redb database that the application has open, in tables of its own whose names start with `authkv_`.
+    ///
+    /// The application decides how the file is opened and closed; after a failed commit it has to reopen it. While it
+    /// has a write transaction open, writes here wait: calling `.wait()` on one inside that transaction never returns.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), and [`OpenProblem::DatabaseInUse`](crate::OpenProblem::DatabaseInUse) when another
+    /// `AuthKv` that is no clone of this one works on the database.
+    ///
+    /// ```
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("app.redb");
+    /// use authkv::models::NewUser;
+    /// use authkv::{Adapter, AuthKv, redb};
+    /// use std::sync::Arc;
+    ///
+    /// let db = Arc::new(redb::Database::create(&path)?);
+    /// let auth = AuthKv::options().on_database(Arc::clone(&db))?;
+    /// auth.create_user(NewUser::email("ada@example.com")).wait()?;
+    /// let own = db.begin_write()?; // the application's own tables are in the same file
+    /// # own.abort()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn on_database(self, database: Arc<Database>) -> Result<AuthKv<M>> {
+        self.open_source(Source::Shared(database)).map_err(|error| error.opening(None))
+    }
+
+    #[cfg(feature = "etcd")]
+    pub(crate) fn synchronizes(&self) -> bool {
+        self.choices.synchronize
+    }
+
+    pub(crate) fn open_source(self, source: Source) -> Result<AuthKv<M>> {
+        let config = Config {
+            durability: self.choices.durability,
+            cache_bytes: self.choices.cache_bytes,
+            synchronize: self.choices.synchronize,
+            check_pages: self.choices.verify,
+        };
+        self.open_engine(|setup| RedbEngine::open(source, config, setup).map(AnyEngine::Redb))
+    }
+
+    /// Opens the store that an engine holds.
+    pub(crate) fn open_engine(self, open: impl FnOnce(Setup) -> Result<AnyEngine>) -> Result<AuthKv<M>> {
+        let choices = self.choices;
+        check_code_rules(choices.rules.code_rules)?;
+        let settings = Settings {
+            models: (M::NAME, M::VERSION),
+            indexes: declared_indexes::<M>()?,
+            email_matching: choices.rules.email_matching,
+            synchronize: choices.synchronize,
+        };
+        let setup = Setup {
+            accept: Box::new({
+                let settings = settings.clone();
+                move |txn| meta::accept(txn, &settings)
+            }),
+            synchronize: Box::new({
+                let settings = settings.clone();
+                move |txn| meta::synchronize(txn, &settings)
+            }),
+            decisive: meta::decisive(),
+        };
+        let engine = open(setup)?;
+        let declared = migration::settle::<M>(&engine, &settings, choices.on_migration)?;
+        engine.settled();
+        let hot_sessions = HotSessions::new(if engine.is_shared() { 0 } else { choices.hot_sessions });
+        Ok(AuthKv::new(engine, declared, choices.rules, hot_sessions, Purging::new(choices.purge_in_background)))
+    }
+}
+
+/// # Errors
+/// A field that cannot have an index, or that has two.
+fn declared_indexes<M: Models>() -> Result<Indexes> {
+    let indexes = Indexes::declared::<M>();
+    UserRecord::check_indexes(&indexes.users)?;
+    AccountRecord::check_indexes(&indexes.accounts)?;
+    Ok(indexes)
+}
+
+fn check_code_rules(rules: CodeRules) -> Result<()> {
+    check_range("code_digits", rules.digits, 6..=12)?;
+    check_range("code_guesses", rules.guesses, 1..=100)
+}
+
+fn check_range(field: &'static str, value: u32, range: RangeInclusive<u32>) -> Result<()> {
+    let problem = Problem::OutOfRange { least: *range.start(), most: *range.end() };
+    if range.contains(&value) { Ok(()) } else { Err(Error::invalid(field, problem)) }
+}
+
+impl<M: Models> fmt::Debug for Options<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options")
+            .field("synchronize", &self.choices.synchronize)
+            .field("verify", &self.choices.verify)
+            .field("durability", &self.choices.durability)
+            .field("email_matching", &self.choices.rules.email_matching)
+            .field("cache_bytes", &self.choices.cache_bytes)
+            .field("hot_sessions", &self.choices.hot_sessions)
+            .field("purge_in_background", &self.choices.purge_in_background)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,249 @@
+//! Sessions as an application uses them: with tokens that are made here, extended while they are used, listed and ended.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use crate::adapter::Adapter;
+use crate::error::{Error, Problem, Result};
+use crate::kv::txn::Txn;
+use crate::models::{
+    Millis, Models, NewSession, NewUser, Session, SessionAndUser, SessionId, SessionInfo, SignedInWithEmail, UserId,
+};
+use crate::models::{Token, TokenHash};
+use crate::ops;
+use crate::ops::sessions::{self, AnySession, Ended};
+use crate::records::{SessionRecord, UserRecord, instant};
+use crate::reply::Reply;
+use crate::store::AuthKv;
+use crate::store::adapter::fresh_id;
+
+/// How many sessions are listed, or ended in one step, at most.
+pub(crate) const SESSIONS_MAX: usize = 1_000;
+
+impl<M: Models> AuthKv<M> {
+    /// Signs a user in: creates a session with a new token of 256 bits, valid for the
+    /// [`session_max_age`](crate::Options::session_max_age). The token is in the answer and nowhere else; the store keeps
+    /// its hash.
+    ///
+    /// # Errors
+    /// Those of [`create_session`](Adapter::create_session), and [`Storage`](crate::Error::Storage) when the operating
+    /// system has no randomness to give.
+    ///
+    /// ```
+    /// use authkv::models::NewUser;
+    /// use authkv::{Adapter, AuthKv};
+    ///
+    /// let auth = AuthKv::in_memory()?;
+    /// let ada = auth.create_user(NewUser::email("ada@example.com")).wait()?;
+    /// let session = auth.start_session(ada.id.clone(), ()).wait()?;
+    /// // Put session.session_token into a cookie; on each request:
+    /// let found = auth.authenticate(session.session_token.as_str()).wait()?.expect("the session is valid");
+    /// assert_eq!(found.user, ada);
+    /// # Ok::<(), authkv::Error>(())
+    /// ```
+    pub fn start_session(&self, user_id: impl Into<UserId>, extra: M::Session) -> Reply<Session<M::Session>> {
+        match self.fresh_session(user_id.into(), extra) {
+            Ok(session) => self.create_session(session),
+            Err(error) => Reply::ready(Err(error)),
+        }
+    }
+
+    /// A session to create, with a new token and the age that the options say.
+    pub(crate) fn fresh_session(&self, user_id: UserId, extra: M::Session) -> Result<NewSession<M::Session>> {
+        let (session_token, expires) = (Token::random()?, instant(self.now().plus(self.session_ages().max))?);
+        Ok(NewSession { session_token, user_id, expires, extra })
+    }
+
+    /// Signs in who has proven to have an e-mail address, by a [link](Self::verify_link_token) or a
+    /// [code](Self::verify_code), in one step that is done whole or not at all:
+    ///
+    /// - If somebody has the address, they sign in. If it was not verified, it is from now on; nothing else about them
+    ///   changes.
+    /// - Otherwise `user` is created, with the address verified.
+    ///
+    /// The new session is one of [`start_session`](Self::start_session). Whoever is not told how it went, because the
+    /// process died or the outcome is unknown, can call again.
+    ///
+    /// # Errors
+    /// [`Conflict`](Error::Conflict) when an id or an own field with a unique index is taken,
+    /// [`InvalidArgument`](Error::InvalidArgument) also for a user without an address and for one who need not be created,
+    /// [`Storage`](Error::Storage) also when the operating system has no randomness to give, and those that every writing
+    /// method of [`Adapter`] may answer with.
+    ///
+    /// ```
+    /// use authkv::AuthKv;
+    /// use authkv::models::NewUser;
+    /// use chrono::TimeDelta;
+    ///
+    /// let auth = AuthKv::in_memory()?;
+    /// let link = auth.issue_link_token("ada@example.com", TimeDelta::minutes(15), ()).wait()?;
+    /// if let Some(used) = auth.verify_link_token("ada@example.com", link.token.as_str()).wait()? {
+    ///     let done = auth.sign_in_with_email(NewUser::email(used.identifier), ()).wait()?;
+    ///     assert!(done.is_new_user && done.user.email_verified.is_some());
+    ///     // Put done.session.session_token into a cookie.
+    /// }
+    /// # Ok::<(), authkv::Error>(())
+    /// ```
+    pub fn sign_in_with_email(
+        &self,
+        user: NewUser<M::User>,
+        session: M::Session,
+    ) -> Reply<SignedInWithEmail<M::User, M::Session>> {
+        let now = self.now();
+        let records = UserRecord::new(user, fresh_id, self.email_matching(), now).and_then(|user| {
+            if user.email.is_none() {
+                return Err(Error::invalid("email", Problem::Empty));
+            }
+            let session = self.fresh_session(user.id.clone(), session)?;
+            let token = session.session_token.clone();
+            Ok((user.verified(now), SessionRecord::new(session, fresh_id(), now)?, token))
+        });
+        match records {
+            Ok((user, session, token)) => self.write(
+                move |txn| ops::sign_in::with_email(txn, &user, &session, now),
+                |done| {
+                    Ok(SignedInWithEmail {
+                        user: done.user.into_model()?,
+                        session: done.session.into_model(token)?,
+                        is_new_user: done.is_new_user,
+                        was_unverified: done.was_unverified,
+                    })
+                },
+            ),
+            Err(error) => Reply::ready(Err(error)),
+        }
+    }
+
+    /// The session with this token and its user, for every request; none if there is no such session or it has expired.
+    ///
+    /// Every session lives as the options say, however it was made: one that was last extended longer ago than the
+    /// [`session_update_age`](crate::Options::session_update_age) is extended to the
+    /// [`session_max_age`](crate::Options::session_max_age) from now, as Auth.js does. That happens behind the answer, which
+    /// waits for no write and is the session as it was before: a later call sees the new expiry. Of a burst of requests one
+    /// extends, and none ever revives a session that was ended or has expired meanwhile.
+    ///
+    /// # Errors
+    /// Those that every reading method of [`Adapter`] may answer with.
+    pub fn authenticate(&self, session_token: &str) -> Reply<Option<SessionAndUser<M::Session, M::User>>> {
+        let (token, now) = (Token::from(session_token), self.now());
+        let hash = token.hash();
+        self.then(self.find_session(&hash, now, Ok), move |auth, found| {
+            if let Ok(Some(found)) = &found {
+                auth.extend_if_due(hash, found.expires, now);
+            }
+            Reply::ready(found.and_then(|found| found.map(|found| found.into_model(token)).transpose()))
+        })
+    }
+
+    /// The valid sessions of a user, the oldest first and 1,000 at most.
+    ///
+    /// # Errors
+    /// Those that every reading method of [`Adapter`] may answer with.
+    pub fn list_sessions(&self, user_id: &UserId) -> Reply<Vec<SessionInfo<M::Session>>> {
+        let (user_id, now) = (user_id.clone(), self.now());
+        self.read(
+            move |txn| sessions::list(txn, &user_id, now, SESSIONS_MAX),
+            |sessions| sessions.into_iter().map(SessionRecord::into_info).collect(),
+        )
+    }
+
+    /// Ends a session of a user by its id, as somebody does who sees it in a list; answers what it was, or none if this
+    /// user has no such session. So nobody ends the session of another one.
+    ///
+    /// # Errors
+    /// Those that every writing method of [`Adapter`] may answer with.
+    pub fn end_session(&self, user_id: &UserId, id: &SessionId) -> Reply<Option<SessionInfo<M::Session>>> {
+        let (user_id, id) = (user_id.clone(), id.clone());
+        self.write(
+            move |txn| sessions::end(txn, &user_id, &id),
+            |session| session.map(SessionRecord::into_info).transpose(),
+        )
+    }
+
+    /// Ends the sessions of a user, [web sessions](crate::WebSessions) too, all but `except` if it is given, and answers how
+    /// many; 1,000 at most, so call it again while it ends that many. On a cluster that is done in several steps, so some
+    /// may have ended when it answers an error.
+    ///
+    /// Without `except` the user's security stamp changes, so that a session of axum-login ends wherever it is stored.
+    ///
+    /// # Errors
+    /// Those that every writing method of [`Adapter`] may answer with.
+    ///
+    /// ```
+    /// # use authkv::{Adapter, AuthKv, models::NewUser};
+    /// # let auth = AuthKv::in_memory()?;
+    /// let ada = auth.create_user(NewUser::email("ada@example.com")).wait()?;
+    /// let this_device = auth.start_session(ada.id.clone(), ()).wait()?;
+    /// let another = auth.start_session(ada.id.clone(), ()).wait()?;
+    /// assert_eq!(auth.end_sessions(&ada.id, Some(&this_device.id)).wait()?, 1);
+    /// assert_eq!(auth.authenticate(another.session_token.as_str()).wait()?, None);
+    /// assert!(auth.authenticate(this_device.session_token.as_str()).wait()?.is_some());
+    /// # Ok::<(), authkv::Error>(())
+    /// ```
+    pub fn end_sessions(&self, user_id: &UserId, except: Option<&SessionId>) -> Reply<usize> {
+        self.end_all_sessions(user_id, except.cloned().map(AnySession::Session))
+    }
+
+    pub(crate) fn end_all_sessions(&self, user_id: &UserId, except: Option<AnySession>) -> Reply<usize> {
+        self.end_more_sessions(user_id.clone(), except, 0)
+    }
+
+    /// Ends sessions after so many have been ended: on a shared store a step ends few.
+    fn end_more_sessions(&self, user_id: UserId, except: Option<AnySession>, before: usize) -> Reply<usize> {
+        let (of_user, but) = (user_id.clone(), except.clone());
+        let step = move |txn: &mut Txn<'_>| sessions::end_all(txn, &of_user, but.as_ref(), SESSIONS_MAX - before);
+        if !self.is_shared() {
+            return self.write(step, move |ended| Ok(ended.count));
+        }
+        self.then(self.write(step, Ok), move |auth, ended| match ended {
+            Ok(Ended { count, more: true }) if before + count < SESSIONS_MAX => {
+                auth.end_more_sessions(user_id, except, before + count)
+            }
+            Ok(Ended { count, .. }) => Reply::ready(Ok(before + count)),
+            Err(error) => Reply::ready(Err(error)),
+        })
+    }
+
+    fn extend_if_due(&self, hash: TokenHash, expires: Millis, now: Millis) {
+        let ages = self.session_ages();
+        let until = now.plus(ages.max);
+        let due = until.plus(-ages.update);
+        if expires >= due {
+            return;
+        }
+        let Some(extending) = self.extending().claim(hash) else {
+            return;
+        };
+        let extend = move |txn: &mut Txn<'_>| {
+            let _until_done = &extending;
+            sessions::extend(txn, &hash, now, due, until)
+        };
+        // Nobody waits for it: what fails now is due at the next request.
+        drop(self.write(extend, Ok));
+    }
+}
+
+/// The sessions that are being extended, so that a burst of requests extends one once.
+#[derive(Clone, Default)]
+pub(crate) struct ExtendingSessions(Arc<Mutex<HashSet<TokenHash>>>);
+
+impl ExtendingSessions {
+    /// Claims a session, unless it is claimed already.
+    fn claim(&self, hash: TokenHash) -> Option<Extending> {
+        self.0.lock().insert(hash).then(|| Extending { all: self.clone(), hash })
+    }
+}
+
+/// A claim on extending a session, until it is dropped.
+struct Extending {
+    all: ExtendingSessions,
+    hash: TokenHash,
+}
+
+impl Drop for Extending {
+    fn drop(&mut self) {
+        self.all.0.lock().remove(&self.hash);
+    }
+}

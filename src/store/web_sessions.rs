@@ -1,0 +1,210 @@
+//! The sessions of web frameworks: JSON by a token, with a user once somebody has signed in.
+
+use std::fmt;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+
+use crate::error::Result;
+use crate::models::Token;
+use crate::models::{Millis, Models, UserId, WebSession, WebSessionData, WebSessionId};
+use crate::ops::sessions::AnySession;
+use crate::ops::web_sessions;
+use crate::records::WebSessionRecord;
+use crate::reply::Reply;
+use crate::store::AuthKv;
+use crate::store::sessions::SESSIONS_MAX;
+
+/// The sessions of a web framework, in the store of an [`AuthKv`]: what the framework and the application keep about each
+/// visitor, as JSON values by name, whether somebody has signed in or not.
+///
+/// With the feature `tower-sessions` this is a `SessionStore` of tower-sessions 0.15, and with `tower-sessions-014` one of
+/// tower-sessions 0.14, which axum-login 0.18 uses. The methods here are for all the rest: for pages on which people see
+/// where they are signed in, and for stores of other frameworks. It is a cheap handle to clone.
+///
+/// What it promises, unlike most stores:
+/// - **Ended is ended.** Saving changes a session that is there, and never creates one, so that a request that was under
+///   way cannot revive a session that was ended meanwhile. To the framework saving has then succeeded, as if the session
+///   had ended a moment later: the browser's next request finds it gone, and loses its cookie.
+/// - **A session belongs to the user that its data names**; see [`user_id_from`](Self::user_id_from). It is listed and
+///   ended with the user's other sessions, and gone when the user is deleted.
+/// - **A stolen file signs nobody in.** Only the SHA-256 of a token is stored.
+/// - **Failure is not absence**: an error of the storage never looks like a visitor without a session.
+/// - **Moving the expiry is no write each time.** Where nothing else has changed, an expiry is written when the session would
+///   end too early by more than a thirtieth of the time left (a minute of half an hour, eleven hours of 14 days), or too late
+///   by more than a second; so no session lives shorter than promised by more than that.
+///
+/// The data takes 512 KiB in JSON at most, each value in it 64 KiB, nested 32 levels deep. Do not put a
+/// `CachingSessionStore` in front of it, which would not notice when a session is ended.
+///
+/// A handler that gives a session a new token by itself (`cycle_id`) creates a new session, which nobody has ended. Where
+/// that must not outlive signing out everywhere, use the security stamp of `authkv::axum_login`, as axum-login does.
+pub struct WebSessions<M: Models = ()> {
+    auth: AuthKv<M>,
+    user_id: Arc<UserIdOf>,
+}
+
+type UserIdOf = dyn Fn(&WebSessionData) -> Option<UserId> + Send + Sync;
+
+impl<M: Models> WebSessions<M> {
+    /// The web sessions of a store.
+    pub fn new(auth: AuthKv<M>) -> Self {
+        Self { auth, user_id: Arc::new(user_id_of_axum_login) }
+    }
+
+    /// The store.
+    pub fn auth(&self) -> &AuthKv<M> {
+        &self.auth
+    }
+
+    /// Says how a session's data names its user, who must exist in this store. By default that is as axum-login has it: the
+    /// text `user_id` in the value `axum-login.data`. When axum-login has another data key, say so here, or its
+    /// sessions belong to nobody. Give `|_| None` if the users are elsewhere.
+    ///
+    /// ```
+    /// # use authkv::{AuthKv, WebSessions};
+    /// # let auth = AuthKv::in_memory()?;
+    /// let sessions = WebSessions::new(auth).user_id_from(|data| data.get("user")?.as_str().map(Into::into));
+    /// # Ok::<(), authkv::Error>(())
+    /// ```
+    #[must_use]
+    pub fn user_id_from(self, user_id: impl Fn(&WebSessionData) -> Option<UserId> + Send + Sync + 'static) -> Self {
+        Self { user_id: Arc::new(user_id), ..self }
+    }
+
+    /// Creates a session that is valid until `expires`. An expired one with the same token is replaced.
+    ///
+    /// # Errors
+    /// [`Conflict`](crate::Error::Conflict) when the token is in use, [`UnknownUser`](crate::Error::UnknownUser) when the
+    /// user that the data names does not exist, [`InvalidArgument`](crate::Error::InvalidArgument), and those that every
+    /// writing method of [`Adapter`](crate::Adapter) may answer with.
+    ///
+    /// ```
+    /// use authkv::{AuthKv, WebSessions};
+    /// use authkv::models::Token;
+    ///
+    /// let sessions = WebSessions::new(AuthKv::in_memory()?);
+    /// let (token, expires) = (Token::random()?, chrono::Utc::now() + chrono::TimeDelta::hours(1));
+    /// let mut data = authkv::models::WebSessionData::new();
+    /// sessions.create_session(token.clone(), &data, expires).wait()?;
+    ///
+    /// data.insert("theme".into(), "dark".into());
+    /// assert!(sessions.save_session(token.clone(), &data, expires).wait()?, "the session is there");
+    /// assert_eq!(sessions.find_session(token.as_str()).wait()?.expect("it was just saved").data, data);
+    ///
+    /// sessions.delete_session(token.as_str()).wait()?;
+    /// assert!(!sessions.save_session(token, &data, expires).wait()?, "it is not revived");
+    /// # Ok::<(), authkv::Error>(())
+    /// ```
+    pub fn create_session(&self, token: impl Into<Token>, data: &WebSessionData, expires: DateTime<Utc>) -> Reply<()> {
+        let now = self.auth.now();
+        match self.record(&token.into(), data, expires, now) {
+            Ok(session) => self.auth.write(move |txn| web_sessions::create(txn, &session, now), Ok),
+            Err(error) => Reply::ready(Err(error)),
+        }
+    }
+
+    /// Gives a session this data, the user whom it names and this expiry, and answers whether the session is there. It never
+    /// creates one.
+    ///
+    /// # Errors
+    /// Those of [`create_session`](Self::create_session) but for a conflict.
+    pub fn save_session(&self, token: impl Into<Token>, data: &WebSessionData, expires: DateTime<Utc>) -> Reply<bool> {
+        let now = self.auth.now();
+        let session = match self.record(&token.into(), data, expires, now) {
+            Ok(session) => Arc::new(session),
+            Err(error) => return Reply::ready(Err(error)),
+        };
+        let stored = Arc::clone(&session);
+        let is_saved = self.auth.read(move |txn| web_sessions::is_saved(txn, &stored, now), Ok);
+        self.auth.then(is_saved, move |auth, is_saved| match is_saved {
+            Ok(Some(is_there)) => Reply::ready(Ok(is_there)),
+            Ok(None) => auth.write(move |txn| web_sessions::save(txn, &session, now), Ok),
+            Err(error) => Reply::ready(Err(error)),
+        })
+    }
+
+    /// The session with this token; none if there is no such session or it has expired.
+    ///
+    /// # Errors
+    /// Those that every reading method of [`Adapter`](crate::Adapter) may answer with.
+    pub fn find_session(&self, token: &str) -> Reply<Option<WebSession>> {
+        let (token, now) = (Token::from(token).hash(), self.auth.now());
+        self.auth.read(move |txn| web_sessions::find(txn, &token, now), model)
+    }
+
+    /// Removes the session with this token, expired or not, and answers what it was.
+    ///
+    /// # Errors
+    /// Those that every writing method of [`Adapter`](crate::Adapter) may answer with.
+    pub fn delete_session(&self, token: &str) -> Reply<Option<WebSession>> {
+        let token = Token::from(token).hash();
+        self.auth.write(move |txn| web_sessions::delete(txn, &token), model)
+    }
+
+    /// The valid web sessions of a user, the oldest first and 1,000 at most.
+    ///
+    /// # Errors
+    /// Those that every reading method of [`Adapter`](crate::Adapter) may answer with.
+    pub fn list_sessions(&self, user_id: &UserId) -> Reply<Vec<WebSession>> {
+        let (user_id, now) = (user_id.clone(), self.auth.now());
+        self.auth.read(
+            move |txn| web_sessions::list(txn, &user_id, now, SESSIONS_MAX),
+            |sessions| sessions.into_iter().map(WebSessionRecord::into_model).collect(),
+        )
+    }
+
+    /// Ends a web session of a user by its id, as somebody does who sees it in a list; answers what it was, or none if this
+    /// user has no such session.
+    ///
+    /// # Errors
+    /// Those that every writing method of [`Adapter`](crate::Adapter) may answer with.
+    pub fn end_session(&self, user_id: &UserId, id: &WebSessionId) -> Reply<Option<WebSession>> {
+        match id.hash() {
+            Some(token) => {
+                let user_id = user_id.clone();
+                self.auth.write(move |txn| web_sessions::end(txn, &user_id, &token), model)
+            }
+            None => Reply::ready(Ok(None)),
+        }
+    }
+
+    /// Ends the sessions of a user, web sessions and others, all but `except` if it is given, and answers how many; 1,000 at
+    /// most, so call it again while it ends that many. Otherwise like [`AuthKv::end_sessions`].
+    ///
+    /// # Errors
+    /// Those that every writing method of [`Adapter`](crate::Adapter) may answer with.
+    pub fn end_sessions(&self, user_id: &UserId, except: Option<&WebSessionId>) -> Reply<usize> {
+        self.auth.end_all_sessions(user_id, except.cloned().map(AnySession::WebSession))
+    }
+
+    fn record(
+        &self,
+        token: &Token,
+        data: &WebSessionData,
+        expires: DateTime<Utc>,
+        now: Millis,
+    ) -> Result<WebSessionRecord> {
+        WebSessionRecord::new(token, (self.user_id)(data), data, expires.into(), now)
+    }
+}
+
+fn user_id_of_axum_login(data: &WebSessionData) -> Option<UserId> {
+    data.get("axum-login.data")?.get("user_id")?.as_str().map(UserId::from)
+}
+
+fn model(session: Option<WebSessionRecord>) -> Result<Option<WebSession>> {
+    session.map(WebSessionRecord::into_model).transpose()
+}
+
+impl<M: Models> Clone for WebSessions<M> {
+    fn clone(&self) -> Self {
+        Self { auth: self.auth.clone(), user_id: Arc::clone(&self.user_id) }
+    }
+}
+
+impl<M: Models> fmt::Debug for WebSessions<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WebSessions").field("auth", &self.auth).finish_non_exhaustive()
+    }
+}

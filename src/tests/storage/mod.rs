@@ -1,0 +1,184 @@
+//! Tests of storage that fails. Goal: the caller learns whether the outcome is known, nothing acknowledged is lost, and
+//! the store recovers by itself when the storage does. Method: a storage backend that fails on demand and keeps its bytes
+//! when the database is reopened.
+
+mod full;
+mod migrating;
+mod opening;
+mod power;
+mod reading;
+mod writing;
+
+use std::collections::BTreeSet;
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use redb::{BackendError, StorageBackend};
+
+use crate::engine::redb::Source;
+use crate::models::NewUser;
+use crate::models::User;
+use crate::{Adapter, AuthKv, Options, Result};
+
+/// What fails, and how often.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Call {
+    Read,
+    Write,
+    Sync,
+    Resize,
+}
+
+#[derive(Debug, Default)]
+struct Disk {
+    bytes: Vec<u8>,
+    /// Which call fails, after how many more that work, and whether for good.
+    fault: Option<(Call, usize, bool)>,
+    /// What there is no room for.
+    full: Option<Full>,
+    /// Which pages have ever been written to.
+    written: BTreeSet<usize>,
+}
+
+/// How a disk is full. What was there before can be overwritten either way.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Full {
+    /// The file cannot become longer.
+    Length,
+    /// The file can become longer, but what is new in it cannot be written to, as with sparse files.
+    Pages,
+}
+
+const PAGE_BYTES: usize = 4_096;
+
+#[derive(Clone, Debug, Default)]
+struct Flaky(Arc<Mutex<Disk>>);
+
+impl Flaky {
+    fn new(bytes: Vec<u8>) -> Self {
+        Self(Arc::new(Mutex::new(Disk { bytes, ..Disk::default() })))
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        self.0.lock().bytes.clone()
+    }
+
+    fn fail(&self, call: Call, after: usize, for_good: bool) {
+        self.0.lock().fault = Some((call, after, for_good));
+    }
+
+    fn fill(&self, full: Full) {
+        self.0.lock().full = Some(full);
+    }
+
+    fn heal(&self) {
+        let mut disk = self.0.lock();
+        disk.fault = None;
+        disk.full = None;
+    }
+
+    fn call(&self, call: Call) -> Result<parking_lot::MutexGuard<'_, Disk>, io::Error> {
+        let mut disk = self.0.lock();
+        match &mut disk.fault {
+            Some((failing, 0, for_good)) if *failing == call => {
+                if !*for_good {
+                    disk.fault = None;
+                }
+                Err(io::Error::from(io::ErrorKind::StorageFull))
+            }
+            Some((failing, after, _)) if *failing == call => {
+                *after -= 1;
+                Ok(disk)
+            }
+            _ => Ok(disk),
+        }
+    }
+
+    /// Whether the fault is still to come.
+    fn is_waiting(&self) -> bool {
+        self.0.lock().fault.is_some()
+    }
+
+    fn open(&self) -> Result<AuthKv> {
+        self.open_with(AuthKv::options())
+    }
+
+    fn open_with(&self, options: Options) -> Result<AuthKv> {
+        let disk = self.clone();
+        let source = Source::Made(Box::new(move |builder| builder.set_cache_size(0).create_with_backend(disk.clone())));
+        options.open_source(source)
+    }
+
+    fn store(&self) -> AuthKv {
+        self.open().unwrap()
+    }
+}
+
+impl StorageBackend for Flaky {
+    fn len(&self) -> Result<u64, io::Error> {
+        Ok(self.0.lock().bytes.len() as u64)
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> Result<(), io::Error> {
+        let disk = self.call(Call::Read)?;
+        let offset = usize::try_from(offset).unwrap();
+        out.copy_from_slice(&disk.bytes[offset..offset + out.len()]);
+        Ok(())
+    }
+
+    fn set_len(&self, len: u64) -> Result<(), io::Error> {
+        let mut disk = self.call(Call::Resize)?;
+        let len = usize::try_from(len).unwrap();
+        if len > disk.bytes.len() && disk.full == Some(Full::Length) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        disk.bytes.resize(len, 0);
+        Ok(())
+    }
+
+    fn sync_data(&self) -> Result<(), io::Error> {
+        self.call(Call::Sync).map(drop)
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> Result<(), io::Error> {
+        let mut disk = self.call(Call::Write)?;
+        let offset = usize::try_from(offset).unwrap();
+        let pages = offset / PAGE_BYTES..(offset + data.len()).div_ceil(PAGE_BYTES);
+        if disk.full == Some(Full::Pages) && !pages.clone().all(|page| disk.written.contains(&page)) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        disk.written.extend(pages);
+        disk.bytes[offset..offset + data.len()].copy_from_slice(data);
+        Ok(())
+    }
+
+    fn try_lock_range(&self, _: std::ops::Bound<u64>, _: std::ops::Bound<u64>) -> Result<bool, BackendError> {
+        Ok(true)
+    }
+}
+
+fn user(number: usize) -> NewUser {
+    NewUser::email(format!("{number}@example.com"))
+}
+
+/// Calls until the store has recovered.
+fn eventually<T>(call: impl Fn() -> Result<T>) -> T {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        match call() {
+            Ok(found) => return found,
+            Err(error) => assert!(Instant::now() < deadline, "{error}"),
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn assert_all_there(store: &AuthKv, users: &[User]) {
+    for user in users {
+        assert_eq!(eventually(|| store.get_user(&user.id).wait()).as_ref(), Some(user));
+    }
+    let report = eventually(|| store.check().wait());
+    assert!(report.is_sound(), "{:?}", report.problems);
+}
