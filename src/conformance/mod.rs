@@ -37,8 +37,8 @@ pub use subject::{Clock, Subject, THREADS, at_once, authenticator, conflict, eve
 /// Lists the cases of a module under their names.
 macro_rules! cases {
     ($($case:ident),+ $(,)?) => {
-        pub(super) const CASES: &[super::Case] =
-            &[$(super::Case { module: module_path!(), statement: stringify!($case), test: $case }),+];
+        pub(super) const CASES: &[crate::conformance::Case] =
+            &[$(crate::conformance::Case { module: module_path!(), statement: stringify!($case), test: $case }),+];
     };
 }
 

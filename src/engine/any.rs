@@ -1,10 +1,11 @@
 //! The engine of a store: which one it is is chosen when the store is opened.
 
+use crate::engine::Engine;
+use crate::engine::job::Job;
 use crate::engine::redb::RedbEngine;
 use crate::engine::redb::published::Note;
 #[cfg(feature = "etcd")]
 use crate::engine::remote::RemoteEngine;
-use crate::engine::{Engine, Job};
 use crate::error::Result;
 use crate::kv::txn::Txn;
 use crate::reply::Reply;

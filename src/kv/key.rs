@@ -47,16 +47,6 @@ pub(crate) fn prefix_end(mut prefix: Vec<u8>) -> Option<Vec<u8>> {
     None
 }
 
-/// What the expiry index points to.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) enum Expiring {
-    Session(UserId, SessionId),
-    Token(TokenHash, String),
-    Code(String),
-    State(TokenHash),
-    WebSession(TokenHash),
-}
-
 impl Key for String {
     fn write(&self, out: &mut Vec<u8>) {
         write_text(self, out);
@@ -115,46 +105,6 @@ impl Key for Millis {
 
     fn read(input: &mut &[u8]) -> Option<Self> {
         take(input).map(|bytes| Self::new(i64::from_be_bytes(bytes) ^ i64::MIN))
-    }
-}
-
-impl Key for Expiring {
-    fn write(&self, out: &mut Vec<u8>) {
-        match self {
-            Self::Session(user_id, id) => {
-                out.push(1);
-                user_id.write(out);
-                id.write(out);
-            }
-            Self::Token(hash, identifier) => {
-                out.push(2);
-                hash.write(out);
-                identifier.write(out);
-            }
-            Self::Code(identifier) => {
-                out.push(3);
-                identifier.write(out);
-            }
-            Self::State(hash) => {
-                out.push(4);
-                hash.write(out);
-            }
-            Self::WebSession(hash) => {
-                out.push(5);
-                hash.write(out);
-            }
-        }
-    }
-
-    fn read(input: &mut &[u8]) -> Option<Self> {
-        match take(input)? {
-            [1] => Some(Self::Session(Key::read(input)?, Key::read(input)?)),
-            [2] => Some(Self::Token(Key::read(input)?, Key::read(input)?)),
-            [3] => Some(Self::Code(Key::read(input)?)),
-            [4] => Some(Self::State(Key::read(input)?)),
-            [5] => Some(Self::WebSession(Key::read(input)?)),
-            _ => None,
-        }
     }
 }
 
@@ -272,7 +222,7 @@ fn read_id(input: &mut &[u8]) -> Option<Id<'static>> {
     }
 }
 
-fn take<const N: usize>(input: &mut &[u8]) -> Option<[u8; N]> {
+pub(crate) fn take<const N: usize>(input: &mut &[u8]) -> Option<[u8; N]> {
     let (taken, rest) = input.split_first_chunk()?;
     *input = rest;
     Some(*taken)

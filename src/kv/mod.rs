@@ -1,7 +1,9 @@
-//! Tables of typed rows over bytes: keys, values, and transactions that collect changes. Nothing here knows a user.
+//! Tables of typed rows over bytes: keys, values, and transactions that collect changes. No user in sight.
 //!
-//! Uses `models` for the types that keys are made of. Start with `txn`.
+//! Uses `models` only for the types that keys are made of. Start with `txn`.
 
 pub(crate) mod codec;
 pub(crate) mod key;
+pub(crate) mod table;
 pub(crate) mod txn;
+pub(crate) mod view;

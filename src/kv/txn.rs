@@ -7,104 +7,12 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::codec;
+use super::key::{Key, prefix_end};
+use super::table::{Entry, Table, TableId};
+use super::view::{ByteRange, RowVisitor, View};
 use crate::error::{Error, Result};
-use crate::kv::codec;
-use crate::kv::key::{Key, prefix_end};
 use crate::models::Indexes;
-
-/// Which table, to an engine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct TableId {
-    /// Its place among all tables.
-    pub(crate) index: usize,
-    pub(crate) name: &'static str,
-}
-
-/// A table of `V` by `K`.
-pub(crate) struct Table<K, V> {
-    pub(crate) id: TableId,
-    /// Gives a value that was read what its key says, which its bytes do not repeat.
-    keyed: fn(&mut V, &K),
-}
-
-impl<K, V> Table<K, V> {
-    pub(crate) const fn new(index: usize, name: &'static str) -> Self {
-        Self { id: TableId { index, name }, keyed: |_, _| {} }
-    }
-
-    /// The same of values that lack what their key says.
-    pub(crate) const fn keyed(self, keyed: fn(&mut V, &K)) -> Self {
-        Self { keyed, ..self }
-    }
-}
-
-impl<K: Key, V: DeserializeOwned> Table<K, V> {
-    /// A row in its stored form.
-    ///
-    /// # Errors
-    /// A storage failure if it is damaged.
-    pub(crate) fn row(&self, key: &[u8], value: &[u8]) -> Result<(K, V)> {
-        let mut value = codec::decode(self.id.name, key, value)?;
-        let key = K::from_bytes(key).ok_or_else(|| Error::corrupt("a key cannot be read"))?;
-        (self.keyed)(&mut value, &key);
-        Ok((key, value))
-    }
-}
-
-/// A row of an index, as bytes.
-#[derive(PartialEq, Eq)]
-pub(crate) struct Entry {
-    pub(crate) table: TableId,
-    pub(crate) key: Vec<u8>,
-    pub(crate) value: Vec<u8>,
-}
-
-impl<K: Key, V: Serialize> Table<K, V> {
-    pub(crate) fn entry(&self, key: &K, value: &V) -> Result<Entry> {
-        let key = key.to_bytes();
-        let value = codec::encode(self.id.name, &key, value)?;
-        Ok(Entry { table: self.id, key, value })
-    }
-}
-
-/// What an engine shows an operation: one unchanging state of all tables, or its own not yet committed transaction.
-pub(crate) trait View {
-    /// Calls `visit` with the value at `key`, if there is one.
-    fn get(&self, table: TableId, key: &[u8], visit: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()>;
-
-    /// Calls `visit` with the rows of `range`, in the order of their keys, until it breaks.
-    fn scan(&self, table: TableId, range: ByteRange<'_>, visit: &mut RowVisitor<'_>) -> Result<()>;
-
-    /// How many rows the table should have.
-    fn len(&self, table: TableId) -> Result<u64>;
-
-    /// Says that the operation is going to look up this row, to an engine that fetches several at once.
-    fn foresee(&self, _: TableId, _: &[u8]) {}
-
-    /// The same of the first rows of a range.
-    fn foresee_range(&self, _: TableId, _: ByteRange<'_>) {}
-
-    /// Whether the operation may take it for granted that there is a row at `key`: an engine that does not know may make
-    /// that a condition of the operation's changes.
-    fn expect(&self, _: TableId, _: &[u8]) -> bool {
-        false
-    }
-
-    /// How many records a step of an operation may change at most; an engine may take smaller transactions than another.
-    fn step_records_max(&self) -> usize {
-        usize::MAX
-    }
-}
-
-pub(crate) type ByteRange<'a> = (Bound<&'a [u8]>, Bound<&'a [u8]>);
-/// The keys that start with `prefix`.
-fn with_prefix<A: Key, R>(prefix: &A, range: impl FnOnce(ByteRange<'_>) -> R) -> R {
-    let start = prefix.to_bytes();
-    let end = prefix_end(start.clone());
-    range((Bound::Included(&start), end.as_deref().map_or(Bound::Unbounded, Bound::Excluded)))
-}
-
-pub(crate) type RowVisitor<'a> = dyn FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>> + 'a;
 
 /// One operation's view of the store. Its reads and scans see its own changes; nobody else does until they are committed.
 pub(crate) struct Txn<'v> {
@@ -351,6 +259,13 @@ impl<'v> Txn<'v> {
             visit(key, value)
         })
     }
+}
+
+/// The keys that start with `prefix`.
+fn with_prefix<A: Key, R>(prefix: &A, range: impl FnOnce(ByteRange<'_>) -> R) -> R {
+    let start = prefix.to_bytes();
+    let end = prefix_end(start.clone());
+    range((Bound::Included(&start), end.as_deref().map_or(Bound::Unbounded, Bound::Excluded)))
 }
 
 #[cfg(test)]

@@ -1,18 +1,17 @@
 //! An application's own fields as they are stored: by name, and how they become a struct again.
 
 use std::cell::RefCell;
-use std::io;
 
-use serde::de::value::MapDeserializer;
-use serde::de::{DeserializeOwned, Deserializer, Error as _, IntoDeserializer, Visitor};
-use serde::{Deserialize, Serialize, Serializer, forward_to_deserialize_any};
-use serde_json::ser::{CompactFormatter, Formatter};
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
+use super::field_reader::Reader;
+use super::index::FieldKey;
+use super::json::{check_name, check_value, to_json};
+use super::limits::{KEY_BYTES_MAX, RECORD_BYTES_MAX};
 use super::patch::FieldPatch;
-use super::{
-    DynamicFields, FIELD_BYTES_MAX, FIELD_DEPTH_MAX, FieldKey, KEY_BYTES_MAX, RECORD_BYTES_MAX, Value as DynamicValue,
-};
+use super::value::{DynamicFields, Value as DynamicValue};
 use crate::error::{Error, Problem, Result};
 
 /// An application's own fields as they are stored: a JSON object, or nothing at all where there are none.
@@ -113,93 +112,6 @@ impl Fields {
     }
 }
 
-/// A value in JSON. It is nested and as long as it may be at most, however it serialises.
-pub(crate) fn json_text(value: &impl Serialize, bytes_max: usize) -> Result<String, Problem> {
-    let mut out = Bounded { bytes: Vec::new(), bytes_max };
-    let mut serializer = serde_json::Serializer::with_formatter(&mut out, Nesting(0));
-    value.serialize(&mut serializer).map_err(|error| match error.io_error_kind() {
-        Some(io::ErrorKind::FileTooLarge) => Problem::TooLong { bytes: bytes_max + 1, limit: bytes_max },
-        Some(_) => Problem::TooDeep { limit: FIELD_DEPTH_MAX },
-        None => Problem::NotJson(error.to_string()),
-    })?;
-    String::from_utf8(out.bytes).map_err(|error| Problem::NotJson(error.to_string()))
-}
-
-pub(super) fn to_json(value: &impl Serialize, bytes_max: usize) -> Result<Value, Problem> {
-    serde_json::from_str(&json_text(value, bytes_max)?).map_err(|error| Problem::NotJson(error.to_string()))
-}
-
-pub(super) fn check_name(name: &str, reserved: &[&str]) -> Result<()> {
-    if name.is_empty() {
-        return Err(Error::invalid("the name of a custom field", Problem::Empty));
-    }
-    if reserved.contains(&name) {
-        return Err(Error::invalid(name.to_owned(), Problem::ReservedName));
-    }
-    Ok(())
-}
-
-pub(super) fn check_value(name: &str, value: &Value) -> Result<()> {
-    let bytes = value.to_string().len();
-    if bytes > FIELD_BYTES_MAX {
-        return Err(Error::invalid(name.to_owned(), Problem::TooLong { bytes, limit: FIELD_BYTES_MAX }));
-    }
-    Ok(())
-}
-
-/// Collects bytes up to a limit.
-struct Bounded {
-    bytes: Vec<u8>,
-    bytes_max: usize,
-}
-
-impl io::Write for Bounded {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.bytes.len() + bytes.len() > self.bytes_max {
-            return Err(io::ErrorKind::FileTooLarge.into());
-        }
-        self.bytes.extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// How deep in lists and maps the serializer is. It stops before a value that is nested without end overflows the
-/// stack.
-struct Nesting(usize);
-
-impl Nesting {
-    fn enter(&mut self) -> io::Result<()> {
-        self.0 += 1;
-        if self.0 > FIELD_DEPTH_MAX { Err(io::ErrorKind::InvalidInput.into()) } else { Ok(()) }
-    }
-}
-
-impl Formatter for Nesting {
-    fn begin_array<W: io::Write + ?Sized>(&mut self, out: &mut W) -> io::Result<()> {
-        self.enter()?;
-        CompactFormatter.begin_array(out)
-    }
-
-    fn end_array<W: io::Write + ?Sized>(&mut self, out: &mut W) -> io::Result<()> {
-        self.0 -= 1;
-        CompactFormatter.end_array(out)
-    }
-
-    fn begin_object<W: io::Write + ?Sized>(&mut self, out: &mut W) -> io::Result<()> {
-        self.enter()?;
-        CompactFormatter.begin_object(out)
-    }
-
-    fn end_object<W: io::Write + ?Sized>(&mut self, out: &mut W) -> io::Result<()> {
-        self.0 -= 1;
-        CompactFormatter.end_object(out)
-    }
-}
-
 impl Serialize for Fields {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if self.0.is_empty() {
@@ -219,109 +131,12 @@ impl<'de> Deserialize<'de> for Fields {
     }
 }
 
-/// Reads the fields into whatever serialises to them: a struct, a map, `()`, or one of these in an enum, an option or a
-/// newtype. It notes fields that a struct does not have.
-struct Reader<'u> {
-    fields: Map<String, Value>,
-    unknown: &'u RefCell<Vec<String>>,
-}
-
-impl<'de> Deserializer<'de> for Reader<'_> {
-    type Error = serde_json::Error;
-
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
-        let unknown = self.unknown;
-        let values = self.fields.into_iter().map(|(name, value)| {
-            let value = FieldValue { name: name.clone(), value, unknown };
-            (name, value)
-        });
-        visitor.visit_map(MapDeserializer::new(values))
-    }
-
-    fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
-        if !self.fields.is_empty() {
-            self.unknown.borrow_mut().extend(self.fields.into_iter().map(|(name, _)| name));
-        }
-        visitor.visit_unit()
-    }
-
-    fn deserialize_unit_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Self::Error> {
-        self.deserialize_unit(visitor)
-    }
-
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
-        if self.fields.is_empty() { visitor.visit_none() } else { visitor.visit_some(self) }
-    }
-
-    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Self::Error> {
-        visitor.visit_newtype_struct(self)
-    }
-
-    fn deserialize_enum<V: Visitor<'de>>(
-        self,
-        name: &'static str,
-        variants: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, Self::Error> {
-        Value::Object(self.fields).deserialize_enum(name, variants, visitor)
-    }
-
-    forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf seq tuple tuple_struct map
-        struct identifier ignored_any
-    }
-}
-
-/// The value of one field, which notes if nobody wants it.
-struct FieldValue<'u> {
-    name: String,
-    value: Value,
-    unknown: &'u RefCell<Vec<String>>,
-}
-
-impl<'de> IntoDeserializer<'de, serde_json::Error> for FieldValue<'_> {
-    type Deserializer = Self;
-
-    fn into_deserializer(self) -> Self {
-        self
-    }
-}
-
-/// Hands the wanted value on as it is.
-macro_rules! handed_on {
-    ($($method:ident($($argument:ident: $type:ty),*))*) => {$(
-        fn $method<V: Visitor<'de>>(self, $($argument: $type,)* visitor: V) -> Result<V::Value, Self::Error> {
-            self.value.$method($($argument,)* visitor)
-        }
-    )*};
-}
-
-impl<'de> Deserializer<'de> for FieldValue<'_> {
-    type Error = serde_json::Error;
-
-    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
-        self.unknown.borrow_mut().push(self.name);
-        visitor.visit_unit()
-    }
-
-    handed_on! {
-        deserialize_any() deserialize_bool() deserialize_i8() deserialize_i16() deserialize_i32() deserialize_i64()
-        deserialize_i128() deserialize_u8() deserialize_u16() deserialize_u32() deserialize_u64() deserialize_u128()
-        deserialize_f32() deserialize_f64() deserialize_char() deserialize_str() deserialize_string()
-        deserialize_bytes() deserialize_byte_buf() deserialize_option() deserialize_unit() deserialize_seq()
-        deserialize_map() deserialize_identifier()
-        deserialize_unit_struct(name: &'static str) deserialize_newtype_struct(name: &'static str)
-        deserialize_tuple(len: usize) deserialize_tuple_struct(name: &'static str, len: usize)
-        deserialize_struct(name: &'static str, fields: &'static [&'static str])
-        deserialize_enum(name: &'static str, variants: &'static [&'static str])
-    }
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::panic)]
 mod tests {
     use std::collections::BTreeMap;
 
+    use super::super::limits::FIELD_DEPTH_MAX;
     use super::*;
 
     #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

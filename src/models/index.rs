@@ -6,10 +6,10 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Millis, Models, Value};
+use super::{Millis, Value};
 use crate::error::{Error, Problem};
 
-/// An index on an own field, declared in [`Models`]. It covers the records whose field is a truth value, an integer, an
+/// An index on an own field, declared in [`Models`](super::Models). It covers the records whose field is a truth value, an integer, an
 /// [`Instant`](super::Instant) or a text of at most 512 bytes; a record without the field, or with null, is not in it,
 /// and one with any other value is refused.
 ///
@@ -45,13 +45,13 @@ pub(crate) struct Indexes {
 
 impl Indexes {
     /// In the order of their fields, for the order in which they are declared does not matter.
-    pub(crate) fn declared<M: Models>() -> Self {
+    pub(crate) fn new(users: &[Index], accounts: &[Index]) -> Self {
         let sorted = |indexes: &[Index]| {
             let mut indexes = indexes.to_vec();
             indexes.sort_by(|left, right| left.field.cmp(&right.field));
             indexes
         };
-        Self { users: sorted(M::USER_INDEXES), accounts: sorted(M::ACCOUNT_INDEXES) }
+        Self { users: sorted(users), accounts: sorted(accounts) }
     }
 }
 

@@ -3,6 +3,8 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::error::{Error, Result};
+
 /// An instant to the millisecond. Made from a finer one, it is the last millisecond at or before it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct Millis(i64);
@@ -32,4 +34,12 @@ impl From<DateTime<Utc>> for Millis {
     fn from(instant: DateTime<Utc>) -> Self {
         Self(instant.timestamp_millis())
     }
+}
+
+/// The instant that was stored.
+///
+/// # Errors
+/// A storage failure if it is damaged.
+pub(crate) fn instant(millis: Millis) -> Result<DateTime<Utc>> {
+    millis.to_instant().ok_or_else(|| Error::corrupt("an instant is outside of the calendar"))
 }

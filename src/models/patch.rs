@@ -6,8 +6,8 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::FIELD_BYTES_MAX;
-use super::fields::{check_name, check_value, to_json};
+use super::json::{check_name, check_value, to_json};
+use super::limits::FIELD_BYTES_MAX;
 use crate::error::{Error, Problem, Result};
 
 /// What a patch does with one field.

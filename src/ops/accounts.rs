@@ -2,11 +2,10 @@
 
 use crate::error::{Error, Result, UniqueKey};
 use crate::kv::txn::Txn;
-use crate::models::{AccountKey, AccountType, MustLeave, UserId};
+use crate::models::{AccountKey, AccountType, Cursor, FieldKey, MustLeave, Page, RangeOf, UserId};
 use crate::ops::{all_pointed_to, authenticators, fields, pointed_to, users};
-use crate::records::entries::{
-    ACCOUNT_BY_PROVIDER, ACCOUNTS, ACCOUNTS_BY_USER, AUTHENTICATORS_BY_USER, USERS, replace,
-};
+use crate::records::entries::replace;
+use crate::records::schema::{ACCOUNT_BY_PROVIDER, ACCOUNTS, ACCOUNTS_BY_USER, AUTHENTICATORS_BY_USER, USERS};
 use crate::records::{AccountRecord, AccountUpdate};
 
 pub(crate) fn link(txn: &mut Txn<'_>, account: &AccountRecord) -> Result<()> {
@@ -38,6 +37,25 @@ pub(crate) fn list(txn: &Txn<'_>, user_id: &UserId, limit: usize) -> Result<Vec<
     }
     let entries = txn.with_prefix(&ACCOUNTS_BY_USER, user_id, limit)?;
     all_pointed_to(txn, &entries)
+}
+
+pub(crate) fn by_field(txn: &Txn<'_>, field: &str, value: &FieldKey) -> Result<Option<AccountRecord>> {
+    fields::first(txn, field, value.clone())?.map_or(Ok(None), |account| unless_swept(txn, account))
+}
+
+/// A part of a list of accounts, after a place in it. Those that wait to be swept are left out, so that there may be
+/// fewer than `limit` and yet more to come.
+pub(crate) fn list_by_field(
+    txn: &Txn<'_>,
+    field: &str,
+    range: &RangeOf,
+    after: Option<&Cursor>,
+    limit: usize,
+) -> Result<Page<AccountRecord>> {
+    let page = fields::page::<AccountRecord>(txn, field, range, after, limit)?;
+    page.items.iter().for_each(|account| txn.foresee(&USERS, &account.user_id));
+    let items = page.items.into_iter().filter_map(|account| unless_swept(txn, account).transpose());
+    Ok(Page { items: items.collect::<Result<_>>()?, next: page.next })
 }
 
 /// The account, unless its user was deleted and it waits to be swept.

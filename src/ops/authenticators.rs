@@ -5,7 +5,8 @@ use crate::kv::txn::Txn;
 use crate::models::{CredentialId, ProviderAccountId, UserId};
 use crate::ops::{all_pointed_to, users};
 use crate::records::AuthenticatorRecord;
-use crate::records::entries::{AUTHENTICATORS, AUTHENTICATORS_BY_USER, USERS, replace};
+use crate::records::entries::replace;
+use crate::records::schema::{AUTHENTICATORS, AUTHENTICATORS_BY_USER, USERS};
 
 pub(crate) fn create(txn: &mut Txn<'_>, authenticator: &AuthenticatorRecord) -> Result<()> {
     users::require(txn, &authenticator.model.user_id)?;

@@ -4,11 +4,13 @@ use std::ops::{Bound, ControlFlow};
 
 use crate::error::Result;
 use crate::kv::key::Key;
-use crate::kv::txn::{TableId, Txn};
+use crate::kv::table::TableId;
+use crate::kv::txn::Txn;
 use crate::models::{FieldKey, Indexes, UserId};
-use crate::records::entries::{
-    ACCOUNT_BY_FIELD, ACCOUNT_BY_PROVIDER, ACCOUNTS, ACCOUNTS_BY_USER, AUTHENTICATORS_BY_USER, BY_EXPIRY, FieldIndexed,
-    Record, SESSION_BY_TOKEN, SWEEP, TABLES, USER_BY_EMAIL, USER_BY_FIELD, USERS, WEB_SESSIONS_BY_USER,
+use crate::records::entries::{FieldIndexed, Record};
+use crate::records::schema::{
+    ACCOUNT_BY_FIELD, ACCOUNT_BY_PROVIDER, ACCOUNTS, ACCOUNTS_BY_USER, AUTHENTICATORS_BY_USER, BY_EXPIRY,
+    SESSION_BY_TOKEN, SWEEP, TABLES, USER_BY_EMAIL, USER_BY_FIELD, USERS, WEB_SESSIONS_BY_USER,
 };
 use crate::records::{
     AccountRecord, AuthenticatorRecord, CodeRecord, SessionRecord, StateRecord, TokenRecord, UserRecord,
@@ -201,7 +203,8 @@ impl Check<'_, '_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kv::txn::{ByteRange, Entry, RowVisitor, View};
+    use crate::kv::table::Entry;
+    use crate::kv::view::{ByteRange, RowVisitor, View};
     use crate::models::{Millis, NewUser};
     use crate::records::EmailMatching;
 

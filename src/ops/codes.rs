@@ -5,7 +5,8 @@ use crate::kv::txn::Txn;
 use crate::models::TokenHash;
 use crate::models::{CodeCheck, Millis};
 use crate::records::CodeRecord;
-use crate::records::entries::{CODES, replace};
+use crate::records::entries::replace;
+use crate::records::schema::CODES;
 
 /// Puts a code in the place of the identifier's old one. The wrong guesses at one that has not expired count on; when they
 /// are too many, nothing is done, and the answer is until when that is so.

@@ -8,9 +8,11 @@ use std::ops::{Bound, ControlFlow};
 
 use crate::error::{Error, OpenProblem, Result};
 use crate::kv::codec;
-use crate::kv::txn::{TableId, Txn};
+use crate::kv::table::TableId;
+use crate::kv::txn::Txn;
 use crate::ops::meta;
-use crate::records::entries::{META, TABLES, change_rows};
+use crate::records::entries::change_rows;
+use crate::records::schema::{META, TABLES};
 
 /// How many rows are compared and written at a time: this many, or so many bytes of them.
 pub(crate) const ROWS_MAX: usize = 100;

@@ -6,9 +6,8 @@ use crate::error::{Result, UniqueKey};
 use crate::kv::key::{Key, field_range};
 use crate::kv::txn::Txn;
 use crate::models::{Cursor, FieldKey, Page, RangeOf};
-use crate::ops::{accounts, all_pointed_to, pointed_to};
-use crate::records::entries::{FieldIndexed, USERS};
-use crate::records::{AccountRecord, UserRecord};
+use crate::ops::{all_pointed_to, pointed_to};
+use crate::records::entries::FieldIndexed;
 
 /// The other records that have a value of this one in a unique index.
 pub(super) fn holders<R: FieldIndexed>(txn: &Txn<'_>, record: &R) -> Result<Vec<(UniqueKey, R)>> {
@@ -23,41 +22,7 @@ pub(super) fn holders<R: FieldIndexed>(txn: &Txn<'_>, record: &R) -> Result<Vec<
     Ok(holders)
 }
 
-pub(crate) fn user(txn: &Txn<'_>, field: &str, value: &FieldKey) -> Result<Option<UserRecord>> {
-    first(txn, field, value.clone())
-}
-
-pub(crate) fn account(txn: &Txn<'_>, field: &str, value: &FieldKey) -> Result<Option<AccountRecord>> {
-    first(txn, field, value.clone())?.map_or(Ok(None), |account| accounts::unless_swept(txn, account))
-}
-
-/// A part of a list of users, after a place in it.
-pub(crate) fn users(
-    txn: &Txn<'_>,
-    field: &str,
-    range: &RangeOf,
-    after: Option<&Cursor>,
-    limit: usize,
-) -> Result<Page<UserRecord>> {
-    page(txn, field, range, after, limit)
-}
-
-/// A part of a list of accounts, after a place in it. Those that wait to be swept are left out, so that there may be
-/// fewer than `limit` and yet more to come.
-pub(crate) fn accounts(
-    txn: &Txn<'_>,
-    field: &str,
-    range: &RangeOf,
-    after: Option<&Cursor>,
-    limit: usize,
-) -> Result<Page<AccountRecord>> {
-    let page = page::<AccountRecord>(txn, field, range, after, limit)?;
-    page.items.iter().for_each(|account| txn.foresee(&USERS, &account.user_id));
-    let items = page.items.into_iter().filter_map(|account| accounts::unless_swept(txn, account).transpose());
-    Ok(Page { items: items.collect::<Result<_>>()?, next: page.next })
-}
-
-fn page<R: FieldIndexed>(
+pub(super) fn page<R: FieldIndexed>(
     txn: &Txn<'_>,
     field: &str,
     range: &RangeOf,
@@ -82,7 +47,7 @@ fn page<R: FieldIndexed>(
     Ok(page)
 }
 
-fn first<R: FieldIndexed>(txn: &Txn<'_>, field: &str, value: FieldKey) -> Result<Option<R>> {
+pub(super) fn first<R: FieldIndexed>(txn: &Txn<'_>, field: &str, value: FieldKey) -> Result<Option<R>> {
     let mut rows = txn.with_prefix(&R::BY_FIELD, &(field.to_owned(), value), 1)?;
     rows.pop().map(|((_, key), ())| pointed_to(txn, &key)).transpose()
 }
@@ -96,7 +61,8 @@ mod tests {
     use crate::models::Millis;
     use crate::models::{AccountType, Index, Models, NewAccount, NewUser};
     use crate::ops::users;
-    use crate::records::entries::{ACCOUNT_BY_FIELD, replace};
+    use crate::records::entries::replace;
+    use crate::records::schema::ACCOUNT_BY_FIELD;
     use crate::{Adapter, AuthKv};
 
     type Own = BTreeMap<String, u64>;

@@ -12,7 +12,7 @@ use crate::kv::key::Key;
 use crate::kv::txn::Txn;
 use crate::models::{Dynamic, Indexes, Millis, Models};
 use crate::records::EmailMatching;
-use crate::records::entries::META;
+use crate::records::schema::META;
 
 /// The newest format that this version reads, and the one that it writes.
 pub(crate) const FORMAT: u32 = 1;

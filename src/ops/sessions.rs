@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result, UniqueKey};
 use crate::kv::txn::Txn;
-use crate::models::{Extra, Fields, Millis, Session, SessionAndUser, SessionId, UserId, WebSessionId};
+use crate::models::{Extra, Fields, Millis, Session, SessionAndUser, SessionId, UserId, WebSessionId, instant};
 use crate::models::{Token, TokenHash};
 use crate::ops::{all_pointed_to, pointed_to, users};
-use crate::records::entries::{Record, SESSION_BY_TOKEN, SESSIONS, SessionEntry, WEB_SESSIONS_BY_USER, replace};
-use crate::records::{SessionRecord, SessionUpdate, UserRecord, WebSessionRecord, instant};
+use crate::records::entries::{Record, replace};
+use crate::records::schema::{SESSION_BY_TOKEN, SESSIONS, SessionEntry, WEB_SESSIONS_BY_USER};
+use crate::records::{SessionRecord, SessionUpdate, UserRecord, WebSessionRecord};
 
 pub(crate) fn create(txn: &mut Txn<'_>, session: &SessionRecord, now: Millis) -> Result<()> {
     users::require(txn, &session.user_id)?;

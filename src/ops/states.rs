@@ -5,7 +5,8 @@ use crate::kv::txn::Txn;
 use crate::models::Millis;
 use crate::models::TokenHash;
 use crate::records::StateRecord;
-use crate::records::entries::{STATES, replace};
+use crate::records::entries::replace;
+use crate::records::schema::STATES;
 
 /// `state` has a handle of its own.
 pub(crate) fn put(txn: &mut Txn<'_>, state: &StateRecord) -> Result<()> {

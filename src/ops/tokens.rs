@@ -4,7 +4,8 @@ use crate::error::Result;
 use crate::kv::txn::Txn;
 use crate::models::TokenHash;
 use crate::records::TokenRecord;
-use crate::records::entries::{VERIFICATION_TOKENS, replace};
+use crate::records::entries::replace;
+use crate::records::schema::VERIFICATION_TOKENS;
 
 pub(crate) fn create(txn: &mut Txn<'_>, token: &TokenRecord) -> Result<()> {
     let old = txn.get(&VERIFICATION_TOKENS, &(token.token_hash, token.identifier.clone()))?;

@@ -3,13 +3,16 @@
 use std::ops::Bound;
 
 use crate::error::Result;
-use crate::kv::key::{Expiring, Key};
-use crate::kv::txn::{Table, Txn};
+use crate::kv::key::Key;
+use crate::kv::table::Table;
+use crate::kv::txn::Txn;
 use crate::models::{Millis, UserId};
 use crate::ops::{all_pointed_to, pointed_to};
-use crate::records::entries::{
-    ACCOUNTS_BY_USER, AUTHENTICATORS_BY_USER, BY_EXPIRY, CODES, Record, SESSIONS, STATES, SWEEP, VERIFICATION_TOKENS,
-    WEB_SESSIONS, WEB_SESSIONS_BY_USER, replace,
+use crate::records::entries::{Record, replace};
+use crate::records::expiring::Expiring;
+use crate::records::schema::{
+    ACCOUNTS_BY_USER, AUTHENTICATORS_BY_USER, BY_EXPIRY, CODES, SESSIONS, STATES, SWEEP, VERIFICATION_TOKENS,
+    WEB_SESSIONS, WEB_SESSIONS_BY_USER,
 };
 use crate::records::{
     AccountRecord, AuthenticatorRecord, CodeRecord, SessionRecord, StateRecord, TokenRecord, WebSessionRecord,

@@ -2,9 +2,10 @@
 
 use crate::error::{Error, Result, UniqueKey};
 use crate::kv::txn::Txn;
-use crate::models::{AccountKey, Change, Millis, UserId};
+use crate::models::{AccountKey, Change, Cursor, FieldKey, Millis, Page, RangeOf, UserId};
 use crate::ops::{fields, pointed_to, upkeep};
-use crate::records::entries::{ACCOUNT_BY_PROVIDER, SWEEP, USER_BY_EMAIL, USERS, replace};
+use crate::records::entries::replace;
+use crate::records::schema::{ACCOUNT_BY_PROVIDER, SWEEP, USER_BY_EMAIL, USERS};
 use crate::records::{UserRecord, UserUpdate};
 
 pub(crate) fn create(txn: &mut Txn<'_>, user: &UserRecord) -> Result<()> {
@@ -48,6 +49,21 @@ pub(crate) fn update(txn: &mut Txn<'_>, update: &UserUpdate) -> Result<UserRecor
     require_free_fields(txn, &new)?;
     replace(txn, Some(&old), Some(&new))?;
     Ok(new)
+}
+
+pub(crate) fn by_field(txn: &Txn<'_>, field: &str, value: &FieldKey) -> Result<Option<UserRecord>> {
+    fields::first(txn, field, value.clone())
+}
+
+/// A part of a list of users, after a place in it.
+pub(crate) fn list_by_field(
+    txn: &Txn<'_>,
+    field: &str,
+    range: &RangeOf,
+    after: Option<&Cursor>,
+    limit: usize,
+) -> Result<Page<UserRecord>> {
+    fields::page(txn, field, range, after, limit)
 }
 
 /// Notes that somebody has proven to read the user's e-mail address.

@@ -6,7 +6,8 @@ use crate::models::TokenHash;
 use crate::models::{Millis, UserId};
 use crate::ops::{all_pointed_to, users};
 use crate::records::WebSessionRecord;
-use crate::records::entries::{WEB_SESSIONS, WEB_SESSIONS_BY_USER, replace};
+use crate::records::entries::replace;
+use crate::records::schema::{WEB_SESSIONS, WEB_SESSIONS_BY_USER};
 
 pub(crate) fn create(txn: &mut Txn<'_>, session: &WebSessionRecord, now: Millis) -> Result<()> {
     require_user(txn, session)?;

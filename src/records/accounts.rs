@@ -3,7 +3,7 @@
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::{check_indexes, check_key, check_text};
+use super::limits::{check_indexes, check_key, check_text};
 use crate::error::Result;
 use crate::models::Token;
 use crate::models::{

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{check_key, check_text};
+use super::limits::{check_key, check_text};
 use crate::error::Result;
 use crate::models::{Authenticator, Millis};
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::check_key;
+use super::limits::check_key;
 use crate::error::Result;
 use crate::models::Millis;
 use crate::models::TokenHash;

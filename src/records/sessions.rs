@@ -3,10 +3,12 @@
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::{Lifetime, check_key, instant};
+use super::lifetime::Lifetime;
+use super::limits::check_key;
 use crate::error::Result;
 use crate::models::{
     DynamicFields, FieldPatch, Fields, Millis, NewSession, Session, SessionId, SessionInfo, SessionPatch, UserId,
+    instant,
 };
 use crate::models::{Token, TokenHash};
 

@@ -3,9 +3,9 @@
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::{check_key, instant};
+use super::limits::check_key;
 use crate::error::Result;
-use crate::models::{DynamicFields, Fields, Millis, VerificationToken};
+use crate::models::{DynamicFields, Fields, Millis, VerificationToken, instant};
 use crate::models::{Token, TokenHash};
 
 const RESERVED: &[&str] = &["identifier", "token", "expires"];

@@ -3,9 +3,11 @@
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::{check_indexes, check_key, check_text, instant};
+use super::limits::{check_indexes, check_key, check_text};
 use crate::error::Result;
-use crate::models::{Change, DynamicFields, FieldPatch, Fields, Index, Millis, NewUser, User, UserId, UserPatch};
+use crate::models::{
+    Change, DynamicFields, FieldPatch, Fields, Index, Millis, NewUser, User, UserId, UserPatch, instant,
+};
 
 /// The names that a user's own fields must not have: those of Auth.js, as it spells them. `email_verified` is not among
 /// them: it is what OpenID Connect calls a claim, which a user may be created with.

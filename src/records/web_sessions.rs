@@ -2,9 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Lifetime, check_key, instant};
+use super::lifetime::Lifetime;
+use super::limits::check_key;
 use crate::error::Result;
-use crate::models::{Fields, Millis, UserId, WebSession, WebSessionData, WebSessionId};
+use crate::models::{Fields, Millis, UserId, WebSession, WebSessionData, WebSessionId, instant};
 use crate::models::{Token, TokenHash};
 
 #[derive(Clone, Serialize, Deserialize)]

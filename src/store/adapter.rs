@@ -1,22 +1,21 @@
 //! How each method of the adapter becomes an operation on the store: here comes in what is impure, ids, the time and the
 //! hashes of tokens, and what cannot be stored is refused.
 
-use uuid::Uuid;
-
 use crate::adapter::Adapter;
 use crate::error::{Error, Result};
 use crate::kv::txn::Txn;
 use crate::models::Token;
 use crate::models::{
-    Account, AccountKey, Authenticator, CredentialId, Extra, FieldPatch, Fields, Models, NewAccount, NewSession,
-    NewUser, ProviderAccountId, Session, SessionAndUser, SessionPatch, User, UserId, UserPatch, VerificationToken,
+    Account, AccountKey, Authenticator, CredentialId, Extra, Models, NewAccount, NewSession, NewUser,
+    ProviderAccountId, Session, SessionAndUser, SessionPatch, User, UserId, UserPatch, VerificationToken,
 };
 use crate::ops::{accounts, authenticators, sessions, tokens, users};
 use crate::records::{
     AccountRecord, AuthenticatorRecord, Email, SessionRecord, SessionUpdate, TokenRecord, UserRecord, UserUpdate,
 };
 use crate::reply::Reply;
-use crate::store::AuthKv;
+use crate::store::accounts::account_model;
+use crate::store::{AuthKv, fresh_id};
 
 impl<M: Models> Adapter<M> for AuthKv<M> {
     fn create_user(&self, user: NewUser<M::User>) -> Reply<User<M::User>> {
@@ -179,69 +178,6 @@ impl<M: Models> Adapter<M> for AuthKv<M> {
     }
 }
 
-impl<M: Models> AuthKv<M> {
-    /// The verification token of this identifier, which stays where it is: for tests and support, where
-    /// [`use_verification_token`](Adapter::use_verification_token) is for signing in. It may have expired.
-    ///
-    /// # Errors
-    /// Those that every method of [`Adapter`] may answer with.
-    ///
-    /// ```
-    /// # use authkv::{Adapter, AuthKv, models::*};
-    /// # let auth = AuthKv::in_memory()?;
-    /// let expires = chrono::Utc::now() + chrono::TimeDelta::minutes(15);
-    /// auth.create_verification_token(VerificationToken::new("ada@example.com", "a-secret", expires)).wait()?;
-    /// assert!(auth.find_verification_token("ada@example.com", "a-secret").wait()?.is_some());
-    /// assert!(auth.use_verification_token(Some("ada@example.com"), "a-secret").wait()?.is_some());
-    /// assert!(auth.find_verification_token("ada@example.com", "a-secret").wait()?.is_none());
-    /// # Ok::<(), authkv::Error>(())
-    /// ```
-    pub fn find_verification_token(
-        &self,
-        identifier: &str,
-        token: &str,
-    ) -> Reply<Option<VerificationToken<M::VerificationToken>>> {
-        let (identifier, token) = (identifier.to_owned(), Token::from(token));
-        let hash = token.hash();
-        self.read(
-            move |txn| tokens::get(txn, &identifier, hash),
-            |record| record.map(|record| record.into_model(token)).transpose(),
-        )
-    }
-
-    /// Refuses a patch of own fields that the application's model would not take, and else goes on with whether there is
-    /// a record to patch. The model's code does not run in a transaction, so the patch is tried on the fields that are
-    /// stored now. It may be applied to newer ones: what fits those fits these, unless the model makes one field depend
-    /// on another.
-    pub(crate) fn if_taken<X: Extra, T: Send + 'static>(
-        &self,
-        patch: FieldPatch,
-        stored: impl Fn(&Txn<'_>) -> Result<Option<Fields>> + Send + 'static,
-        next: impl FnOnce(&Self, bool) -> Reply<T> + Send + 'static,
-    ) -> Reply<T> {
-        if patch.is_empty() {
-            return next(self, true);
-        }
-        self.then(self.read(stored, Ok), move |auth, stored| match stored {
-            Ok(Some(fields)) => match fields.must_take::<X>(&patch) {
-                Ok(()) => next(auth, true),
-                Err(error) => Reply::ready(Err(error)),
-            },
-            Ok(None) => next(auth, false),
-            Err(error) => Reply::ready(Err(error)),
-        })
-    }
-}
-
-/// Ascending with time, so that new rows share pages.
-pub(crate) fn fresh_id<I: From<String>>() -> I {
-    I::from(Uuid::now_v7().to_string())
-}
-
 fn user_model<X: Extra>(user: Option<UserRecord>) -> Result<Option<User<X>>> {
     user.map(UserRecord::into_model).transpose()
-}
-
-pub(crate) fn account_model<X: Extra>(account: Option<AccountRecord>) -> Result<Option<Account<X>>> {
-    account.map(AccountRecord::into_model).transpose()
 }

@@ -11,9 +11,10 @@ use crate::engine::remote::etcd::Etcd;
 use crate::engine::remote::{Config, Keys, RemoteEngine};
 use crate::engine::{Durability, Engine, Setup};
 use crate::error::{Error, OpenProblem, Result};
-use crate::kv::txn::TableId;
+use crate::kv::table::TableId;
 use crate::ops::{copy, meta};
-use crate::records::entries::{META, TABLES, change_rows};
+use crate::records::entries::change_rows;
+use crate::records::schema::{META, TABLES};
 
 /// How often the source is gone through before it is said to change all the while.
 const PASSES_MAX: usize = 5;

@@ -2,8 +2,10 @@
 
 use crate::error::{Error, Problem, Result};
 use crate::kv::txn::Txn;
-use crate::models::{Account, Cursor, FieldKey, FieldRange, Index, Models, Page, RangeOf, User, Value};
-use crate::ops::fields;
+use crate::models::{
+    Account, Cursor, Extra, FieldKey, FieldPatch, FieldRange, Fields, Index, Models, Page, RangeOf, User, Value,
+};
+use crate::ops::{accounts, users};
 use crate::records::{AccountRecord, UserRecord};
 use crate::reply::Reply;
 use crate::store::AuthKv;
@@ -56,7 +58,7 @@ impl<M: Models> AuthKv<M> {
     /// ```
     pub fn get_user_by(&self, field: &str, value: impl Into<Value>) -> Reply<Option<User<M::User>>> {
         let index = unique_index_on(&self.declared().users, field);
-        self.get_by(index, value.into(), fields::user, UserRecord::into_model)
+        self.get_by(index, value.into(), users::by_field, UserRecord::into_model)
     }
 
     /// The account with this value in a field that has a unique index. Otherwise like
@@ -66,7 +68,7 @@ impl<M: Models> AuthKv<M> {
     /// Those of [`get_user_by`](Self::get_user_by).
     pub fn get_account_by(&self, field: &str, value: impl Into<Value>) -> Reply<Option<Account<M::Account>>> {
         let index = unique_index_on(&self.declared().accounts, field);
-        self.get_by(index, value.into(), fields::account, AccountRecord::into_model)
+        self.get_by(index, value.into(), accounts::by_field, AccountRecord::into_model)
     }
 
     /// A page of the users whose value of a field with an index is in a range, in the order of the values. `after` is
@@ -122,7 +124,7 @@ impl<M: Models> AuthKv<M> {
         limit: usize,
     ) -> Reply<Page<User<M::User>>> {
         let index = index_on(&self.declared().users, field);
-        self.list_by(index, range, after, limit, fields::users, UserRecord::into_model)
+        self.list_by(index, range, after, limit, users::list_by_field, UserRecord::into_model)
     }
 
     /// A page of the accounts whose value of a field with an index is in a range. Otherwise like
@@ -139,7 +141,7 @@ impl<M: Models> AuthKv<M> {
         limit: usize,
     ) -> Reply<Page<Account<M::Account>>> {
         let index = index_on(&self.declared().accounts, field);
-        self.list_by(index, range, after, limit, fields::accounts, AccountRecord::into_model)
+        self.list_by(index, range, after, limit, accounts::list_by_field, AccountRecord::into_model)
     }
 
     fn get_by<R: Send + 'static, T: Send + 'static>(
@@ -179,6 +181,29 @@ impl<M: Models> AuthKv<M> {
             ),
             Err(error) => Reply::ready(Err(error)),
         }
+    }
+
+    /// Refuses a patch of own fields that the application's model would not take, and else goes on with whether there is
+    /// a record to patch. The model's code does not run in a transaction, so the patch is tried on the fields that are
+    /// stored now. It may be applied to newer ones: what fits those fits these, unless the model makes one field depend
+    /// on another.
+    pub(crate) fn if_taken<X: Extra, T: Send + 'static>(
+        &self,
+        patch: FieldPatch,
+        stored: impl Fn(&Txn<'_>) -> Result<Option<Fields>> + Send + 'static,
+        next: impl FnOnce(&Self, bool) -> Reply<T> + Send + 'static,
+    ) -> Reply<T> {
+        if patch.is_empty() {
+            return next(self, true);
+        }
+        self.then(self.read(stored, Ok), move |auth, stored| match stored {
+            Ok(Some(fields)) => match fields.must_take::<X>(&patch) {
+                Ok(()) => next(auth, true),
+                Err(error) => Reply::ready(Err(error)),
+            },
+            Ok(None) => next(auth, false),
+            Err(error) => Reply::ready(Err(error)),
+        })
     }
 }
 

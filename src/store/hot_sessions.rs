@@ -9,13 +9,8 @@ use std::sync::{Arc, OnceLock};
 use parking_lot::RwLock;
 
 use crate::engine::redb::published::Note;
-use crate::error::Result;
-use crate::kv::txn::Txn;
 use crate::models::TokenHash;
-use crate::models::{Millis, Models};
-use crate::ops::sessions::{self, FoundSession};
-use crate::reply::Reply;
-use crate::store::AuthKv;
+use crate::ops::sessions::FoundSession;
 
 /// How many sessions a set has at most.
 const WAYS: usize = 8;
@@ -27,7 +22,7 @@ pub(crate) struct HotSessions {
     count: usize,
     /// Made when the first session is asked for: most of what a store in memory takes.
     sets: OnceLock<Box<[Set]>>,
-    /// Traces of the sessions that were asked for of late.
+    /// Fingerprints of recently requested sessions. A session is kept on its second request.
     traces: OnceLock<Box<[AtomicU32]>>,
 }
 
@@ -53,39 +48,6 @@ struct Hot {
     used: AtomicBool,
 }
 
-impl<M: Models> AuthKv<M> {
-    /// The session with this token and its user, if it is valid. `finish` turns it into what the caller gets.
-    pub(crate) fn find_session<T: Send + 'static>(
-        &self,
-        token: &TokenHash,
-        now: Millis,
-        finish: impl FnOnce(Option<Arc<FoundSession>>) -> Result<T> + Send + 'static,
-    ) -> Reply<T> {
-        let (token, hot) = (*token, self.hot_sessions());
-        let find = move |txn: &Txn<'_>| sessions::session_and_user(txn, &token, now);
-        let Some(set) = hot.set(&token) else {
-            return self.read(find, finish);
-        };
-        if let Some(found) = set.get(&token, |note| self.is_fresh(note)) {
-            return Reply::ready(finish(Some(found).filter(|found| found.is_valid(now))));
-        }
-        if !hot.was_asked_for(&token) {
-            return self.read(find, finish);
-        }
-        match self.read_noting(find) {
-            Some(Ok((found, note))) => {
-                if let (Some(found), Some(note)) = (&found, note) {
-                    let new = Hot { token, found: Arc::clone(found), note, used: AtomicBool::new(false) };
-                    set.keep(new, hot.ways(), |note| self.is_fresh(note));
-                }
-                Reply::ready(finish(found))
-            }
-            Some(Err(error)) => Reply::ready(Err(error)),
-            None => self.read(find, finish),
-        }
-    }
-}
-
 impl HotSessions {
     pub(crate) fn new(count: usize) -> Self {
         Self { count: count.min(COUNT_MAX), sets: OnceLock::new(), traces: OnceLock::new() }
@@ -108,13 +70,34 @@ impl HotSessions {
         (sum(|set| &set.hits), sum(|set| &set.misses))
     }
 
+    /// The session with this token, if it is kept and still what would be read now.
+    pub(super) fn get(&self, token: &TokenHash, is_fresh: impl Fn(&Note) -> bool) -> Option<Arc<FoundSession>> {
+        self.set(token)?.get(token, is_fresh)
+    }
+
+    /// Notes that a session was asked for. Returns true when it was asked for recently before, and is worth keeping.
+    pub(super) fn wants(&self, token: &TokenHash) -> bool {
+        self.count > 0 && self.was_asked_for(token)
+    }
+
+    pub(super) fn keep(
+        &self,
+        token: TokenHash,
+        found: Arc<FoundSession>,
+        note: Note,
+        is_fresh: impl Fn(&Note) -> bool,
+    ) {
+        if let Some(set) = self.set(&token) {
+            set.keep(Hot { token, found, note, used: AtomicBool::new(false) }, self.ways(), is_fresh);
+        }
+    }
+
     /// Where this session may be; none if nothing is kept.
     fn set(&self, token: &TokenHash) -> Option<&Set> {
         let ([number, _], sets) = (token.numbers(), self.sets());
         sets.get(place(number, sets.len())?)
     }
 
-    /// Whether this session was asked for of late; from now on it was.
     fn was_asked_for(&self, token: &TokenHash) -> bool {
         let [_, number] = token.numbers();
         let trace = (number >> 32) as u32;

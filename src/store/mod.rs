@@ -1,19 +1,22 @@
 //! The store: what is behind every handle, and what it does beside the methods of sign-in.
 
 mod accounts;
-pub(crate) mod adapter;
+mod adapter;
+pub(crate) mod background;
+mod codes;
 #[cfg(feature = "etcd")]
 mod connect;
 #[cfg(feature = "etcd")]
 pub(crate) mod copy;
 mod fields;
-pub(crate) mod hot_sessions;
-pub(crate) mod migration;
+mod hot_sessions;
+mod migration;
 pub(crate) mod options;
 pub(crate) mod sessions;
+mod sign_in;
 mod states;
 mod tokens;
-pub(crate) mod upkeep;
+mod upkeep;
 pub(crate) mod web_sessions;
 
 use std::fmt;
@@ -21,18 +24,17 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use uuid::Uuid;
 
+use self::background::{BackgroundPurge, Extensions};
 use self::hot_sessions::HotSessions;
-use self::sessions::ExtendingSessions;
-use self::upkeep::Purging;
 use crate::engine::Engine;
 use crate::engine::any::AnyEngine;
 use crate::engine::redb::published::Note;
 use crate::error::Result;
 use crate::kv::txn::{Declared, Txn, declaring, indexes};
 use crate::models::{Indexes, Millis, Models};
-use crate::ops::check::CheckReport;
-use crate::ops::{check, upkeep as sweeping};
+use crate::ops::check::{self, CheckReport};
 use crate::records::EmailMatching;
 use crate::reply::Reply;
 
@@ -53,9 +55,9 @@ struct Inner {
     engine: AnyEngine,
     declared: Declared,
     rules: Rules,
-    extending: ExtendingSessions,
+    extensions: Extensions,
     hot_sessions: HotSessions,
-    purging: Purging,
+    background_purge: BackgroundPurge,
 }
 
 /// What the operations are asked to do, beyond their arguments.
@@ -102,10 +104,11 @@ impl<M: Models> AuthKv<M> {
         declared: Declared,
         rules: Rules,
         hot_sessions: HotSessions,
-        purging: Purging,
+        background_purge: BackgroundPurge,
     ) -> Self {
-        let inner = Inner { engine, declared, rules, extending: ExtendingSessions::default(), hot_sessions, purging };
-        inner.resume_sweep();
+        background::resume_sweep(&engine, &declared);
+        let extensions = Extensions::default();
+        let inner = Inner { engine, declared, rules, extensions, hot_sessions, background_purge };
         Self { inner: Arc::new(inner), models: PhantomData }
     }
 
@@ -182,15 +185,16 @@ impl<M: Models> AuthKv<M> {
         self.inner.engine.read(op, finish)
     }
 
-    /// Runs a writing operation, which keeps the declared indexes in step, and behind it what is to be done now
-    /// and then; see [`Engine::write`].
+    /// Runs a writing operation, which keeps the declared indexes in step, and behind it a purge if one is
+    /// due; see [`Engine::write`].
     pub(crate) fn write<R: Send + 'static, T: Send + 'static>(
         &self,
         op: impl Fn(&mut Txn<'_>) -> Result<R> + Send + 'static,
         finish: impl FnOnce(R) -> Result<T> + Send + 'static,
     ) -> Reply<T> {
         let op = declaring(self.inner.declared.clone(), op);
-        self.inner.engine.write_before(op, finish, self.due_purge())
+        let purge = self.inner.background_purge.due(|| self.now(), self.is_shared());
+        self.inner.engine.write_before(op, finish, purge)
     }
 
     /// Runs a writing operation and nothing behind it.
@@ -238,8 +242,8 @@ impl<M: Models> AuthKv<M> {
         self.inner.rules.session_ages
     }
 
-    pub(crate) fn purging(&self) -> &Purging {
-        &self.inner.purging
+    pub(crate) fn background_purge(&self) -> &BackgroundPurge {
+        &self.inner.background_purge
     }
 
     pub(crate) fn code_rules(&self) -> CodeRules {
@@ -250,23 +254,13 @@ impl<M: Models> AuthKv<M> {
         &self.inner.hot_sessions
     }
 
-    pub(crate) fn extending(&self) -> &ExtendingSessions {
-        &self.inner.extending
+    pub(crate) fn extensions(&self) -> &Extensions {
+        &self.inner.extensions
     }
 
     /// The indexes on own fields that the store has.
     pub(crate) fn declared(&self) -> &Indexes {
         indexes(&self.inner.declared)
-    }
-}
-
-impl Inner {
-    /// Goes on with what was left to remove when the store was closed. It happens behind the caller's back: nobody sees
-    /// what waits to be swept, so a failure is of no concern here.
-    fn resume_sweep(&self) {
-        if let Ok(true) = self.engine.read(sweeping::must_sweep, Ok).wait() {
-            drop(self.engine.write(declaring(self.declared.clone(), sweeping::sweep), Ok));
-        }
     }
 }
 
@@ -280,4 +274,9 @@ impl<M: Models> fmt::Debug for AuthKv<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AuthKv").field("models", &M::NAME).finish_non_exhaustive()
     }
+}
+
+/// A new id, a UUID of version 7: ascending with time, so that new rows share pages.
+pub(crate) fn fresh_id<I: From<String>>() -> I {
+    I::from(Uuid::now_v7().to_string())
 }

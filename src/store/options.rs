@@ -16,9 +16,9 @@ use crate::error::{Error, Problem, Result};
 use crate::models::{Indexes, MigrationProgress, Models};
 use crate::ops::meta::{self, Settings};
 use crate::records::{AccountRecord, EmailMatching, UserRecord};
+use crate::store::background::BackgroundPurge;
 use crate::store::hot_sessions::HotSessions;
 use crate::store::migration::{self, OnProgress};
-use crate::store::upkeep::Purging;
 use crate::store::{AuthKv, CodeRules, Rules, SessionAges};
 
 const CACHE_BYTES: usize = 32 << 20;
@@ -322,14 +322,20 @@ impl<M: Models> Options<M> {
         let declared = migration::settle::<M>(&engine, &settings, choices.on_migration)?;
         engine.settled();
         let hot_sessions = HotSessions::new(if engine.is_shared() { 0 } else { choices.hot_sessions });
-        Ok(AuthKv::new(engine, declared, choices.rules, hot_sessions, Purging::new(choices.purge_in_background)))
+        Ok(AuthKv::new(
+            engine,
+            declared,
+            choices.rules,
+            hot_sessions,
+            BackgroundPurge::new(choices.purge_in_background),
+        ))
     }
 }
 
 /// # Errors
 /// A field that cannot have an index, or that has two.
 fn declared_indexes<M: Models>() -> Result<Indexes> {
-    let indexes = Indexes::declared::<M>();
+    let indexes = Indexes::new(M::USER_INDEXES, M::ACCOUNT_INDEXES);
     UserRecord::check_indexes(&indexes.users)?;
     AccountRecord::check_indexes(&indexes.accounts)?;
     Ok(indexes)

@@ -1,23 +1,16 @@
 //! Sessions as an application uses them: with tokens that are made here, extended while they are used, listed and ended.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
-
 use crate::adapter::Adapter;
-use crate::error::{Error, Problem, Result};
+use crate::error::Result;
 use crate::kv::txn::Txn;
-use crate::models::{
-    Millis, Models, NewSession, NewUser, Session, SessionAndUser, SessionId, SessionInfo, SignedInWithEmail, UserId,
-};
+use crate::models::{Millis, Models, NewSession, Session, SessionAndUser, SessionId, SessionInfo, UserId, instant};
 use crate::models::{Token, TokenHash};
-use crate::ops;
-use crate::ops::sessions::{self, AnySession, Ended};
-use crate::records::{SessionRecord, UserRecord, instant};
+use crate::ops::sessions::{self, AnySession, Ended, FoundSession};
+use crate::records::SessionRecord;
 use crate::reply::Reply;
 use crate::store::AuthKv;
-use crate::store::adapter::fresh_id;
 
 /// How many sessions are listed, or ended in one step, at most.
 pub(crate) const SESSIONS_MAX: usize = 1_000;
@@ -54,66 +47,6 @@ impl<M: Models> AuthKv<M> {
     pub(crate) fn fresh_session(&self, user_id: UserId, extra: M::Session) -> Result<NewSession<M::Session>> {
         let (session_token, expires) = (Token::random()?, instant(self.now().plus(self.session_ages().max))?);
         Ok(NewSession { session_token, user_id, expires, extra })
-    }
-
-    /// Signs in who has proven to have an e-mail address, by a [link](Self::verify_link_token) or a
-    /// [code](Self::verify_code), in one step that is done whole or not at all:
-    ///
-    /// - If somebody has the address, they sign in. If it was not verified, it is from now on; nothing else about them
-    ///   changes.
-    /// - Otherwise `user` is created, with the address verified.
-    ///
-    /// The new session is one of [`start_session`](Self::start_session). Whoever is not told how it went, because the
-    /// process died or the outcome is unknown, can call again.
-    ///
-    /// # Errors
-    /// [`Conflict`](Error::Conflict) when an id or an own field with a unique index is taken,
-    /// [`InvalidArgument`](Error::InvalidArgument) also for a user without an address and for one who need not be created,
-    /// [`Storage`](Error::Storage) also when the operating system has no randomness to give, and those that every writing
-    /// method of [`Adapter`] may answer with.
-    ///
-    /// ```
-    /// use authkv::AuthKv;
-    /// use authkv::models::NewUser;
-    /// use chrono::TimeDelta;
-    ///
-    /// let auth = AuthKv::in_memory()?;
-    /// let link = auth.issue_link_token("ada@example.com", TimeDelta::minutes(15), ()).wait()?;
-    /// if let Some(used) = auth.verify_link_token("ada@example.com", link.token.as_str()).wait()? {
-    ///     let done = auth.sign_in_with_email(NewUser::email(used.identifier), ()).wait()?;
-    ///     assert!(done.is_new_user && done.user.email_verified.is_some());
-    ///     // Put done.session.session_token into a cookie.
-    /// }
-    /// # Ok::<(), authkv::Error>(())
-    /// ```
-    pub fn sign_in_with_email(
-        &self,
-        user: NewUser<M::User>,
-        session: M::Session,
-    ) -> Reply<SignedInWithEmail<M::User, M::Session>> {
-        let now = self.now();
-        let records = UserRecord::new(user, fresh_id, self.email_matching(), now).and_then(|user| {
-            if user.email.is_none() {
-                return Err(Error::invalid("email", Problem::Empty));
-            }
-            let session = self.fresh_session(user.id.clone(), session)?;
-            let token = session.session_token.clone();
-            Ok((user.verified(now), SessionRecord::new(session, fresh_id(), now)?, token))
-        });
-        match records {
-            Ok((user, session, token)) => self.write(
-                move |txn| ops::sign_in::with_email(txn, &user, &session, now),
-                |done| {
-                    Ok(SignedInWithEmail {
-                        user: done.user.into_model()?,
-                        session: done.session.into_model(token)?,
-                        is_new_user: done.is_new_user,
-                        was_unverified: done.was_unverified,
-                    })
-                },
-            ),
-            Err(error) => Reply::ready(Err(error)),
-        }
     }
 
     /// The session with this token and its user, for every request; none if there is no such session or it has expired.
@@ -206,6 +139,33 @@ impl<M: Models> AuthKv<M> {
         })
     }
 
+    /// The session with this token and its user, if it is valid. `finish` turns it into what the caller gets.
+    pub(crate) fn find_session<T: Send + 'static>(
+        &self,
+        token: &TokenHash,
+        now: Millis,
+        finish: impl FnOnce(Option<Arc<FoundSession>>) -> Result<T> + Send + 'static,
+    ) -> Reply<T> {
+        let (token, hot) = (*token, self.hot_sessions());
+        let find = move |txn: &Txn<'_>| sessions::session_and_user(txn, &token, now);
+        if let Some(found) = hot.get(&token, |note| self.is_fresh(note)) {
+            return Reply::ready(finish(Some(found).filter(|found| found.is_valid(now))));
+        }
+        if !hot.wants(&token) {
+            return self.read(find, finish);
+        }
+        match self.read_noting(find) {
+            Some(Ok((found, note))) => {
+                if let (Some(found), Some(note)) = (&found, note) {
+                    hot.keep(token, Arc::clone(found), note, |note| self.is_fresh(note));
+                }
+                Reply::ready(finish(found))
+            }
+            Some(Err(error)) => Reply::ready(Err(error)),
+            None => self.read(find, finish),
+        }
+    }
+
     fn extend_if_due(&self, hash: TokenHash, expires: Millis, now: Millis) {
         let ages = self.session_ages();
         let until = now.plus(ages.max);
@@ -213,37 +173,14 @@ impl<M: Models> AuthKv<M> {
         if expires >= due {
             return;
         }
-        let Some(extending) = self.extending().claim(hash) else {
+        let Some(extension) = self.extensions().claim(hash) else {
             return;
         };
         let extend = move |txn: &mut Txn<'_>| {
-            let _until_done = &extending;
+            let _until_done = &extension;
             sessions::extend(txn, &hash, now, due, until)
         };
         // Nobody waits for it: what fails now is due at the next request.
         drop(self.write(extend, Ok));
-    }
-}
-
-/// The sessions that are being extended, so that a burst of requests extends one once.
-#[derive(Clone, Default)]
-pub(crate) struct ExtendingSessions(Arc<Mutex<HashSet<TokenHash>>>);
-
-impl ExtendingSessions {
-    /// Claims a session, unless it is claimed already.
-    fn claim(&self, hash: TokenHash) -> Option<Extending> {
-        self.0.lock().insert(hash).then(|| Extending { all: self.clone(), hash })
-    }
-}
-
-/// A claim on extending a session, until it is dropped.
-struct Extending {
-    all: ExtendingSessions,
-    hash: TokenHash,
-}
-
-impl Drop for Extending {
-    fn drop(&mut self) {
-        self.all.0.lock().remove(&self.hash);
     }
 }

@@ -14,11 +14,13 @@ use uuid::Uuid;
 
 use crate::error::Result;
 use crate::kv::codec;
-use crate::kv::key::{Expiring, Key, prefix_end};
+use crate::kv::key::{Key, prefix_end};
 use crate::models::{AccountId, Indexes, Millis, UserId};
 use crate::models::{Token, TokenHash};
-use crate::records::entries::{
-    ACCOUNT_BY_PROVIDER, ACCOUNTS_BY_USER, META, Record, SESSION_BY_TOKEN, SessionEntry, USER_BY_EMAIL,
+use crate::records::entries::Record;
+use crate::records::expiring::Expiring;
+use crate::records::schema::{
+    ACCOUNT_BY_PROVIDER, ACCOUNTS_BY_USER, META, SESSION_BY_TOKEN, SessionEntry, USER_BY_EMAIL,
 };
 use crate::records::{
     AccountRecord, AuthenticatorRecord, CodeRecord, SessionRecord, StateRecord, TokenRecord, UserRecord,

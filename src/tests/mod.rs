@@ -2,6 +2,9 @@
 //!
 //! May use every layer; nothing uses it but the fuzz targets, which call `fuzzing`.
 
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod bytes;
 #[cfg(all(test, feature = "etcd"))]
 #[allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 mod cluster;

@@ -13,29 +13,21 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
 use parking_lot::Mutex;
-use redb::Database;
 
 pub(crate) use open::Source;
 use queue::{Queue, Task};
-use view::Snapshot;
+use view::{Readable, Snapshot};
+pub(crate) use writer::Config;
 use writer::Writer;
 
+use crate::engine::job::{Job, job, unpanicked};
 use crate::engine::redb::noting::Noting;
 use crate::engine::redb::published::{Note, Published};
-use crate::engine::{Durability, Engine, Job, Setup, job, unpanicked};
+use crate::engine::{Durability, Engine, Setup};
 use crate::error::{Error, Result, StorageError};
-use crate::kv::txn::{Txn, View};
+use crate::kv::txn::Txn;
+use crate::kv::view::View;
 use crate::reply::Reply;
-
-/// How the engine works.
-pub(crate) struct Config {
-    pub(crate) durability: Durability,
-    pub(crate) cache_bytes: usize,
-    /// Whether opening creates missing tables.
-    pub(crate) synchronize: bool,
-    /// Whether opening compares every page with its checksum.
-    pub(crate) check_pages: bool,
-}
 
 pub(crate) struct RedbEngine {
     published: Arc<Published<Readable>>,
@@ -51,33 +43,6 @@ enum Placed {
     Thread(Option<JoinHandle<()>>),
     /// On the calling threads: in memory there is nothing to wait for.
     Callers(Box<Mutex<Writer>>),
-}
-
-/// What readers read from.
-#[derive(Clone)]
-enum Readable {
-    /// The last committed state, held for all readers.
-    Snapshot(Arc<Snapshot>),
-    /// A snapshot for each read, for on the application's database a held one would keep its old pages from being
-    /// reused.
-    Database(Arc<Database>),
-    /// Nothing, and why.
-    Nothing(Error),
-}
-
-impl Published<Readable> {
-    /// Whether this is the snapshot that readers read now.
-    fn is(&self, snapshot: &Arc<Snapshot>) -> bool {
-        matches!(self.get().0, Readable::Snapshot(published) if Arc::ptr_eq(&published, snapshot))
-    }
-
-    /// Why there is nothing to read, if so.
-    fn error(&self) -> Option<Error> {
-        match self.get().0 {
-            Readable::Nothing(error) => Some(error),
-            Readable::Snapshot(_) | Readable::Database(_) => None,
-        }
-    }
 }
 
 impl RedbEngine {

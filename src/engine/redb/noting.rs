@@ -4,7 +4,8 @@ use std::cell::RefCell;
 
 use super::published::{Note, Slot};
 use crate::error::Result;
-use crate::kv::txn::{ByteRange, RowVisitor, TableId, View};
+use crate::kv::table::TableId;
+use crate::kv::view::{ByteRange, RowVisitor, View};
 
 pub(crate) struct Noting<'v> {
     view: &'v dyn View,

@@ -11,7 +11,8 @@ use redb::{Builder, Database, DatabaseError};
 use uuid::Uuid;
 
 use super::view::{Snapshot, failed};
-use crate::engine::{Accept, unpanicked};
+use crate::engine::Accept;
+use crate::engine::job::unpanicked;
 use crate::error::{Error, OpenProblem, Result, StorageError};
 use crate::kv::txn::Txn;
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use parking_lot::{Condvar, Mutex};
 
 use super::view::Snapshot;
-use crate::engine::Job;
+use crate::engine::job::Job;
 use crate::error::{Error, Result};
 use crate::reply::Answer;
 
@@ -105,7 +105,7 @@ impl Queue {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::job;
+    use crate::engine::job::job;
     use crate::reply::Reply;
 
     fn write() -> Task {

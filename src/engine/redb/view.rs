@@ -1,22 +1,52 @@
 //! What an operation sees of redb: a snapshot to read from, or a write transaction that takes its changes.
 
 use std::cell::{Cell, OnceCell};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use redb::{
-    ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition,
+    Database, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition,
     TableError, WriteTransaction,
 };
 
-use crate::engine::unpanicked;
+use super::published::Published;
+use crate::engine::job::unpanicked;
 use crate::error::{Error, Result, StorageError};
-use crate::kv::txn::{ByteRange, RowVisitor, Rows, TableId, View};
-use crate::records::entries::TABLES;
+use crate::kv::table::TableId;
+use crate::kv::txn::Rows;
+use crate::kv::view::{ByteRange, RowVisitor, View};
+use crate::records::schema::TABLES;
 
 type Bytes = &'static [u8];
 
 const fn definition(table: TableId) -> TableDefinition<'static, Bytes, Bytes> {
     TableDefinition::new(table.name)
+}
+
+/// What readers read from.
+#[derive(Clone)]
+pub(super) enum Readable {
+    /// The last committed state, held for all readers.
+    Snapshot(Arc<Snapshot>),
+    /// A snapshot for each read, for on the application's database a held one would keep its old pages from being
+    /// reused.
+    Database(Arc<Database>),
+    /// Nothing, and why.
+    Nothing(Error),
+}
+
+impl Published<Readable> {
+    /// Whether this is the snapshot that readers read now.
+    pub(super) fn is(&self, snapshot: &Arc<Snapshot>) -> bool {
+        matches!(self.get().0, Readable::Snapshot(published) if Arc::ptr_eq(&published, snapshot))
+    }
+
+    /// Why there is nothing to read, if so.
+    pub(super) fn error(&self) -> Option<Error> {
+        match self.get().0 {
+            Readable::Nothing(error) => Some(error),
+            Readable::Snapshot(_) | Readable::Database(_) => None,
+        }
+    }
 }
 
 /// One committed state of the database, with its tables opened as they are needed.

@@ -8,13 +8,13 @@ use redb::{Builder, CommitError, Database, WriteTransaction};
 
 use super::open::{Claim, Source};
 use super::queue::{Queue, Task};
-use super::view::{Snapshot, WriteView, failed};
-use super::{Config, Readable};
+use super::view::{Readable, Snapshot, WriteView, failed};
+use crate::engine::job::{Job, unpanicked};
 use crate::engine::redb::published::{Published, Slot};
-use crate::engine::{Durability, Job, Setup, unpanicked};
+use crate::engine::{Durability, Setup};
 use crate::error::{Error, Result, StorageError};
 use crate::kv::txn::{Changes, FollowUp, Rows, Txn};
-use crate::records::entries::TABLES;
+use crate::records::schema::TABLES;
 
 /// How many operations share a commit at most.
 const BATCH_MAX: usize = 512;
@@ -28,6 +28,16 @@ const QUICK_REPAIR_FROM: usize = 8;
 const IDLE_AFTER: Duration = Duration::from_secs(1);
 /// How long to wait before reopening fails again, at first and at most.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(2));
+
+/// How the engine works.
+pub(crate) struct Config {
+    pub(crate) durability: Durability,
+    pub(crate) cache_bytes: usize,
+    /// Whether opening creates missing tables.
+    pub(crate) synchronize: bool,
+    /// Whether opening compares every page with its checksum.
+    pub(crate) check_pages: bool,
+}
 
 pub(super) struct Writer {
     /// Where to open the database from again after a failure; none if it cannot be.

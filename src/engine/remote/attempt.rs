@@ -9,13 +9,13 @@ use tokio::sync::oneshot;
 
 use super::batch::{Writes, check_size};
 use super::cluster::{Failure, Range, Reading};
-use super::commit::{Proposal, Ticket, Verdict};
 use super::known::{Known, Reads, Replay};
+use super::proposal::{Proposal, Ticket, Verdict};
 use super::shared::Core;
-use crate::engine::Job;
+use crate::engine::job::Job;
 use crate::error::{Error, Result, StorageError};
 use crate::kv::txn::{Changes, FollowUp};
-use crate::records::entries::META;
+use crate::records::schema::META;
 
 /// How many records a step changes at first: deleting one takes up to three rows, and a transaction may change 128.
 pub(super) const STEP_RECORDS_MAX: usize = 32;

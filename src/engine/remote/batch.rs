@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeSet, HashSet, VecDeque};
 
-use super::commit::Proposal;
 use super::known::Reads;
+use super::proposal::Proposal;
 use crate::error::{Error, Result, StorageError};
 
 /// How many proposals share a transaction at most. Each costs those beside it an operation of the transaction's limit.

@@ -8,7 +8,8 @@
 use std::ops::Bound;
 
 use crate::kv::key::prefix_end;
-use crate::kv::txn::{ByteRange, TableId};
+use crate::kv::table::TableId;
+use crate::kv::view::ByteRange;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Keys {
@@ -73,7 +74,7 @@ pub(super) fn after(mut key: Vec<u8>) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::records::entries::{ACCOUNTS, ACCOUNTS_BY_USER, TABLES};
+    use crate::records::schema::{ACCOUNTS, ACCOUNTS_BY_USER, TABLES};
 
     #[test]
     fn tables_namespaces_and_receipts_share_no_key() {

@@ -8,7 +8,8 @@ use std::ops::{Bound, ControlFlow};
 use super::cluster::{Condition, Found, Range, Row, Rows};
 use super::keys::{Keys, after};
 use crate::error::Result;
-use crate::kv::txn::{ByteRange, RowVisitor, TableId, View};
+use crate::kv::table::TableId;
+use crate::kv::view::{ByteRange, RowVisitor, View};
 
 /// How many rows of a range are fetched at first, and how many times as many each time that these are not enough.
 const PAGE_ROWS: usize = 64;

@@ -14,6 +14,7 @@ mod commit;
 pub(crate) mod etcd;
 mod keys;
 mod known;
+mod proposal;
 mod queue;
 mod receipt;
 mod shared;
@@ -34,7 +35,8 @@ pub(crate) use keys::Keys;
 pub(crate) use shared::Config;
 use shared::Core;
 
-use crate::engine::{Engine, Job, Setup, job, reading};
+use crate::engine::job::{Job, job, reading};
+use crate::engine::{Engine, Setup};
 use crate::error::{Error, Result, StorageError};
 use crate::kv::txn::{FollowUp, Txn};
 use crate::reply::{Answer, Reply};

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
 use super::batch::PROPOSALS_MAX;
-use super::commit::Proposal;
+use super::proposal::Proposal;
 
 /// They are waited for as long as the last transaction took, divided by this, but not longer than this: one that took
 /// long waited for an election.

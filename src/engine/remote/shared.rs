@@ -8,11 +8,11 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc};
 
 use super::cluster::{Cluster, Failure, Found, Op, Range, Reading, Txn};
-use super::commit::Proposal;
 use super::keys::Keys;
+use super::proposal::{Proposal, Written};
 use crate::engine::Setup;
 use crate::error::{Error, OpenProblem, Result};
-use crate::records::entries::META;
+use crate::records::schema::META;
 
 /// How the engine works.
 #[derive(Clone)]
@@ -214,10 +214,4 @@ impl Core {
         }
         Ok((revision, fetched))
     }
-}
-
-/// What a key has now.
-pub(super) enum Written {
-    Row,
-    Nothing,
 }

@@ -15,7 +15,7 @@ use crate::error::OpenProblem;
 use crate::kv::txn::Txn;
 use crate::models::{AccountType, Models, NewAccount, NewSession, NewUser};
 use crate::ops::upkeep;
-use crate::records::entries::META;
+use crate::records::schema::META;
 use crate::{Adapter, AuthKv, Error, Result};
 
 fn store(cluster: Arc<dyn Cluster>) -> AuthKv {

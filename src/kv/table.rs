@@ -1,0 +1,63 @@
+//! Tables: which key and which value a row has, and how it is stored.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::codec;
+use super::key::Key;
+use crate::error::{Error, Result};
+
+/// Which table, to an engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct TableId {
+    /// Its place among all tables.
+    pub(crate) index: usize,
+    pub(crate) name: &'static str,
+}
+
+/// A table of `V` by `K`.
+pub(crate) struct Table<K, V> {
+    pub(crate) id: TableId,
+    /// Gives a value that was read what its key says, which its bytes do not repeat.
+    pub(super) keyed: fn(&mut V, &K),
+}
+
+impl<K, V> Table<K, V> {
+    pub(crate) const fn new(index: usize, name: &'static str) -> Self {
+        Self { id: TableId { index, name }, keyed: |_, _| {} }
+    }
+
+    /// The same of values that lack what their key says.
+    pub(crate) const fn keyed(self, keyed: fn(&mut V, &K)) -> Self {
+        Self { keyed, ..self }
+    }
+}
+
+impl<K: Key, V: DeserializeOwned> Table<K, V> {
+    /// A row in its stored form.
+    ///
+    /// # Errors
+    /// A storage failure if it is damaged.
+    pub(crate) fn row(&self, key: &[u8], value: &[u8]) -> Result<(K, V)> {
+        let mut value = codec::decode(self.id.name, key, value)?;
+        let key = K::from_bytes(key).ok_or_else(|| Error::corrupt("a key cannot be read"))?;
+        (self.keyed)(&mut value, &key);
+        Ok((key, value))
+    }
+}
+
+/// A row of an index, as bytes.
+#[derive(PartialEq, Eq)]
+pub(crate) struct Entry {
+    pub(crate) table: TableId,
+    pub(crate) key: Vec<u8>,
+    pub(crate) value: Vec<u8>,
+}
+
+impl<K: Key, V: Serialize> Table<K, V> {
+    pub(crate) fn entry(&self, key: &K, value: &V) -> Result<Entry> {
+        let key = key.to_bytes();
+        let value = codec::encode(self.id.name, &key, value)?;
+        Ok(Entry { table: self.id, key, value })
+    }
+}

@@ -1,0 +1,106 @@
+//! Reading own fields into a struct, with note of those that the struct does not have.
+
+use std::cell::RefCell;
+
+use serde::de::value::MapDeserializer;
+use serde::de::{Deserializer, IntoDeserializer, Visitor};
+use serde::forward_to_deserialize_any;
+use serde_json::{Map, Value};
+
+/// Reads the fields into whatever serialises to them: a struct, a map, `()`, or one of these in an enum, an option or a
+/// newtype. It notes fields that a struct does not have.
+pub(super) struct Reader<'u> {
+    pub(super) fields: Map<String, Value>,
+    pub(super) unknown: &'u RefCell<Vec<String>>,
+}
+
+impl<'de> Deserializer<'de> for Reader<'_> {
+    type Error = serde_json::Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
+        let unknown = self.unknown;
+        let values = self.fields.into_iter().map(|(name, value)| {
+            let value = FieldValue { name: name.clone(), value, unknown };
+            (name, value)
+        });
+        visitor.visit_map(MapDeserializer::new(values))
+    }
+
+    fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
+        if !self.fields.is_empty() {
+            self.unknown.borrow_mut().extend(self.fields.into_iter().map(|(name, _)| name));
+        }
+        visitor.visit_unit()
+    }
+
+    fn deserialize_unit_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Self::Error> {
+        self.deserialize_unit(visitor)
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
+        if self.fields.is_empty() { visitor.visit_none() } else { visitor.visit_some(self) }
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Self::Error> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Self::Error> {
+        Value::Object(self.fields).deserialize_enum(name, variants, visitor)
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf seq tuple tuple_struct map
+        struct identifier ignored_any
+    }
+}
+
+/// The value of one field, which notes if nobody wants it.
+struct FieldValue<'u> {
+    name: String,
+    value: Value,
+    unknown: &'u RefCell<Vec<String>>,
+}
+
+impl<'de> IntoDeserializer<'de, serde_json::Error> for FieldValue<'_> {
+    type Deserializer = Self;
+
+    fn into_deserializer(self) -> Self {
+        self
+    }
+}
+
+/// Hands the wanted value on as it is.
+macro_rules! handed_on {
+    ($($method:ident($($argument:ident: $type:ty),*))*) => {$(
+        fn $method<V: Visitor<'de>>(self, $($argument: $type,)* visitor: V) -> Result<V::Value, Self::Error> {
+            self.value.$method($($argument,)* visitor)
+        }
+    )*};
+}
+
+impl<'de> Deserializer<'de> for FieldValue<'_> {
+    type Error = serde_json::Error;
+
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
+        self.unknown.borrow_mut().push(self.name);
+        visitor.visit_unit()
+    }
+
+    handed_on! {
+        deserialize_any() deserialize_bool() deserialize_i8() deserialize_i16() deserialize_i32() deserialize_i64()
+        deserialize_i128() deserialize_u8() deserialize_u16() deserialize_u32() deserialize_u64() deserialize_u128()
+        deserialize_f32() deserialize_f64() deserialize_char() deserialize_str() deserialize_string()
+        deserialize_bytes() deserialize_byte_buf() deserialize_option() deserialize_unit() deserialize_seq()
+        deserialize_map() deserialize_identifier()
+        deserialize_unit_struct(name: &'static str) deserialize_newtype_struct(name: &'static str)
+        deserialize_tuple(len: usize) deserialize_tuple_struct(name: &'static str, len: usize)
+        deserialize_struct(name: &'static str, fields: &'static [&'static str])
+        deserialize_enum(name: &'static str, variants: &'static [&'static str])
+    }
+}

@@ -1,0 +1,35 @@
+//! What is checked before a record is made: names of indexes, keys and texts.
+
+use crate::error::{Error, Problem, Result};
+use crate::models::{FIELD_BYTES_MAX, Index, KEY_BYTES_MAX};
+
+/// Refuses indexes on fields that are no own fields, and two on one.
+pub(super) fn check_indexes(indexes: &[Index], reserved: &[&str]) -> Result<()> {
+    for (place, index) in indexes.iter().enumerate() {
+        if reserved.contains(&&*index.field) {
+            return Err(Error::invalid(index.field.clone(), Problem::ReservedName));
+        }
+        if indexes.iter().skip(place + 1).any(|other| other.field == index.field) {
+            return Err(Error::invalid(index.field.clone(), Problem::IndexedTwice));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses a text that cannot be (part of) a key.
+pub(super) fn check_key(field: &'static str, text: &str) -> Result<()> {
+    if text.is_empty() {
+        return Err(Error::invalid(field, Problem::Empty));
+    }
+    check_length(field, text, KEY_BYTES_MAX)
+}
+
+/// Refuses a text that is too long for a field.
+pub(super) fn check_text(field: &'static str, text: Option<&str>) -> Result<()> {
+    text.map_or(Ok(()), |text| check_length(field, text, FIELD_BYTES_MAX))
+}
+
+fn check_length(field: &'static str, text: &str, limit: usize) -> Result<()> {
+    let bytes = text.len();
+    if bytes > limit { Err(Error::invalid(field, Problem::TooLong { bytes, limit })) } else { Ok(()) }
+}

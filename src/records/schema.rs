@@ -1,0 +1,100 @@
+//! The tables: what is stored under which key.
+//!
+//! ```text
+//! record tables                        key                           value
+//!   users                              user id                       user
+//!   accounts                           account id                    account
+//!   sessions                           user id, session id           session
+//!   verification_tokens                token hash, identifier        verification token
+//!   authenticators                     credential id                 authenticator
+//!   codes                              identifier                    code
+//!   states                             handle hash                   state
+//!   web_sessions                       token hash                    web session
+//!
+//! indexes, computed from the records
+//!   user_by_email                      e-mail in normal form         user id
+//!   account_by_provider                provider, provider account id account id, user id
+//!   session_by_token                   token hash                    session id, user id, expires, has own fields
+//!   accounts_by_user                   user id, account id           -
+//!   authenticators_by_user             user id, credential id        -
+//!   by_expiry                          expires, session, token,      -
+//!                                      code, state or web session
+//!   user_by_field                      field, its value, user id     -
+//!   account_by_field                   field, its value, account id  -
+//!   web_sessions_by_user               user id, token hash           -
+//!
+//! others
+//!   sweep                              id of a deleted user whose    -
+//!                                      accounts, authenticators, sessions and web sessions are not all removed yet
+//!   meta                               a row for each setting        see `ops/meta`
+//! ```
+//!
+//! In redb each name is prefixed with `authkv_`. A record is the truth; an index entry may repeat the few fields that
+//! a hot read needs. Nothing but
+//! [`replace`](super::entries::replace) writes the record tables and indexes.
+
+use serde::{Deserialize, Serialize};
+
+use super::expiring::Expiring;
+use super::{
+    AccountRecord, AuthenticatorRecord, CodeRecord, SessionRecord, StateRecord, TokenRecord, UserRecord,
+    WebSessionRecord,
+};
+use crate::kv::table::{Table, TableId};
+use crate::models::{AccountId, CredentialId, FieldKey, Millis, ProviderAccountId, SessionId, TokenHash, UserId};
+
+macro_rules! tables {
+    ($($index:literal $constant:ident $name:literal $key:ty => $value:ty $(, $keyed:expr)?;)*) => {
+        $(
+            pub(crate) const $constant: Table<$key, $value> = {
+                let table: Table<$key, $value> = Table::new($index, concat!("authkv_", $name));
+                $(let table = table.keyed($keyed);)?
+                table
+            };
+        )*
+
+        /// Every table, at the place that its index says.
+        pub(crate) const TABLES: [TableId; [$($index),*].len()] = [$($constant.id),*];
+    };
+}
+
+tables! {
+    0 META "meta" String => String;
+    1 USERS "users" UserId => UserRecord, |user, id| user.id = id.clone();
+    2 ACCOUNTS "accounts" AccountId => AccountRecord, |account, id| account.id = id.clone();
+    3 SESSIONS "sessions" (UserId, SessionId) => SessionRecord,
+        |session, (user_id, id)| (session.user_id, session.id) = (user_id.clone(), id.clone());
+    4 VERIFICATION_TOKENS "verification_tokens" (TokenHash, String) => TokenRecord,
+        |token, (hash, identifier)| (token.token_hash, token.identifier) = (*hash, identifier.clone());
+    5 AUTHENTICATORS "authenticators" CredentialId => AuthenticatorRecord;
+    6 USER_BY_EMAIL "user_by_email" String => UserId;
+    7 ACCOUNT_BY_PROVIDER "account_by_provider" (String, ProviderAccountId) => (AccountId, UserId);
+    8 SESSION_BY_TOKEN "session_by_token" TokenHash => SessionEntry;
+    9 ACCOUNTS_BY_USER "accounts_by_user" (UserId, AccountId) => ();
+    10 AUTHENTICATORS_BY_USER "authenticators_by_user" (UserId, CredentialId) => ();
+    11 BY_EXPIRY "by_expiry" (Millis, Expiring) => ();
+    12 SWEEP "sweep" UserId => ();
+    13 USER_BY_FIELD "user_by_field" ((String, FieldKey), UserId) => ();
+    14 ACCOUNT_BY_FIELD "account_by_field" ((String, FieldKey), AccountId) => ();
+    15 CODES "codes" String => CodeRecord, |code, identifier| code.identifier = identifier.clone();
+    16 STATES "states" TokenHash => StateRecord, |state, hash| state.handle_hash = *hash;
+    17 WEB_SESSIONS "web_sessions" TokenHash => WebSessionRecord,
+        |session, hash| session.token_hash = *hash;
+    18 WEB_SESSIONS_BY_USER "web_sessions_by_user" (UserId, TokenHash) => ();
+}
+
+/// What the read on every request needs of a session, so that it need not read the session itself.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct SessionEntry {
+    pub(crate) id: SessionId,
+    pub(crate) user_id: UserId,
+    pub(crate) expires: Millis,
+    /// Whether the session has the application's own fields, which only the record has.
+    pub(crate) has_extra: bool,
+}
+
+impl SessionEntry {
+    pub(crate) fn is_valid(&self, now: Millis) -> bool {
+        now <= self.expires
+    }
+}

@@ -1,0 +1,124 @@
+//! What the store does beside the calls: it purges what has expired, sweeps what deleted users left, and extends sessions
+//! in use.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use chrono::TimeDelta;
+use parking_lot::Mutex;
+
+use crate::engine::Engine;
+use crate::engine::any::AnyEngine;
+use crate::engine::job::{Job, background};
+use crate::kv::txn::{Declared, Txn, declaring};
+use crate::models::{Millis, TokenHash};
+use crate::ops::{meta, upkeep};
+
+/// Expired records are kept this long, so that support can tell "expired" from "never existed".
+const GRACE: TimeDelta = TimeDelta::days(1);
+/// How long after one purge in the background the next one is due.
+const INTERVAL: TimeDelta = TimeDelta::minutes(1);
+/// How many records one purge removes: so few that the write beside it takes hardly longer.
+const RECORDS_MAX: usize = 64;
+
+/// Goes on with what was left to remove when the store was closed. Nobody sees what waits to be swept, so a failure is of
+/// no concern here.
+pub(super) fn resume_sweep(engine: &AnyEngine, declared: &Declared) {
+    if let Ok(true) = engine.read(upkeep::must_sweep, Ok).wait() {
+        drop(engine.write(declaring(declared.clone(), upkeep::sweep), Ok));
+    }
+}
+
+/// When the store last purged in the background, by its own clock.
+pub(crate) struct BackgroundPurge {
+    is_on: bool,
+    last: Arc<AtomicI64>,
+    /// When this process last claimed the purge for all who share the store.
+    mine: Arc<AtomicI64>,
+}
+
+const NEVER: i64 = i64::MIN;
+
+impl BackgroundPurge {
+    pub(super) fn new(is_on: bool) -> Self {
+        Self { is_on, last: Arc::new(AtomicI64::new(NEVER)), mine: Arc::new(AtomicI64::new(NEVER)) }
+    }
+
+    /// The purge to queue behind a write, if one is due. It usually shares the write's commit.
+    pub(super) fn due(&self, clock: impl FnOnce() -> Millis, is_shared: bool) -> Option<Box<dyn Job>> {
+        if !self.is_on {
+            return None;
+        }
+        let now = clock();
+        if !self.claim(now) {
+            return None;
+        }
+        let (last, mine) = (Arc::clone(&self.last), Arc::clone(&self.mine));
+        let purge = move |txn: &mut Txn<'_>| {
+            if is_shared {
+                let before = Millis::new(mine.load(Ordering::Relaxed));
+                if !meta::claim_purge(txn, now, INTERVAL, before)? {
+                    return Ok(());
+                }
+                mine.store(now.since_epoch(), Ordering::Relaxed);
+            }
+            if upkeep::purge_expired(txn, now.plus(-GRACE), RECORDS_MAX)?.more {
+                last.store(NEVER, Ordering::Relaxed);
+            }
+            Ok(())
+        };
+        // What fails now is tried again later.
+        Some(background(purge))
+    }
+
+    /// Claims the next purge. Returns true to exactly one caller per interval. A clock that was set back counts as one that
+    /// has gone on.
+    pub(super) fn claim(&self, now: Millis) -> bool {
+        let (last, now) = (self.last.load(Ordering::Relaxed), now.since_epoch());
+        let is_due = now < last || now.saturating_sub(last) >= INTERVAL.num_milliseconds();
+        is_due && self.last.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+}
+
+/// The sessions that are being extended, so that a burst of requests extends one once.
+#[derive(Clone, Default)]
+pub(crate) struct Extensions(Arc<Mutex<HashSet<TokenHash>>>);
+
+impl Extensions {
+    /// Claims a session, unless it is claimed already.
+    pub(super) fn claim(&self, hash: TokenHash) -> Option<Extension> {
+        self.0.lock().insert(hash).then(|| Extension { all: self.clone(), hash })
+    }
+}
+
+/// A claim on extending a session, until it is dropped.
+pub(super) struct Extension {
+    all: Extensions,
+    hash: TokenHash,
+}
+
+impl Drop for Extension {
+    fn drop(&mut self) {
+        self.all.0.lock().remove(&self.hash);
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_those_who_claim_at_once_one_removes() {
+        let purge = BackgroundPurge::new(true);
+        for minute in 0..100 {
+            let now = Millis::new(0).plus(INTERVAL * minute);
+            let claimed = std::thread::scope(|scope| {
+                let threads = [(); 8].map(|()| scope.spawn(|| purge.claim(now)));
+                threads.into_iter().map(|thread| usize::from(thread.join().unwrap())).sum::<usize>()
+            });
+            assert_eq!(claimed, 1);
+        }
+    }
+}

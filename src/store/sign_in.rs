@@ -1,0 +1,138 @@
+//! Signing in: with a provider's account, or with an e-mail address that was proven; user, account and session at once.
+
+use crate::error::{Error, Problem};
+use crate::models::{Models, NewUser, ProviderAccount, SignIn, SignedInWithEmail};
+use crate::ops::sign_in;
+use crate::records::{AccountRecord, SessionRecord, UserRecord};
+use crate::reply::Reply;
+use crate::store::{AuthKv, fresh_id};
+
+impl<M: Models> AuthKv<M> {
+    /// Signs in who has come back from a provider, in one step that is done whole or not at all:
+    ///
+    /// - If the account is linked already, its user signs in. The account gets the OAuth tokens that are given; those that
+    ///   are not, and its own fields, stay as they are, and so does the user.
+    /// - Otherwise, if somebody has the e-mail address of `user`, verified or not, nothing is written and
+    ///   [`EmailInUse`](SignIn::EmailInUse) says who. Nothing is ever linked because of an address.
+    /// - Otherwise user and account are created.
+    ///
+    /// The new session is one of [`start_session`](Self::start_session). Whoever is not told how it went, because the
+    /// process died or the outcome is unknown, can call again.
+    ///
+    /// Set `email_verified` only if the provider says that it has verified the address, and you trust it to.
+    ///
+    /// # Errors
+    /// [`Conflict`](crate::Error::Conflict) when an id or an own field with a unique index is taken,
+    /// [`InvalidArgument`](crate::Error::InvalidArgument) also for a user who need not be created,
+    /// [`Storage`](crate::Error::Storage) also when the operating system has no randomness to give, and those that every
+    /// writing method of [`Adapter`](crate::Adapter) may answer with.
+    ///
+    /// ```
+    /// use authkv::models::{AccountType, NewUser, ProviderAccount, SignIn};
+    /// use authkv::{Adapter, AuthKv};
+    ///
+    /// # let auth = AuthKv::in_memory()?;
+    /// let github = || ProviderAccount::new(AccountType::Oauth, "github", 583_231_u64);
+    /// match auth.sign_in_with_account(github(), NewUser::email("ada@example.com"), ()).wait()? {
+    ///     SignIn::Done(done) => {
+    ///         assert!(done.is_new_user);
+    ///         // Put done.session.session_token into a cookie.
+    ///     }
+    ///     SignIn::EmailInUse(_) => unreachable!("nobody has the address"),
+    /// }
+    ///
+    /// // Another account with the same address might be somebody else's.
+    /// let google = || ProviderAccount::new(AccountType::Oidc, "google", "1077");
+    /// let again = auth.sign_in_with_account(google(), NewUser::email("Ada@example.com"), ()).wait()?;
+    /// let SignIn::EmailInUse(held) = again else { unreachable!("it is no account of the user") };
+    ///
+    /// // Keep it until the visitor has signed in with the first one, and link it then.
+    /// let SignIn::Done(done) = auth.sign_in_with_account(github(), NewUser::default(), ()).wait()? else {
+    ///     unreachable!("it is an account of the user")
+    /// };
+    /// assert!(!done.is_new_user && done.user.id == held.user_id);
+    /// auth.link_account(google().of_user(done.user.id)).wait()?;
+    /// # Ok::<(), authkv::Error>(())
+    /// ```
+    pub fn sign_in_with_account(
+        &self,
+        account: ProviderAccount<M::Account>,
+        user: NewUser<M::User>,
+        session: M::Session,
+    ) -> Reply<SignIn<M::User, M::Account, M::Session>> {
+        let now = self.now();
+        let records = UserRecord::new(user, fresh_id, self.email_matching(), now).and_then(|user| {
+            let account = AccountRecord::new(account.of_user(user.id.clone()), fresh_id, now)?;
+            let session = self.fresh_session(user.id.clone(), session)?;
+            let token = session.session_token.clone();
+            Ok((user, account, SessionRecord::new(session, fresh_id(), now)?, token))
+        });
+        match records {
+            Ok((user, account, session, token)) => self.write(
+                move |txn| sign_in::with_account(txn, &user, &account, &session, now),
+                |outcome| outcome.into_model(token),
+            ),
+            Err(error) => Reply::ready(Err(error)),
+        }
+    }
+
+    /// Signs in who has proven to have an e-mail address, by a [link](Self::verify_link_token) or a
+    /// [code](Self::verify_code), in one step that is done whole or not at all:
+    ///
+    /// - If somebody has the address, they sign in. If it was not verified, it is from now on; nothing else about them
+    ///   changes.
+    /// - Otherwise `user` is created, with the address verified.
+    ///
+    /// The new session is one of [`start_session`](Self::start_session). Whoever is not told how it went, because the
+    /// process died or the outcome is unknown, can call again.
+    ///
+    /// # Errors
+    /// [`Conflict`](Error::Conflict) when an id or an own field with a unique index is taken,
+    /// [`InvalidArgument`](Error::InvalidArgument) also for a user without an address and for one who need not be created,
+    /// [`Storage`](Error::Storage) also when the operating system has no randomness to give, and those that every writing
+    /// method of [`Adapter`] may answer with.
+    ///
+    /// ```
+    /// use authkv::AuthKv;
+    /// use authkv::models::NewUser;
+    /// use chrono::TimeDelta;
+    ///
+    /// let auth = AuthKv::in_memory()?;
+    /// let link = auth.issue_link_token("ada@example.com", TimeDelta::minutes(15), ()).wait()?;
+    /// if let Some(used) = auth.verify_link_token("ada@example.com", link.token.as_str()).wait()? {
+    ///     let done = auth.sign_in_with_email(NewUser::email(used.identifier), ()).wait()?;
+    ///     assert!(done.is_new_user && done.user.email_verified.is_some());
+    ///     // Put done.session.session_token into a cookie.
+    /// }
+    /// # Ok::<(), authkv::Error>(())
+    /// ```
+    pub fn sign_in_with_email(
+        &self,
+        user: NewUser<M::User>,
+        session: M::Session,
+    ) -> Reply<SignedInWithEmail<M::User, M::Session>> {
+        let now = self.now();
+        let records = UserRecord::new(user, fresh_id, self.email_matching(), now).and_then(|user| {
+            if user.email.is_none() {
+                return Err(Error::invalid("email", Problem::Empty));
+            }
+            let session = self.fresh_session(user.id.clone(), session)?;
+            let token = session.session_token.clone();
+            Ok((user.verified(now), SessionRecord::new(session, fresh_id(), now)?, token))
+        });
+        match records {
+            Ok((user, session, token)) => self.write(
+                move |txn| sign_in::with_email(txn, &user, &session, now),
+                |done| {
+                    Ok(SignedInWithEmail {
+                        user: done.user.into_model()?,
+                        session: done.session.into_model(token)?,
+                        is_new_user: done.is_new_user,
+                        was_unverified: done.was_unverified,
+                    })
+                },
+            ),
+            Err(error) => Reply::ready(Err(error)),
+        }
+    }
+}
