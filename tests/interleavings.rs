@@ -8,7 +8,7 @@ use loom::sync::Arc;
 use loom::sync::atomic::{AtomicU64, Ordering};
 use loom::thread;
 
-use engine::published::{Note, Published, Slot};
+use engine::published::{Published, ReadSet, Slot};
 
 #[allow(dead_code)]
 #[path = "../src/engine/redb"]
@@ -71,7 +71,7 @@ impl Store {
         self.published.publish(value);
     }
 
-    fn read(&self, cache: &mut Option<(u64, Note)>) -> u64 {
+    fn read(&self, cache: &mut Option<(u64, ReadSet)>) -> u64 {
         if let Some((value, note)) = *cache
             && self.published.is_fresh(&note)
         {
@@ -79,11 +79,11 @@ impl Store {
         }
         let (published, version) = self.published.get();
         let value = if self.is_shared { self.committed.load(Ordering::SeqCst) } else { published };
-        *cache = Note::new(version, &[self.row]).map(|note| (value, note));
+        *cache = ReadSet::new(version, &[self.row]).map(|note| (value, note));
         value
     }
 
-    fn must_read_nothing_older_than_what_was_read(&self, cache: &mut Option<(u64, Note)>) {
+    fn must_read_nothing_older_than_what_was_read(&self, cache: &mut Option<(u64, ReadSet)>) {
         let before = self.seen.load(Ordering::SeqCst);
         let value = self.read(cache);
         assert!(value >= before, "{value} was read after {before}");

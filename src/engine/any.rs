@@ -3,7 +3,7 @@
 use crate::engine::Engine;
 use crate::engine::job::Job;
 use crate::engine::redb::RedbEngine;
-use crate::engine::redb::published::Note;
+use crate::engine::redb::published::ReadSet;
 #[cfg(feature = "etcd")]
 use crate::engine::remote::RemoteEngine;
 use crate::error::Result;
@@ -35,18 +35,18 @@ impl AnyEngine {
     }
 
     /// Runs a reading operation in place and notes what it read, if that were few rows that only this engine changes.
-    pub(crate) fn read_noting<R>(&self, op: impl Fn(&Txn<'_>) -> Result<R>) -> Option<Result<(R, Option<Note>)>> {
+    pub(crate) fn read_recorded<R>(&self, op: impl Fn(&Txn<'_>) -> Result<R>) -> Option<Result<(R, Option<ReadSet>)>> {
         match self {
-            Self::Redb(engine) => Some(engine.read_noting(op)),
+            Self::Redb(engine) => Some(engine.read_recorded(op)),
             #[cfg(feature = "etcd")]
             Self::Remote(_) => None,
         }
     }
 
     /// Whether what was read is what would be read now.
-    pub(crate) fn is_fresh(&self, note: &Note) -> bool {
+    pub(crate) fn is_fresh(&self, read_set: &ReadSet) -> bool {
         match self {
-            Self::Redb(engine) => engine.is_fresh(note),
+            Self::Redb(engine) => engine.is_fresh(read_set),
             #[cfg(feature = "etcd")]
             Self::Remote(_) => false,
         }

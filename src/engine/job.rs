@@ -22,7 +22,7 @@ pub(crate) fn job<R: Send + 'static, T: Send + 'static>(
     finish: impl FnOnce(R) -> Result<T> + Send + 'static,
 ) -> (Box<dyn Job>, Reply<T>) {
     let (answer, reply) = Reply::later();
-    (Box::new(Write { op, finish, answer, found: None, not_finished: after_commit }), reply)
+    (Box::new(TypedJob { op, finish, answer, found: None, not_finished: after_commit }), reply)
 }
 
 /// The same for an operation that only reads, where that may fail before it answers.
@@ -33,7 +33,7 @@ pub(super) fn reading<R: Send + 'static, T: Send + 'static>(
 ) -> (Box<dyn Job>, Reply<T>) {
     let (answer, reply) = Reply::later();
     let op = move |txn: &mut Txn<'_>| op(txn);
-    (Box::new(Write { op, finish, answer, found: None, not_finished: |error| error }), reply)
+    (Box::new(TypedJob { op, finish, answer, found: None, not_finished: |error| error }), reply)
 }
 
 /// An operation as a job that nobody waits for.
@@ -47,7 +47,7 @@ impl FollowUp {
     }
 }
 
-struct Write<R, T, Op, Fin> {
+struct TypedJob<R, T, Op, Fin> {
     op: Op,
     finish: Fin,
     answer: Answer<T>,
@@ -56,7 +56,7 @@ struct Write<R, T, Op, Fin> {
     not_finished: fn(Error) -> Error,
 }
 
-impl<R, T, Op, Fin> Job for Write<R, T, Op, Fin>
+impl<R, T, Op, Fin> Job for TypedJob<R, T, Op, Fin>
 where
     R: Send + 'static,
     T: Send + 'static,
@@ -65,7 +65,7 @@ where
 {
     fn run(&mut self, view: &dyn View) -> Option<Changes> {
         let mut txn = Txn::new(view);
-        let result = unpanicked(|| (self.op)(&mut txn));
+        let result = catching_panics(|| (self.op)(&mut txn));
         let changes = result.is_ok().then(|| txn.into_changes());
         self.found = Some(result);
         changes
@@ -92,7 +92,7 @@ fn after_commit(error: Error) -> Error {
 }
 
 /// Runs what may meet damage that makes redb panic; a panic becomes a storage error.
-pub(crate) fn unpanicked<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+pub(crate) fn catching_panics<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     catch_unwind(AssertUnwindSafe(work))
         .unwrap_or_else(|_| Err(Error::Storage(StorageError::new("the operation panicked, which is a bug or damage"))))
 }

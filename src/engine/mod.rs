@@ -60,17 +60,12 @@ pub(crate) trait Engine {
     fn settled(&self);
 }
 
-/// An operation that reads.
-pub(crate) type Accept = Box<dyn Fn(&Txn<'_>) -> Result<()> + Send + Sync>;
-/// An operation that writes.
-pub(crate) type Fill = Box<dyn Fn(&mut Txn<'_>) -> Result<()> + Send + Sync>;
-
 /// What the layers above want done when a store is opened and when its tables are created.
 pub(crate) struct Setup {
     /// Refuses a store that they cannot use.
-    pub(crate) accept: Accept,
+    pub(crate) accept: Box<dyn Fn(&Txn<'_>) -> Result<()> + Send + Sync>,
     /// Fills new tables.
-    pub(crate) synchronize: Fill,
+    pub(crate) synchronize: Box<dyn Fn(&mut Txn<'_>) -> Result<()> + Send + Sync>,
     /// The keys of the rows of the meta table that say whether there is a store and which models it has; the first is
     /// there if there is one.
     #[cfg_attr(not(feature = "etcd"), expect(dead_code, reason = "in a file nobody else changes them"))]

@@ -18,25 +18,17 @@ use crate::models::Indexes;
 pub(crate) struct Txn<'v> {
     view: &'v dyn View,
     changes: Changes,
-    declared: Declared,
+    /// The application's indexes; none where the operation changes no record that can have some.
+    indexes: Option<Arc<Indexes>>,
 }
 
-/// The indexes that the application declares, if it does.
-pub(crate) type Declared = Option<Arc<Indexes>>;
-
-/// The indexes, which may be none.
-pub(crate) fn indexes(declared: &Declared) -> &Indexes {
-    static NONE: Indexes = Indexes { users: Vec::new(), accounts: Vec::new() };
-    declared.as_deref().unwrap_or(&NONE)
-}
-
-/// The operation, with the indexes that the application declares.
-pub(crate) fn declaring<R>(
-    declared: Declared,
+/// Runs the operation with the application's indexes, which its writes keep in step.
+pub(crate) fn with_indexes<R>(
+    indexes: Arc<Indexes>,
     op: impl Fn(&mut Txn<'_>) -> Result<R>,
 ) -> impl Fn(&mut Txn<'_>) -> Result<R> {
     move |txn| {
-        txn.declared = declared.clone();
+        txn.indexes = Some(Arc::clone(&indexes));
         op(txn)
     }
 }
@@ -55,22 +47,25 @@ pub(crate) type Rows = BTreeMap<(TableId, Vec<u8>), Option<Vec<u8>>>;
 /// The rest of work that is too much for one transaction.
 pub(crate) struct FollowUp {
     work: fn(&mut Txn<'_>) -> Result<()>,
-    declared: Declared,
+    indexes: Option<Arc<Indexes>>,
 }
 
 impl FollowUp {
     pub(crate) fn run(&self, txn: &mut Txn<'_>) -> Result<()> {
-        declaring(self.declared.clone(), self.work)(txn)
+        txn.indexes.clone_from(&self.indexes);
+        (self.work)(txn)
     }
 }
 
 impl<'v> Txn<'v> {
     pub(crate) fn new(view: &'v dyn View) -> Self {
-        Self { view, changes: Changes::default(), declared: None }
+        Self { view, changes: Changes::default(), indexes: None }
     }
 
-    pub(crate) fn declared(&self) -> &Indexes {
-        indexes(&self.declared)
+    /// The indexes on own fields that a change must keep in step.
+    pub(crate) fn indexes(&self) -> &Indexes {
+        static NONE: Indexes = Indexes { users: Vec::new(), accounts: Vec::new() };
+        self.indexes.as_deref().unwrap_or(&NONE)
     }
 
     pub(crate) fn into_changes(self) -> Changes {
@@ -179,7 +174,7 @@ impl<'v> Txn<'v> {
 
     /// Has the engine run `work` in a transaction of its own after this one.
     pub(crate) fn follow_up(&mut self, work: fn(&mut Txn<'_>) -> Result<()>) {
-        self.changes.follow_up = Some(FollowUp { work, declared: self.declared.clone() });
+        self.changes.follow_up = Some(FollowUp { work, indexes: self.indexes.clone() });
     }
 
     pub(crate) fn get_bytes(

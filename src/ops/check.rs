@@ -77,8 +77,8 @@ impl CheckReport {
 
 /// Reads everything. Each record must be found by its key and have the entries that it computes; as many entries as that
 /// must be all there are, and each table must have as many rows as it counts.
-pub(crate) fn check(txn: &Txn<'_>, declared: &Indexes) -> Result<CheckReport> {
-    let mut check = Check { txn, declared, report: CheckReport::default(), expected: [0; TABLES.len()] };
+pub(crate) fn check(txn: &Txn<'_>, indexes: &Indexes) -> Result<CheckReport> {
+    let mut check = Check { txn, indexes, report: CheckReport::default(), expected: [0; TABLES.len()] };
     check.report.users = check.records(|_: &UserRecord| None)?;
     check.report.accounts = check.records(|account: &AccountRecord| Some(account.user_id.clone()))?;
     check.report.sessions = check.records(|session: &SessionRecord| Some(session.user_id.clone()))?;
@@ -99,7 +99,7 @@ pub(crate) fn check(txn: &Txn<'_>, declared: &Indexes) -> Result<CheckReport> {
 
 struct Check<'c, 'v> {
     txn: &'c Txn<'v>,
-    declared: &'c Indexes,
+    indexes: &'c Indexes,
     report: CheckReport,
     /// How many entries the records have, by the index's place among the tables.
     expected: [u64; TABLES.len()],
@@ -134,7 +134,7 @@ impl Check<'_, '_> {
         if !self.has(R::TABLE.id, key, |_| true)? {
             self.report.problem(R::TABLE.id, "a record is not found by its key");
         }
-        for entry in record.entries(self.declared)? {
+        for entry in record.entries(self.indexes)? {
             if let Some(expected) = self.expected.get_mut(entry.table.index) {
                 *expected += 1;
             }
@@ -180,7 +180,7 @@ impl Check<'_, '_> {
     /// Entries of one value follow each other. `is_there` says whether a record is more than one that waits to be swept.
     fn unique_values<R: FieldIndexed>(&mut self, is_there: impl Fn(&R::Key) -> bool) -> Result<()> {
         let table = R::BY_FIELD.id;
-        let unique = |field: &str| R::indexes(self.declared).iter().any(|index| index.unique && index.field == field);
+        let unique = |field: &str| R::indexes(self.indexes).iter().any(|index| index.unique && index.field == field);
         let (mut last, mut shared) = (None, 0);
         self.txn.scan_bytes(table, (Bound::Unbounded, Bound::Unbounded), &mut |key, _| {
             if let Some((value, id)) = <((String, FieldKey), R::Key)>::from_bytes(key)

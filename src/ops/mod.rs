@@ -25,7 +25,7 @@ use crate::kv::txn::Txn;
 use crate::records::entries::Record;
 
 /// The record that an index entry points to. An entry without its record is damage.
-fn pointed_to<R: Record>(txn: &Txn<'_>, key: &R::Key) -> Result<R> {
+pub(crate) fn pointed_to<R: Record>(txn: &Txn<'_>, key: &R::Key) -> Result<R> {
     txn.get(&R::TABLE, key)?.ok_or_else(|| Error::corrupt("an index entry points to a record that is missing"))
 }
 

@@ -30,19 +30,19 @@ pub(crate) trait Record: Serialize + DeserializeOwned + 'static {
 
     fn key(&self) -> Self::Key;
     /// Its entries in the indexes that every store has and in those that its application declares.
-    fn entries(&self, declared: &Indexes) -> Result<Vec<Entry>>;
+    fn entries(&self, indexes: &Indexes) -> Result<Vec<Entry>>;
 }
 
 /// A record whose own fields an application may have indexes on.
 pub(crate) trait FieldIndexed: Record {
     const BY_FIELD: Table<((String, FieldKey), Self::Key), ()>;
 
-    fn indexes(declared: &Indexes) -> &[Index];
+    fn indexes(indexes: &Indexes) -> &[Index];
     fn fields(&self) -> &Fields;
 
-    fn field_entries(&self, declared: &Indexes) -> Result<Vec<Entry>> {
+    fn field_entries(&self, indexes: &Indexes) -> Result<Vec<Entry>> {
         let mut entries = Vec::new();
-        for index in Self::indexes(declared) {
+        for index in Self::indexes(indexes) {
             if let Some(value) = self.fields().key(&index.field)? {
                 entries.push(Self::BY_FIELD.entry(&((index.field.clone().into_owned(), value), self.key()), &())?);
             }
@@ -51,9 +51,9 @@ pub(crate) trait FieldIndexed: Record {
     }
 
     /// Its values in unique indexes.
-    fn unique_values(&self, declared: &Indexes) -> Result<Vec<(Cow<'static, str>, FieldKey)>> {
+    fn unique_values(&self, indexes: &Indexes) -> Result<Vec<(Cow<'static, str>, FieldKey)>> {
         let mut values = Vec::new();
-        for index in Self::indexes(declared).iter().filter(|index| index.unique) {
+        for index in Self::indexes(indexes).iter().filter(|index| index.unique) {
             if let Some(value) = self.fields().key(&index.field)? {
                 values.push((index.field.clone(), value));
             }
@@ -64,7 +64,7 @@ pub(crate) trait FieldIndexed: Record {
 
 /// Writes, changes or removes a record with its index entries. Keys that must be unique were checked before.
 pub(crate) fn replace<R: Record>(txn: &mut Txn<'_>, old: Option<&R>, new: Option<&R>) -> Result<()> {
-    let entries = |record: Option<&R>| record.map_or(Ok(Vec::new()), |record| record.entries(txn.declared()));
+    let entries = |record: Option<&R>| record.map_or(Ok(Vec::new()), |record| record.entries(txn.indexes()));
     let (old_entries, new_entries) = (entries(old)?, entries(new)?);
     if let Some(old) = old {
         txn.remove(&R::TABLE, &old.key());
@@ -118,8 +118,8 @@ impl Record for UserRecord {
         self.id.clone()
     }
 
-    fn entries(&self, declared: &Indexes) -> Result<Vec<Entry>> {
-        let mut entries = self.field_entries(declared)?;
+    fn entries(&self, indexes: &Indexes) -> Result<Vec<Entry>> {
+        let mut entries = self.field_entries(indexes)?;
         if let Some(email) = &self.email {
             entries.push(USER_BY_EMAIL.entry(email.normal_form(), &self.id)?);
         }
@@ -130,8 +130,8 @@ impl Record for UserRecord {
 impl FieldIndexed for UserRecord {
     const BY_FIELD: Table<((String, FieldKey), UserId), ()> = USER_BY_FIELD;
 
-    fn indexes(declared: &Indexes) -> &[Index] {
-        &declared.users
+    fn indexes(indexes: &Indexes) -> &[Index] {
+        &indexes.users
     }
 
     fn fields(&self) -> &Fields {
@@ -147,9 +147,9 @@ impl Record for AccountRecord {
         self.id.clone()
     }
 
-    fn entries(&self, declared: &Indexes) -> Result<Vec<Entry>> {
+    fn entries(&self, indexes: &Indexes) -> Result<Vec<Entry>> {
         let provider_account = (self.provider.clone(), self.provider_account_id.clone());
-        let mut entries = self.field_entries(declared)?;
+        let mut entries = self.field_entries(indexes)?;
         entries.push(ACCOUNT_BY_PROVIDER.entry(&provider_account, &(self.id.clone(), self.user_id.clone()))?);
         entries.push(ACCOUNTS_BY_USER.entry(&(self.user_id.clone(), self.id.clone()), &())?);
         Ok(entries)
@@ -159,8 +159,8 @@ impl Record for AccountRecord {
 impl FieldIndexed for AccountRecord {
     const BY_FIELD: Table<((String, FieldKey), AccountId), ()> = ACCOUNT_BY_FIELD;
 
-    fn indexes(declared: &Indexes) -> &[Index] {
-        &declared.accounts
+    fn indexes(indexes: &Indexes) -> &[Index] {
+        &indexes.accounts
     }
 
     fn fields(&self) -> &Fields {

@@ -11,8 +11,8 @@ use parking_lot::Mutex;
 use crate::engine::Engine;
 use crate::engine::any::AnyEngine;
 use crate::engine::job::{Job, background};
-use crate::kv::txn::{Declared, Txn, declaring};
-use crate::models::{Millis, TokenHash};
+use crate::kv::txn::{Txn, with_indexes};
+use crate::models::{Indexes, Millis, TokenHash};
 use crate::ops::{meta, upkeep};
 
 /// Expired records are kept this long, so that support can tell "expired" from "never existed".
@@ -24,9 +24,9 @@ const RECORDS_MAX: usize = 64;
 
 /// Goes on with what was left to remove when the store was closed. Nobody sees what waits to be swept, so a failure is of
 /// no concern here.
-pub(super) fn resume_sweep(engine: &AnyEngine, declared: &Declared) {
+pub(super) fn resume_sweep(engine: &AnyEngine, indexes: &Arc<Indexes>) {
     if let Ok(true) = engine.read(upkeep::must_sweep, Ok).wait() {
-        drop(engine.write(declaring(declared.clone(), upkeep::sweep), Ok));
+        drop(engine.write(with_indexes(Arc::clone(indexes), upkeep::sweep), Ok));
     }
 }
 

@@ -57,7 +57,7 @@ impl<M: Models> AuthKv<M> {
     /// # Ok::<(), Error>(())
     /// ```
     pub fn get_user_by(&self, field: &str, value: impl Into<Value>) -> Reply<Option<User<M::User>>> {
-        let index = unique_index_on(&self.declared().users, field);
+        let index = unique_index_on(&self.indexes().users, field);
         self.get_by(index, value.into(), users::by_field, UserRecord::into_model)
     }
 
@@ -67,7 +67,7 @@ impl<M: Models> AuthKv<M> {
     /// # Errors
     /// Those of [`get_user_by`](Self::get_user_by).
     pub fn get_account_by(&self, field: &str, value: impl Into<Value>) -> Reply<Option<Account<M::Account>>> {
-        let index = unique_index_on(&self.declared().accounts, field);
+        let index = unique_index_on(&self.indexes().accounts, field);
         self.get_by(index, value.into(), accounts::by_field, AccountRecord::into_model)
     }
 
@@ -123,7 +123,7 @@ impl<M: Models> AuthKv<M> {
         after: Option<&Cursor>,
         limit: usize,
     ) -> Reply<Page<User<M::User>>> {
-        let index = index_on(&self.declared().users, field);
+        let index = index_on(&self.indexes().users, field);
         self.list_by(index, range, after, limit, users::list_by_field, UserRecord::into_model)
     }
 
@@ -140,7 +140,7 @@ impl<M: Models> AuthKv<M> {
         after: Option<&Cursor>,
         limit: usize,
     ) -> Reply<Page<Account<M::Account>>> {
-        let index = index_on(&self.declared().accounts, field);
+        let index = index_on(&self.indexes().accounts, field);
         self.list_by(index, range, after, limit, accounts::list_by_field, AccountRecord::into_model)
     }
 

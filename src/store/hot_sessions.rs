@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 
 use parking_lot::RwLock;
 
-use crate::engine::redb::published::Note;
+use crate::engine::redb::published::ReadSet;
 use crate::models::TokenHash;
 use crate::ops::sessions::FoundSession;
 
@@ -43,7 +43,7 @@ struct Kept {
 struct Hot {
     token: TokenHash,
     found: Arc<FoundSession>,
-    note: Note,
+    read_set: ReadSet,
     /// Whether it was asked for since it was last spared.
     used: AtomicBool,
 }
@@ -71,7 +71,7 @@ impl HotSessions {
     }
 
     /// The session with this token, if it is kept and still what would be read now.
-    pub(super) fn get(&self, token: &TokenHash, is_fresh: impl Fn(&Note) -> bool) -> Option<Arc<FoundSession>> {
+    pub(super) fn get(&self, token: &TokenHash, is_fresh: impl Fn(&ReadSet) -> bool) -> Option<Arc<FoundSession>> {
         self.set(token)?.get(token, is_fresh)
     }
 
@@ -84,11 +84,11 @@ impl HotSessions {
         &self,
         token: TokenHash,
         found: Arc<FoundSession>,
-        note: Note,
-        is_fresh: impl Fn(&Note) -> bool,
+        read_set: ReadSet,
+        is_fresh: impl Fn(&ReadSet) -> bool,
     ) {
         if let Some(set) = self.set(&token) {
-            set.keep(Hot { token, found, note, used: AtomicBool::new(false) }, self.ways(), is_fresh);
+            set.keep(Hot { token, found, read_set, used: AtomicBool::new(false) }, self.ways(), is_fresh);
         }
     }
 
@@ -116,9 +116,9 @@ fn place(number: u64, places: usize) -> Option<usize> {
 }
 
 impl Set {
-    fn get(&self, token: &TokenHash, is_fresh: impl Fn(&Note) -> bool) -> Option<Arc<FoundSession>> {
+    fn get(&self, token: &TokenHash, is_fresh: impl Fn(&ReadSet) -> bool) -> Option<Arc<FoundSession>> {
         let kept = self.kept.read();
-        let hot = kept.place_of(token).and_then(|place| kept.sessions.get(place)).filter(|hot| is_fresh(&hot.note));
+        let hot = kept.place_of(token).and_then(|place| kept.sessions.get(place)).filter(|hot| is_fresh(&hot.read_set));
         let count = if hot.is_some() { &self.hits } else { &self.misses };
         count.fetch_add(1, Ordering::Relaxed);
         hot.map(|hot| {
@@ -128,7 +128,7 @@ impl Set {
     }
 
     /// Keeps a session in the place of an older state of it, or of one that is stale or was not asked for of late.
-    fn keep(&self, new: Hot, ways: usize, is_fresh: impl Fn(&Note) -> bool) {
+    fn keep(&self, new: Hot, ways: usize, is_fresh: impl Fn(&ReadSet) -> bool) {
         let mut kept = self.kept.write();
         let old = kept.place_of(&new.token);
         if old.is_none() && kept.sessions.len() < ways {
@@ -136,7 +136,7 @@ impl Set {
             kept.set_tags();
             return;
         }
-        let is_idle = |hot: &Hot| !hot.used.swap(false, Ordering::Relaxed) || !is_fresh(&hot.note);
+        let is_idle = |hot: &Hot| !hot.used.swap(false, Ordering::Relaxed) || !is_fresh(&hot.read_set);
         let place = old.or_else(|| kept.sessions.iter().position(is_idle)).unwrap_or(0);
         if let Some(hot) = kept.sessions.get_mut(place) {
             *hot = new;

@@ -14,7 +14,7 @@ use crate::engine::Engine;
 use crate::engine::any::AnyEngine;
 use crate::error::{Error, OpenProblem, Result, UniqueKey};
 use crate::kv::key::Key;
-use crate::kv::txn::{Declared, Txn, declaring};
+use crate::kv::txn::{Txn, with_indexes};
 use crate::models::fingerprint;
 use crate::models::{
     Dynamic, Extra, FieldKey, Fields, Indexes, MigrationError, MigrationProgress, MigrationStep, Models,
@@ -32,13 +32,13 @@ pub(crate) fn settle<M: Models>(
     engine: &AnyEngine,
     settings: &Settings,
     mut on_progress: Option<OnProgress>,
-) -> Result<Declared> {
+) -> Result<Arc<Indexes>> {
     let to = (settings.models.0.to_owned(), settings.models.1);
     loop {
         let found = match engine.read(meta::stored_models, Ok).wait() {
             Ok(Some(found)) => found,
             // It gets what the application declares when its tables are created.
-            Ok(None) | Err(Error::MissingTable(_)) => return Ok(declared(&settings.indexes)),
+            Ok(None) | Err(Error::MissingTable(_)) => return Ok(Arc::new(settings.indexes.clone())),
             Err(error) => return Err(error),
         };
         match engine.confirm() {
@@ -47,7 +47,7 @@ pub(crate) fn settle<M: Models>(
             confirmed => confirmed?,
         }
         if found.is_settled(settings) {
-            return Ok(declared(&found.indexes));
+            return Ok(Arc::new(found.indexes));
         }
         let is_dynamic = to.0 == Dynamic::NAME;
         // One that only builds indexes is begun again if they are to be others now.
@@ -73,10 +73,6 @@ pub(crate) fn settle<M: Models>(
             outcome => outcome?,
         }
     }
-}
-
-fn declared(indexes: &Indexes) -> Declared {
-    (*indexes != Indexes::default()).then(|| Arc::new(indexes.clone()))
 }
 
 struct Settling<'e, M> {
@@ -106,7 +102,7 @@ impl<M: Models> Settling<'_, M> {
     /// Removes what deleted users left, so that it is in nobody's way.
     fn sweep(&self, indexes: &Indexes) -> Result<()> {
         while self.engine.read(upkeep::must_sweep, Ok).wait()? {
-            self.engine.write(declaring(declared(indexes), upkeep::sweep), Ok).wait()?;
+            self.engine.write(with_indexes(Arc::new(indexes.clone()), upkeep::sweep), Ok).wait()?;
         }
         Ok(())
     }
@@ -199,8 +195,8 @@ impl<M: Models> Settling<'_, M> {
     }
 
     fn write(&self, change: &Change, op: impl Fn(&mut Txn<'_>, &Change) -> Result<()> + Send + 'static) -> Result<()> {
-        let (change, declared) = (change.clone(), declared(&change.indexes));
-        self.engine.write(declaring(declared, move |txn| op(txn, &change)), Ok).wait()
+        let (change, indexes) = (change.clone(), Arc::new(change.indexes.clone()));
+        self.engine.write(with_indexes(indexes, move |txn| op(txn, &change)), Ok).wait()
     }
 
     fn start(&mut self, step: MigrationStep) {

@@ -30,9 +30,9 @@ use self::background::{BackgroundPurge, Extensions};
 use self::hot_sessions::HotSessions;
 use crate::engine::Engine;
 use crate::engine::any::AnyEngine;
-use crate::engine::redb::published::Note;
+use crate::engine::redb::published::ReadSet;
 use crate::error::Result;
-use crate::kv::txn::{Declared, Txn, declaring, indexes};
+use crate::kv::txn::{Txn, with_indexes};
 use crate::models::{Indexes, Millis, Models};
 use crate::ops::check::{self, CheckReport};
 use crate::records::EmailMatching;
@@ -53,7 +53,7 @@ pub struct AuthKv<M: Models = ()> {
 
 struct Inner {
     engine: AnyEngine,
-    declared: Declared,
+    indexes: Arc<Indexes>,
     rules: Rules,
     extensions: Extensions,
     hot_sessions: HotSessions,
@@ -101,14 +101,14 @@ impl<M: Models> AuthKv<M> {
     /// A store whose engine is open and has its tables.
     pub(crate) fn new(
         engine: AnyEngine,
-        declared: Declared,
+        indexes: Arc<Indexes>,
         rules: Rules,
         hot_sessions: HotSessions,
         background_purge: BackgroundPurge,
     ) -> Self {
-        background::resume_sweep(&engine, &declared);
+        background::resume_sweep(&engine, &indexes);
         let extensions = Extensions::default();
-        let inner = Inner { engine, declared, rules, extensions, hot_sessions, background_purge };
+        let inner = Inner { engine, indexes, rules, extensions, hot_sessions, background_purge };
         Self { inner: Arc::new(inner), models: PhantomData }
     }
 
@@ -138,8 +138,8 @@ impl<M: Models> AuthKv<M> {
     /// # Ok::<(), authkv::Error>(())
     /// ```
     pub fn check(&self) -> Reply<CheckReport> {
-        let declared = self.inner.declared.clone();
-        self.read(move |txn| check::check(txn, indexes(&declared)), Ok)
+        let indexes = Arc::clone(&self.inner.indexes);
+        self.read(move |txn| check::check(txn, &indexes), Ok)
     }
 
     /// Carries out the writes that were accepted and closes the file. Later calls, on any clone, answer
@@ -166,14 +166,14 @@ impl<M: Models> AuthKv<M> {
         Stats { hot_session_hits: hits, hot_session_misses: misses }
     }
 
-    /// Runs a reading operation in place and notes what it read; see [`AnyEngine::read_noting`].
-    pub(crate) fn read_noting<R>(&self, op: impl Fn(&Txn<'_>) -> Result<R>) -> Option<Result<(R, Option<Note>)>> {
-        self.inner.engine.read_noting(op)
+    /// Runs a reading operation in place and notes what it read; see [`AnyEngine::read_recorded`].
+    pub(crate) fn read_recorded<R>(&self, op: impl Fn(&Txn<'_>) -> Result<R>) -> Option<Result<(R, Option<ReadSet>)>> {
+        self.inner.engine.read_recorded(op)
     }
 
     /// Whether what was read is what would be read now.
-    pub(crate) fn is_fresh(&self, note: &Note) -> bool {
-        self.inner.engine.is_fresh(note)
+    pub(crate) fn is_fresh(&self, read_set: &ReadSet) -> bool {
+        self.inner.engine.is_fresh(read_set)
     }
 
     /// Runs a reading operation; see [`Engine::read`].
@@ -185,14 +185,14 @@ impl<M: Models> AuthKv<M> {
         self.inner.engine.read(op, finish)
     }
 
-    /// Runs a writing operation, which keeps the declared indexes in step, and behind it a purge if one is
+    /// Runs a writing operation, which keeps the application's indexes in step, and behind it a purge if one is
     /// due; see [`Engine::write`].
     pub(crate) fn write<R: Send + 'static, T: Send + 'static>(
         &self,
         op: impl Fn(&mut Txn<'_>) -> Result<R> + Send + 'static,
         finish: impl FnOnce(R) -> Result<T> + Send + 'static,
     ) -> Reply<T> {
-        let op = declaring(self.inner.declared.clone(), op);
+        let op = with_indexes(Arc::clone(&self.inner.indexes), op);
         let purge = self.inner.background_purge.due(|| self.now(), self.is_shared());
         self.inner.engine.write_before(op, finish, purge)
     }
@@ -204,7 +204,7 @@ impl<M: Models> AuthKv<M> {
         op: impl Fn(&mut Txn<'_>) -> Result<R> + Send + 'static,
         finish: impl FnOnce(R) -> Result<T> + Send + 'static,
     ) -> Reply<T> {
-        self.inner.engine.write(declaring(self.inner.declared.clone(), op), finish)
+        self.inner.engine.write(with_indexes(Arc::clone(&self.inner.indexes), op), finish)
     }
 
     /// Goes on with what a reply brings: here if it is there, as that of a read from a file is, and else when it comes.
@@ -259,8 +259,8 @@ impl<M: Models> AuthKv<M> {
     }
 
     /// The indexes on own fields that the store has.
-    pub(crate) fn declared(&self) -> &Indexes {
-        indexes(&self.inner.declared)
+    pub(crate) fn indexes(&self) -> &Indexes {
+        &self.inner.indexes
     }
 }
 

@@ -319,16 +319,10 @@ impl<M: Models> Options<M> {
             decisive: meta::decisive(),
         };
         let engine = open(setup)?;
-        let declared = migration::settle::<M>(&engine, &settings, choices.on_migration)?;
+        let indexes = migration::settle::<M>(&engine, &settings, choices.on_migration)?;
         engine.settled();
         let hot_sessions = HotSessions::new(if engine.is_shared() { 0 } else { choices.hot_sessions });
-        Ok(AuthKv::new(
-            engine,
-            declared,
-            choices.rules,
-            hot_sessions,
-            BackgroundPurge::new(choices.purge_in_background),
-        ))
+        Ok(AuthKv::new(engine, indexes, choices.rules, hot_sessions, BackgroundPurge::new(choices.purge_in_background)))
     }
 }
 

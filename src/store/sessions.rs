@@ -148,16 +148,16 @@ impl<M: Models> AuthKv<M> {
     ) -> Reply<T> {
         let (token, hot) = (*token, self.hot_sessions());
         let find = move |txn: &Txn<'_>| sessions::session_and_user(txn, &token, now);
-        if let Some(found) = hot.get(&token, |note| self.is_fresh(note)) {
+        if let Some(found) = hot.get(&token, |read_set| self.is_fresh(read_set)) {
             return Reply::ready(finish(Some(found).filter(|found| found.is_valid(now))));
         }
         if !hot.wants(&token) {
             return self.read(find, finish);
         }
-        match self.read_noting(find) {
-            Some(Ok((found, note))) => {
-                if let (Some(found), Some(note)) = (&found, note) {
-                    hot.keep(token, Arc::clone(found), note, |note| self.is_fresh(note));
+        match self.read_recorded(find) {
+            Some(Ok((found, read_set))) => {
+                if let (Some(found), Some(read_set)) = (&found, read_set) {
+                    hot.keep(token, Arc::clone(found), read_set, |read_set| self.is_fresh(read_set));
                 }
                 Reply::ready(finish(found))
             }

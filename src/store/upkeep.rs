@@ -39,27 +39,3 @@ impl<M: Models> AuthKv<M> {
         self.read(move |txn| upkeep::count_expired(txn, now), Ok)
     }
 }
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use chrono::{DateTime, Utc};
-
-    use super::*;
-    use crate::models::Millis;
-    use crate::models::NewUser;
-    use crate::records::expiring::Expiring;
-    use crate::records::schema::BY_EXPIRY;
-    use crate::{Adapter, Error};
-
-    #[test]
-    fn a_removal_that_fails_harms_no_write() {
-        let auth = AuthKv::options().clock(|| DateTime::<Utc>::UNIX_EPOCH).in_memory().unwrap();
-        // An entry of a record that does not exist.
-        let entry = (Millis::new(i64::MIN), Expiring::Code("nobody's".to_owned()));
-        auth.write_alone(move |txn| txn.put(&BY_EXPIRY, &entry, &()), Ok).wait().unwrap();
-        let ada = auth.create_user(NewUser::default()).wait().unwrap();
-        assert_eq!(auth.get_user(&ada.id).wait().unwrap(), Some(ada));
-        assert!(matches!(auth.purge_expired().wait(), Err(Error::Storage(_))));
-    }
-}

@@ -4,9 +4,18 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 
-use super::*;
-use crate::models::{AccountType, Authenticator, NewAccount, NewSession, NewUser, VerificationToken};
+use crate::kv::key::Key;
+use crate::models::{
+    AccountType, Authenticator, Index, Indexes, Millis, NewAccount, NewSession, NewUser, TokenHash, UserId,
+    VerificationToken,
+};
 use crate::records::EmailMatching::AsciiCaseInsensitive;
+use crate::records::entries::Record;
+use crate::records::schema::TABLES;
+use crate::records::{
+    AccountRecord, AuthenticatorRecord, CodeRecord, SessionRecord, StateRecord, TokenRecord, UserRecord,
+    WebSessionRecord,
+};
 
 const UUID: &str = "0193e7a4-5d1c-7c3a-9f00-0123456789ab";
 const CREATED: Millis = Millis::new(1_735_732_800_123);

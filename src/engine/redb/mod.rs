@@ -1,9 +1,9 @@
 //! The redb engine: reads from a held snapshot, writes committed together.
 
-mod noting;
 mod open;
 pub(crate) mod published;
 mod queue;
+mod read_set;
 mod sync;
 mod view;
 mod writer;
@@ -20,9 +20,9 @@ use view::{Readable, Snapshot};
 pub(crate) use writer::Config;
 use writer::Writer;
 
-use crate::engine::job::{Job, job, unpanicked};
-use crate::engine::redb::noting::Noting;
-use crate::engine::redb::published::{Note, Published};
+use crate::engine::job::{Job, catching_panics, job};
+use crate::engine::redb::published::{Published, ReadSet};
+use crate::engine::redb::read_set::RecordingView;
 use crate::engine::{Durability, Engine, Setup};
 use crate::error::{Error, Result, StorageError};
 use crate::kv::txn::Txn;
@@ -34,15 +34,15 @@ pub(crate) struct RedbEngine {
     /// Whether writes may be acknowledged before they are synced, if that is the durability.
     defers: Arc<AtomicBool>,
     queue: Arc<Queue>,
-    writer: Placed,
+    writer: Placement,
 }
 
 /// Where the writer runs.
-enum Placed {
+enum Placement {
     /// On a thread of its own: a commit to a file waits for the disk.
-    Thread(Option<JoinHandle<()>>),
+    OwnThread(Option<JoinHandle<()>>),
     /// On the calling threads: in memory there is nothing to wait for.
-    Callers(Box<Mutex<Writer>>),
+    CallerThreads(Box<Mutex<Writer>>),
 }
 
 impl RedbEngine {
@@ -55,39 +55,40 @@ impl RedbEngine {
         let durability = if in_memory { Durability::Full } else { config.durability };
         let config = Config { durability, ..config };
         let defers = Arc::new(AtomicBool::new(false));
-        let writer = unpanicked(|| Writer::open(source, config, setup, Arc::clone(&published), Arc::clone(&defers)))?;
+        let writer =
+            catching_panics(|| Writer::open(source, config, setup, Arc::clone(&published), Arc::clone(&defers)))?;
         let writer = if in_memory {
-            Placed::Callers(Box::new(Mutex::new(writer)))
+            Placement::CallerThreads(Box::new(Mutex::new(writer)))
         } else {
             let queue = Arc::clone(&queue);
             let thread = std::thread::Builder::new().name("authkv-writer".to_owned());
             let thread = thread.spawn(move || writer.run(&queue));
             let thread = thread
                 .map_err(|error| Error::Storage(StorageError::caused("the writer thread cannot be started", error)))?;
-            Placed::Thread(Some(thread))
+            Placement::OwnThread(Some(thread))
         };
         Ok(Self { published, defers, queue, writer })
     }
 
     /// Runs a reading operation in place, and notes what it read, if that were few rows.
-    pub(crate) fn read_noting<R>(&self, op: impl Fn(&Txn<'_>) -> Result<R>) -> Result<(R, Option<Note>)> {
+    pub(crate) fn read_recorded<R>(&self, op: impl Fn(&Txn<'_>) -> Result<R>) -> Result<(R, Option<ReadSet>)> {
         self.read_now(|view, version| {
-            let noting = Noting::new(view);
+            let noting = RecordingView::new(view);
             let found = op(&Txn::new(&noting))?;
-            Ok((found, noting.into_note(version)))
+            Ok((found, noting.into_read_set(version)))
         })
     }
 
     /// Whether what was read is what would be read now.
-    pub(crate) fn is_fresh(&self, note: &Note) -> bool {
-        self.published.is_fresh(note)
+    pub(crate) fn is_fresh(&self, read_set: &ReadSet) -> bool {
+        self.published.is_fresh(read_set)
     }
 
     fn submit<T>(&self, task: Task, reply: Reply<T>) -> Reply<T> {
         if let Err(error) = self.queue.push(task) {
             return Reply::ready(Err(error));
         }
-        if let Placed::Callers(writer) = &self.writer {
+        if let Placement::CallerThreads(writer) = &self.writer {
             // Whoever gets the lock carries out everything that waits; the others find their answer when they get it.
             let mut writer = writer.lock();
             while !reply.is_there() && writer.serve(&self.queue) {}
@@ -103,11 +104,11 @@ impl RedbEngine {
                 Readable::Snapshot(snapshot) => snapshot,
                 Readable::Database(database) => {
                     let snapshot = Snapshot::begin(&*database)?;
-                    return unpanicked(|| read(&snapshot, version));
+                    return catching_panics(|| read(&snapshot, version));
                 }
                 Readable::Nothing(error) => return Err(error),
             };
-            match unpanicked(|| read(&*snapshot, version)) {
+            match catching_panics(|| read(&*snapshot, version)) {
                 // The database was closed to be reopened; there is a newer snapshot, or the reason why not.
                 Err(error) if view::is_closed(&error) && !self.published.is(&snapshot) => {}
                 Err(error) if view::is_latched(&error) => {
@@ -164,7 +165,7 @@ impl Drop for RedbEngine {
     /// Waits until what was accepted is carried out and the file is closed.
     fn drop(&mut self) {
         self.queue.close();
-        if let Placed::Thread(thread) = &mut self.writer
+        if let Placement::OwnThread(thread) = &mut self.writer
             && let Some(thread) = thread.take()
             // An answered caller may drop the last handle on the writer's own thread.
             && thread.thread().id() != std::thread::current().id()

@@ -11,8 +11,8 @@ use redb::{Builder, Database, DatabaseError};
 use uuid::Uuid;
 
 use super::view::{Snapshot, failed};
-use crate::engine::Accept;
-use crate::engine::job::unpanicked;
+use crate::engine::Setup;
+use crate::engine::job::catching_panics;
 use crate::error::{Error, OpenProblem, Result, StorageError};
 use crate::kv::txn::Txn;
 
@@ -45,16 +45,16 @@ impl Source {
         }
     }
 
-    /// Opens the database, or makes it, unless `accept` refuses what is in it.
-    pub(super) fn open(&self, builder: &mut Builder, accept: &Accept) -> Result<Arc<Database>> {
-        let database = unpanicked(|| match self {
+    /// Opens the database, or makes it, unless the layers above refuse what is in it.
+    pub(super) fn open(&self, builder: &mut Builder, setup: &Setup) -> Result<Arc<Database>> {
+        let database = catching_panics(|| match self {
             Self::File(path) => {
                 if !path.try_exists().map_err(unreadable)? {
                     make(path)?;
                 }
-                open_file(builder, path, accept, |builder| builder.create(path))
+                open_file(builder, path, setup, |builder| builder.create(path))
             }
-            Self::KnownFile(path) => open_file(builder, path, accept, |builder| builder.open(path)),
+            Self::KnownFile(path) => open_file(builder, path, setup, |builder| builder.open(path)),
             Self::Memory => {
                 let database = builder.create_with_backend(InMemoryBackend::new());
                 database.map(Arc::new).map_err(|error| failed("a database in memory cannot be made", error))
@@ -65,7 +65,7 @@ impl Source {
                 make(builder).map(Arc::new).map_err(|error| failed("the database cannot be opened", error))
             }
         })?;
-        unpanicked(|| accept(&Txn::new(&Snapshot::begin(&*database)?)))?;
+        catching_panics(|| (setup.accept)(&Txn::new(&Snapshot::begin(&*database)?)))?;
         Ok(database)
     }
 
@@ -84,10 +84,10 @@ impl Source {
 fn open_file(
     builder: &mut Builder,
     path: &Path,
-    accept: &Accept,
+    setup: &Setup,
     open: impl Fn(&Builder) -> Result<Database, DatabaseError>,
 ) -> Result<Arc<Database>> {
-    if let Tables::SomeMissing = inspect(path, &std::fs::metadata(path).map_err(unreadable)?, accept)? {
+    if let Tables::SomeMissing = inspect(path, &std::fs::metadata(path).map_err(unreadable)?, setup)? {
         // They may be there, and not be found because of damage. New ones in their place would be an empty store.
         builder.set_check_integrity_on_open(true);
     }
@@ -101,7 +101,7 @@ enum Tables {
 
 /// Refuses a file that is not for this store, without writing to it as opening it for writing would. An empty one will
 /// do.
-fn inspect(path: &Path, metadata: &Metadata, accept: &Accept) -> Result<Tables> {
+fn inspect(path: &Path, metadata: &Metadata, setup: &Setup) -> Result<Tables> {
     if metadata.is_dir() {
         return Err(OpenProblem::Folder.into());
     }
@@ -119,7 +119,7 @@ fn inspect(path: &Path, metadata: &Metadata, accept: &Accept) -> Result<Tables> 
     match Builder::new().set_cache_size(0).open_read_only(path) {
         Ok(database) => {
             let snapshot = Snapshot::begin(&database)?;
-            accept(&Txn::new(&snapshot))?;
+            (setup.accept)(&Txn::new(&snapshot))?;
             Ok(if snapshot.missing_table()?.is_none() { Tables::AllThere } else { Tables::SomeMissing })
         }
         // It was not closed properly and cannot be looked into before it is repaired, which checks every page too.
@@ -216,7 +216,8 @@ mod tests {
     fn a_file_that_is_gone_is_not_made_again_when_the_store_reopens() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("app.redb");
-        let open = |source: &Source| source.open(&mut Builder::new(), &(Box::new(|_: &Txn<'_>| Ok(())) as Accept));
+        let setup = Setup { accept: Box::new(|_| Ok(())), synchronize: Box::new(|_| Ok(())), decisive: Vec::new() };
+        let open = |source: &Source| source.open(&mut Builder::new(), &setup);
         let known = Source::File(path.clone()).reopened().unwrap();
         assert!(matches!(open(&known), Err(Error::Storage(_))));
         File::create(&path).unwrap();

@@ -15,7 +15,7 @@ use super::sync::{AtomicU64, Ordering, RwLock};
 const CHUNK: usize = 256;
 /// How many chunks there are: 32,768 slots, and 256 KiB when all of them are in use.
 const CHUNKS: usize = 128;
-/// How many rows a note has room for.
+/// How many rows a read set has room for.
 const ROWS_MAX: usize = 3;
 /// The version of a state that nobody can read.
 const WITHDRAWN: u64 = u64::MAX;
@@ -42,15 +42,15 @@ impl Slot {
     }
 }
 
-/// From which version a value was read, and which rows.
+/// The rows that a value was read from, and the version it was read at.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Note {
+pub(crate) struct ReadSet {
     version: u64,
     slots: [Slot; ROWS_MAX],
 }
 
-impl Note {
-    /// None if that are more rows than there is room for.
+impl ReadSet {
+    /// Returns `None` for more than `ROWS_MAX` rows.
     pub(crate) fn new(version: u64, rows: &[Slot]) -> Option<Self> {
         let mut slots = [rows.first().copied()?; ROWS_MAX];
         slots.get_mut(..rows.len())?.copy_from_slice(rows);
@@ -98,9 +98,9 @@ impl<T: Clone> Published<T> {
     }
 
     /// Whether what was read is what would be read now.
-    pub(crate) fn is_fresh(&self, note: &Note) -> bool {
-        let is_at_most = |changed: &AtomicU64| changed.load(Ordering::SeqCst) <= note.version;
-        is_at_most(&self.since) && note.slots.iter().all(|slot| is_at_most(self.slot(*slot)))
+    pub(crate) fn is_fresh(&self, read_set: &ReadSet) -> bool {
+        let is_at_most = |changed: &AtomicU64| changed.load(Ordering::SeqCst) <= read_set.version;
+        is_at_most(&self.since) && read_set.slots.iter().all(|slot| is_at_most(self.slot(*slot)))
     }
 
     #[allow(clippy::indexing_slicing, reason = "a slot is below the number of slots by its making")]

@@ -9,7 +9,7 @@ use redb::{
 };
 
 use super::published::Published;
-use crate::engine::job::unpanicked;
+use crate::engine::job::catching_panics;
 use crate::error::{Error, Result, StorageError};
 use crate::kv::table::TableId;
 use crate::kv::txn::Rows;
@@ -93,7 +93,7 @@ impl View for Snapshot {
         let table = self.table(table)?;
         // Not the inherent `get`, whose guard does not keep the snapshot's pages from being reused.
         match called("a row cannot be read", || ReadableTable::get(table, key))? {
-            Some(value) => visit(unpanicked(|| Ok(value.value()))?),
+            Some(value) => visit(catching_panics(|| Ok(value.value()))?),
             None => Ok(()),
         }
     }
@@ -102,7 +102,7 @@ impl View for Snapshot {
         let table = self.table(table)?;
         let mut rows = called("rows cannot be read", || ReadableTable::range::<&[u8]>(table, range))?;
         while let Some((key, value)) = called("rows cannot be read", || rows.next().transpose())? {
-            let (key, value) = unpanicked(|| Ok((key.value(), value.value())))?;
+            let (key, value) = catching_panics(|| Ok((key.value(), value.value())))?;
             if visit(key, value)?.is_break() {
                 break;
             }
@@ -175,7 +175,7 @@ impl View for WriteView<'_> {
     fn get(&self, table: TableId, key: &[u8], visit: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
         let table = self.table(table)?;
         match guarded(&self.broken, || table.get(key))? {
-            Some(value) => visit(unpanicked(|| Ok(value.value()))?),
+            Some(value) => visit(catching_panics(|| Ok(value.value()))?),
             None => Ok(()),
         }
     }
@@ -184,7 +184,7 @@ impl View for WriteView<'_> {
         let table = self.table(table)?;
         let mut rows = guarded(&self.broken, || table.range::<&[u8]>(range))?;
         while let Some((key, value)) = guarded(&self.broken, || rows.next().transpose())? {
-            let (key, value) = unpanicked(|| Ok((key.value(), value.value())))?;
+            let (key, value) = catching_panics(|| Ok((key.value(), value.value())))?;
             if visit(key, value)?.is_break() {
                 break;
             }
@@ -214,12 +214,12 @@ fn guarded<T, E: Into<redb::Error>>(broken: &Cell<bool>, call: impl FnOnce() -> 
 /// Calls redb. Damage can make it panic, and then panic again when something of its own is dropped; two panics at once
 /// end the process. So each is caught where it begins, and does not unwind past anything of redb's.
 fn called<T, E: Into<redb::Error>>(context: &'static str, call: impl FnOnce() -> Result<T, E>) -> Result<T> {
-    unpanicked(|| call().map_err(|error| failed(context, error)))
+    catching_panics(|| call().map_err(|error| failed(context, error)))
 }
 
 /// Drops something of redb's, which may panic too.
 fn discard<T>(of_redb: T) {
-    let _ = unpanicked(|| {
+    let _ = catching_panics(|| {
         drop(of_redb);
         Ok(())
     });

@@ -9,7 +9,7 @@ use redb::{Builder, CommitError, Database, WriteTransaction};
 use super::open::{Claim, Source};
 use super::queue::{Queue, Task};
 use super::view::{Readable, Snapshot, WriteView, failed};
-use crate::engine::job::{Job, unpanicked};
+use crate::engine::job::{Job, catching_panics};
 use crate::engine::redb::published::{Published, Slot};
 use crate::engine::{Durability, Setup};
 use crate::error::{Error, Result, StorageError};
@@ -74,7 +74,7 @@ impl Writer {
         let claim = source.claim()?;
         let mut builder = Builder::new();
         builder.set_cache_size(config.cache_bytes).set_check_integrity_on_open(config.check_pages);
-        let database = source.open(&mut builder, &setup.accept)?;
+        let database = source.open(&mut builder, &setup)?;
         let mut writer = Self {
             origin: source.reopened(),
             config,
@@ -234,7 +234,7 @@ impl Writer {
             let none = transaction.set_durability(redb::Durability::None);
             none.map_err(|error| failed("writes cannot be deferred", error))?;
         }
-        match unpanicked(|| Ok(transaction.commit())) {
+        match catching_panics(|| Ok(transaction.commit())) {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error @ CommitError::TransactionPoisoned)) => Err(failed("the transaction failed", error)),
             Ok(Err(error)) => Err(outcome_unknown(failed("the commit failed", error))),
@@ -322,7 +322,7 @@ impl Writer {
     /// Does what may fail in redb. After a failure redb refuses to write until the database is reopened, so that is done
     /// at once.
     fn guard(&mut self, work: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
-        let result = unpanicked(|| work(self));
+        let result = catching_panics(|| work(self));
         if let Err(Error::Storage(why) | Error::OutcomeUnknown(why)) = &result
             && self.origin.is_some()
         {
@@ -350,11 +350,11 @@ impl Writer {
 
     fn reopen(&mut self, wait: Duration) {
         self.retry = None;
-        let result = unpanicked(|| {
+        let result = catching_panics(|| {
             let origin = self.origin.as_ref().ok_or(Error::Closed)?;
             let mut builder = Builder::new();
             builder.set_cache_size(self.config.cache_bytes);
-            self.database = Some(origin.open(&mut builder, &self.setup.accept)?);
+            self.database = Some(origin.open(&mut builder, &self.setup)?);
             self.find_tables()
         });
         if let Err(error) = result {
@@ -369,7 +369,7 @@ impl Writer {
         self.published.withdraw(Readable::Nothing(why));
         let database = self.database.take();
         // What went wrong with the database was reported; that it cannot be closed either says nothing new.
-        let _ = unpanicked(|| {
+        let _ = catching_panics(|| {
             drop(database);
             Ok(())
         });
@@ -384,7 +384,7 @@ impl Writer {
         self.published.withdraw(Readable::Nothing(Error::Closed));
         self.retry = None;
         let database = self.database.take().and_then(Arc::into_inner);
-        let closed = unpanicked(|| match database {
+        let closed = catching_panics(|| match database {
             Some(database) => database.close().map_err(|error| failed("the file cannot be closed cleanly", error)),
             // The application's own, which stays open.
             None => Ok(()),

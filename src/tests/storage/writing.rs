@@ -176,7 +176,7 @@ fn a_panic_in_an_operation_harms_only_its_caller() {
             let before = store.create_user(user(3 * round));
             let panicking = store.write(
                 |txn| -> crate::Result<()> {
-                    txn.put(&crate::records::entries::SWEEP, &"left".into(), &())?;
+                    txn.put(&crate::records::schema::SWEEP, &"left".into(), &())?;
                     panic!("on purpose")
                 },
                 Ok,

@@ -1,30 +1,30 @@
-//! A view that notes which rows an operation reads.
+//! A view that records which rows an operation reads.
 
 use std::cell::RefCell;
 
-use super::published::{Note, Slot};
+use super::published::{ReadSet, Slot};
 use crate::error::Result;
 use crate::kv::table::TableId;
 use crate::kv::view::{ByteRange, RowVisitor, View};
 
-pub(crate) struct Noting<'v> {
+pub(crate) struct RecordingView<'v> {
     view: &'v dyn View,
     /// None when more was read than single rows.
     rows: RefCell<Option<Vec<Slot>>>,
 }
 
-impl<'v> Noting<'v> {
+impl<'v> RecordingView<'v> {
     pub(crate) fn new(view: &'v dyn View) -> Self {
         Self { view, rows: RefCell::new(Some(Vec::new())) }
     }
 
-    /// The note of what was read from this version; none if it was too much for one.
-    pub(crate) fn into_note(self, version: u64) -> Option<Note> {
-        Note::new(version, &self.rows.into_inner()?)
+    /// The rows that were read, of this version; none if there were too many for a read set.
+    pub(crate) fn into_read_set(self, version: u64) -> Option<ReadSet> {
+        ReadSet::new(version, &self.rows.into_inner()?)
     }
 }
 
-impl View for Noting<'_> {
+impl View for RecordingView<'_> {
     fn get(&self, table: TableId, key: &[u8], visit: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
         if let Some(rows) = self.rows.borrow_mut().as_mut() {
             rows.push(Slot::of(table.index, key));
