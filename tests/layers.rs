@@ -278,7 +278,8 @@ fn operations_ask_neither_clock_nor_chance() {
 
 #[test]
 fn only_one_function_writes_the_record_tables_and_indexes() {
-    for (module, source) in Sources::read().modules() {
+    // The tests put rows in each other's way that no operation would.
+    for (module, source) in Sources::read().modules().filter(|(module, _)| layer(module) != "tests") {
         let writes = source.contains("put_entry(") || source.contains("remove_bytes(");
         assert!(!writes || ["kv/txn", "records/entries"].contains(&module), "{module} writes rows by their bytes");
         for table in [

@@ -8,8 +8,7 @@ use chrono::{DateTime, Utc};
 use time::OffsetDateTime;
 
 use crate::error::{Error, UniqueKey};
-use crate::models::TokenHash;
-use crate::models::{Models, WebSessionId};
+use crate::models::{Models, TokenHash, WebSessionId};
 use crate::store::web_sessions::WebSessions;
 
 /// How many ids are drawn for a session. That even one is taken is not to be expected.

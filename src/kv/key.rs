@@ -11,9 +11,8 @@
 //! | what expires | `01`, user id, session id; `02`, token hash, text; `03`, text; `04`, token hash; or `05`, token hash |
 //! | own field | `01`, `00` or `01` for a truth value; `02`, integer as 16 bytes, big-endian, sign bit flipped; `03`, instant; `04`, text |
 
-use crate::models::TokenHash;
 use crate::models::{
-    AccountId, CredentialId, FieldKey, Id, Millis, ProviderAccountId, RangeOf, SessionId, UserId, Value,
+    AccountId, CredentialId, FieldKey, Id, Millis, ProviderAccountId, RangeOf, SessionId, TokenHash, UserId, Value,
 };
 
 /// A value that can be (part of) a table's key.

@@ -7,6 +7,26 @@ use serde::{Deserialize, Serialize};
 use super::{AccountId, Change, FieldPatch, ProviderAccountId, UserId};
 use crate::models::Token;
 
+/// Makes an account of another one that has the same provider and the same OAuth tokens.
+macro_rules! account_from {
+    ($from:ident => $to:ident { $($own:tt)* }) => {
+        $to {
+            account_type: $from.account_type,
+            provider: $from.provider,
+            provider_account_id: $from.provider_account_id,
+            access_token: $from.access_token,
+            refresh_token: $from.refresh_token,
+            id_token: $from.id_token,
+            expires_at: $from.expires_at,
+            token_type: $from.token_type,
+            scope: $from.scope,
+            session_state: $from.session_state,
+            $($own)*
+        }
+    };
+}
+pub(crate) use account_from;
+
 /// How a provider signs people in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -101,21 +121,7 @@ impl<X: Default> NewAccount<X> {
         provider: impl Into<String>,
         provider_account_id: impl Into<ProviderAccountId>,
     ) -> Self {
-        Self {
-            id: None,
-            user_id: user_id.into(),
-            account_type,
-            provider: provider.into(),
-            provider_account_id: provider_account_id.into(),
-            access_token: None,
-            refresh_token: None,
-            id_token: None,
-            expires_at: None,
-            token_type: None,
-            scope: None,
-            session_state: None,
-            extra: X::default(),
-        }
+        ProviderAccount::new(account_type, provider, provider_account_id).of_user(user_id)
     }
 }
 
@@ -123,21 +129,7 @@ impl<X> Account<X> {
     /// The same, with these own fields instead.
     #[must_use]
     pub fn with_extra<Y>(self, extra: Y) -> Account<Y> {
-        Account {
-            id: self.id,
-            user_id: self.user_id,
-            account_type: self.account_type,
-            provider: self.provider,
-            provider_account_id: self.provider_account_id,
-            access_token: self.access_token,
-            refresh_token: self.refresh_token,
-            id_token: self.id_token,
-            expires_at: self.expires_at,
-            token_type: self.token_type,
-            scope: self.scope,
-            session_state: self.session_state,
-            extra,
-        }
+        account_from!(self => Account { id: self.id, user_id: self.user_id, extra })
     }
 }
 
@@ -145,21 +137,7 @@ impl<X> NewAccount<X> {
     /// The same, with these own fields instead.
     #[must_use]
     pub fn with_extra<Y>(self, extra: Y) -> NewAccount<Y> {
-        NewAccount {
-            id: self.id,
-            user_id: self.user_id,
-            account_type: self.account_type,
-            provider: self.provider,
-            provider_account_id: self.provider_account_id,
-            access_token: self.access_token,
-            refresh_token: self.refresh_token,
-            id_token: self.id_token,
-            expires_at: self.expires_at,
-            token_type: self.token_type,
-            scope: self.scope,
-            session_state: self.session_state,
-            extra,
-        }
+        account_from!(self => NewAccount { id: self.id, user_id: self.user_id, extra })
     }
 }
 
@@ -226,21 +204,7 @@ impl<X: Default> ProviderAccount<X> {
 impl<X> ProviderAccount<X> {
     /// The account to link to this user, who must be signed in.
     pub fn of_user(self, user_id: impl Into<UserId>) -> NewAccount<X> {
-        NewAccount {
-            id: None,
-            user_id: user_id.into(),
-            account_type: self.account_type,
-            provider: self.provider,
-            provider_account_id: self.provider_account_id,
-            access_token: self.access_token,
-            refresh_token: self.refresh_token,
-            id_token: self.id_token,
-            expires_at: self.expires_at,
-            token_type: self.token_type,
-            scope: self.scope,
-            session_state: self.session_state,
-            extra: self.extra,
-        }
+        account_from!(self => NewAccount { id: None, user_id: user_id.into(), extra: self.extra })
     }
 }
 

@@ -30,6 +30,7 @@ mod users;
 mod value;
 mod web_sessions;
 
+pub(crate) use accounts::account_from;
 pub use accounts::{Account, AccountKey, AccountPatch, AccountType, MustLeave, NewAccount, ProviderAccount};
 pub use authenticators::Authenticator;
 pub use codes::{CodeCheck, IssuedCode};

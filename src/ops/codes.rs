@@ -2,8 +2,7 @@
 
 use crate::error::Result;
 use crate::kv::txn::Txn;
-use crate::models::TokenHash;
-use crate::models::{CodeCheck, Millis};
+use crate::models::{CodeCheck, Millis, TokenHash};
 use crate::records::CodeRecord;
 use crate::records::entries::replace;
 use crate::records::schema::CODES;

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result, UniqueKey};
 use crate::kv::txn::Txn;
-use crate::models::{Extra, Fields, Millis, Session, SessionAndUser, SessionId, UserId, WebSessionId, instant};
-use crate::models::{Token, TokenHash};
+use crate::models::{
+    Extra, Fields, Millis, Session, SessionAndUser, SessionId, Token, TokenHash, UserId, WebSessionId, instant,
+};
 use crate::ops::{all_pointed_to, pointed_to, users};
 use crate::records::entries::{Record, replace};
 use crate::records::schema::{SESSION_BY_TOKEN, SESSIONS, SessionEntry, WEB_SESSIONS_BY_USER};

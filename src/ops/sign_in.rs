@@ -2,8 +2,7 @@
 
 use crate::error::Result;
 use crate::kv::txn::Txn;
-use crate::models::Token;
-use crate::models::{self, EmailInUse, Extra, Millis, SignedIn};
+use crate::models::{self, EmailInUse, Extra, Millis, SignedIn, Token};
 use crate::ops::{accounts, pointed_to, sessions, users};
 use crate::records::{AccountRecord, SessionRecord, UserRecord};
 

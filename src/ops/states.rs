@@ -2,8 +2,7 @@
 
 use crate::error::Result;
 use crate::kv::txn::Txn;
-use crate::models::Millis;
-use crate::models::TokenHash;
+use crate::models::{Millis, TokenHash};
 use crate::records::StateRecord;
 use crate::records::entries::replace;
 use crate::records::schema::STATES;

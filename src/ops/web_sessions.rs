@@ -2,8 +2,7 @@
 
 use crate::error::{Error, Result, UniqueKey};
 use crate::kv::txn::Txn;
-use crate::models::TokenHash;
-use crate::models::{Millis, UserId};
+use crate::models::{Millis, TokenHash, UserId};
 use crate::ops::{all_pointed_to, users};
 use crate::records::WebSessionRecord;
 use crate::records::entries::replace;

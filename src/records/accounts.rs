@@ -5,10 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::limits::{check_indexes, check_key, check_text};
 use crate::error::Result;
-use crate::models::Token;
 use crate::models::{
-    Account, AccountId, AccountKey, AccountPatch, AccountType, DynamicFields, FieldPatch, Fields, Index, Millis,
-    NewAccount, ProviderAccountId, UserId,
+    Account, AccountId, AccountKey, AccountPatch, AccountType, Change, DynamicFields, FieldPatch, Fields, Index,
+    Millis, NewAccount, ProviderAccountId, Token, UserId, account_from,
 };
 
 const RESERVED: &[&str] = &[
@@ -59,28 +58,12 @@ impl AccountRecord {
         check_key("user_id", account.user_id.as_str())?;
         check_key("provider", &account.provider)?;
         check_key("provider_account_id", account.provider_account_id.as_str())?;
-        check_text("access_token", account.access_token.as_ref().map(Token::as_str))?;
-        check_text("refresh_token", account.refresh_token.as_ref().map(Token::as_str))?;
-        check_text("id_token", account.id_token.as_ref().map(Token::as_str))?;
-        check_text("token_type", account.token_type.as_deref())?;
-        check_text("scope", account.scope.as_deref())?;
-        check_text("session_state", account.session_state.as_deref())?;
-        Ok(Self {
-            id,
-            user_id: account.user_id,
-            account_type: account.account_type,
-            provider: account.provider,
-            provider_account_id: account.provider_account_id,
-            access_token: account.access_token,
-            refresh_token: account.refresh_token,
-            id_token: account.id_token,
-            expires_at: account.expires_at,
-            token_type: account.token_type,
-            scope: account.scope,
-            session_state: account.session_state,
-            created,
-            extra: Fields::of(&account.extra, RESERVED)?,
-        })
+        check_oauth_texts(
+            [&account.access_token, &account.refresh_token, &account.id_token].map(Option::as_ref),
+            [&account.token_type, &account.scope, &account.session_state].map(Option::as_ref),
+        )?;
+        let extra = Fields::of(&account.extra, RESERVED)?;
+        Ok(account_from!(account => Self { id, user_id: account.user_id, created, extra }))
     }
 
     /// Refuses indexes that an application cannot have.
@@ -117,21 +100,8 @@ impl AccountRecord {
     }
 
     pub(crate) fn into_model<X: DeserializeOwned>(self) -> Result<Account<X>> {
-        Ok(Account {
-            id: self.id,
-            user_id: self.user_id,
-            account_type: self.account_type,
-            provider: self.provider,
-            provider_account_id: self.provider_account_id,
-            access_token: self.access_token,
-            refresh_token: self.refresh_token,
-            id_token: self.id_token,
-            expires_at: self.expires_at,
-            token_type: self.token_type,
-            scope: self.scope,
-            session_state: self.session_state,
-            extra: self.extra.into_extra()?,
-        })
+        let extra = self.extra.into_extra()?;
+        Ok(account_from!(self => Account { id: self.id, user_id: self.user_id, extra }))
     }
 }
 
@@ -142,12 +112,10 @@ impl AccountUpdate {
     /// # Errors
     /// Invalid argument, which names the field.
     pub(crate) fn new(patch: AccountPatch) -> Result<Self> {
-        check_text("access_token", patch.access_token.value().map(Token::as_str))?;
-        check_text("refresh_token", patch.refresh_token.value().map(Token::as_str))?;
-        check_text("id_token", patch.id_token.value().map(Token::as_str))?;
-        check_text("token_type", patch.token_type.value().map(String::as_str))?;
-        check_text("scope", patch.scope.value().map(String::as_str))?;
-        check_text("session_state", patch.session_state.value().map(String::as_str))?;
+        check_oauth_texts(
+            [&patch.access_token, &patch.refresh_token, &patch.id_token].map(Change::value),
+            [&patch.token_type, &patch.scope, &patch.session_state].map(Change::value),
+        )?;
         patch.extra.check(RESERVED)?;
         Ok(Self(patch))
     }
@@ -173,4 +141,17 @@ impl AccountUpdate {
         account.extra.apply(&patch.extra);
         account
     }
+}
+
+/// Refuses a token or text from a provider that is too long.
+fn check_oauth_texts(
+    [access_token, refresh_token, id_token]: [Option<&Token>; 3],
+    [token_type, scope, session_state]: [Option<&String>; 3],
+) -> Result<()> {
+    check_text("access_token", access_token.map(Token::as_str))?;
+    check_text("refresh_token", refresh_token.map(Token::as_str))?;
+    check_text("id_token", id_token.map(Token::as_str))?;
+    check_text("token_type", token_type.map(String::as_str))?;
+    check_text("scope", scope.map(String::as_str))?;
+    check_text("session_state", session_state.map(String::as_str))
 }

@@ -4,8 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::limits::check_key;
 use crate::error::Result;
-use crate::models::Millis;
-use crate::models::TokenHash;
+use crate::models::{Millis, TokenHash};
 
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct CodeRecord {

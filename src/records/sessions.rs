@@ -7,10 +7,9 @@ use super::lifetime::Lifetime;
 use super::limits::check_key;
 use crate::error::Result;
 use crate::models::{
-    DynamicFields, FieldPatch, Fields, Millis, NewSession, Session, SessionId, SessionInfo, SessionPatch, UserId,
-    instant,
+    DynamicFields, FieldPatch, Fields, Millis, NewSession, Session, SessionId, SessionInfo, SessionPatch, Token,
+    TokenHash, UserId, instant,
 };
-use crate::models::{Token, TokenHash};
 
 const RESERVED: &[&str] = &["id", "sessionToken", "userId", "expires"];
 

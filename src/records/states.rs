@@ -2,8 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::models::Millis;
-use crate::models::TokenHash;
+use crate::models::{Millis, TokenHash};
 
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct StateRecord {

@@ -5,8 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::limits::check_key;
 use crate::error::Result;
-use crate::models::{DynamicFields, Fields, Millis, VerificationToken, instant};
-use crate::models::{Token, TokenHash};
+use crate::models::{DynamicFields, Fields, Millis, Token, TokenHash, VerificationToken, instant};
 
 const RESERVED: &[&str] = &["identifier", "token", "expires"];
 

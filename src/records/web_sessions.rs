@@ -5,8 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::lifetime::Lifetime;
 use super::limits::check_key;
 use crate::error::Result;
-use crate::models::{Fields, Millis, UserId, WebSession, WebSessionData, WebSessionId, instant};
-use crate::models::{Token, TokenHash};
+use crate::models::{Fields, Millis, Token, TokenHash, UserId, WebSession, WebSessionData, WebSessionId, instant};
 
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct WebSessionRecord {

@@ -4,10 +4,9 @@
 use crate::adapter::Adapter;
 use crate::error::{Error, Result};
 use crate::kv::txn::Txn;
-use crate::models::Token;
 use crate::models::{
     Account, AccountKey, Authenticator, CredentialId, Extra, Models, NewAccount, NewSession, NewUser,
-    ProviderAccountId, Session, SessionAndUser, SessionPatch, User, UserId, UserPatch, VerificationToken,
+    ProviderAccountId, Session, SessionAndUser, SessionPatch, Token, User, UserId, UserPatch, VerificationToken,
 };
 use crate::ops::{accounts, authenticators, sessions, tokens, users};
 use crate::records::{

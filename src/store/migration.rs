@@ -15,9 +15,8 @@ use crate::engine::any::AnyEngine;
 use crate::error::{Error, OpenProblem, Result, UniqueKey};
 use crate::kv::key::Key;
 use crate::kv::txn::{Txn, with_indexes};
-use crate::models::fingerprint;
 use crate::models::{
-    Dynamic, Extra, FieldKey, Fields, Indexes, MigrationError, MigrationProgress, MigrationStep, Models,
+    Dynamic, Extra, FieldKey, Fields, Indexes, MigrationError, MigrationProgress, MigrationStep, Models, fingerprint,
 };
 use crate::ops::meta::{self, Change, Settings, Stage};
 use crate::ops::{migration, upkeep};

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use crate::adapter::Adapter;
 use crate::error::Result;
 use crate::kv::txn::Txn;
-use crate::models::{Millis, Models, NewSession, Session, SessionAndUser, SessionId, SessionInfo, UserId, instant};
-use crate::models::{Token, TokenHash};
+use crate::models::{
+    Millis, Models, NewSession, Session, SessionAndUser, SessionId, SessionInfo, Token, TokenHash, UserId, instant,
+};
 use crate::ops::sessions::{self, AnySession, Ended, FoundSession};
 use crate::records::SessionRecord;
 use crate::reply::Reply;

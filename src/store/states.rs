@@ -5,8 +5,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::Error;
-use crate::models::{FIELD_BYTES_MAX, Models, json_text};
-use crate::models::{Token, TokenHash};
+use crate::models::{FIELD_BYTES_MAX, Models, Token, TokenHash, json_text};
 use crate::ops::states;
 use crate::records::StateRecord;
 use crate::reply::Reply;

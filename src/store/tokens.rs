@@ -3,8 +3,7 @@
 use chrono::TimeDelta;
 
 use crate::adapter::Adapter;
-use crate::models::Token;
-use crate::models::{Models, VerificationToken, instant};
+use crate::models::{Models, Token, VerificationToken, instant};
 use crate::ops::tokens;
 use crate::records::TokenRecord;
 use crate::reply::Reply;

@@ -6,8 +6,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use crate::error::Result;
-use crate::models::Token;
-use crate::models::{Millis, Models, UserId, WebSession, WebSessionData, WebSessionId};
+use crate::models::{Millis, Models, Token, UserId, WebSession, WebSessionData, WebSessionId};
 use crate::ops::sessions::AnySession;
 use crate::ops::web_sessions;
 use crate::records::WebSessionRecord;

@@ -15,8 +15,7 @@ use uuid::Uuid;
 use crate::error::Result;
 use crate::kv::codec;
 use crate::kv::key::{Key, prefix_end};
-use crate::models::{AccountId, Indexes, Millis, UserId};
-use crate::models::{Token, TokenHash};
+use crate::models::{AccountId, Indexes, Millis, Token, TokenHash, UserId};
 use crate::records::entries::Record;
 use crate::records::expiring::Expiring;
 use crate::records::schema::{

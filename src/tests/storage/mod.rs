@@ -18,8 +18,7 @@ use parking_lot::Mutex;
 use redb::{BackendError, StorageBackend};
 
 use crate::engine::redb::Source;
-use crate::models::NewUser;
-use crate::models::User;
+use crate::models::{NewUser, User};
 use crate::{Adapter, AuthKv, Options, Result};
 
 /// What fails, and how often.

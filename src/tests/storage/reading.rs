@@ -4,12 +4,10 @@ use chrono::TimeDelta;
 use serde_json::json;
 
 use super::{Call, Flaky, eventually, user};
-use crate::models::Token;
-use crate::models::UserId;
 use crate::models::{
     AccountKey, AccountPatch, AccountType, Authenticator, Change, CodeCheck, IssuedCode, MustLeave, NewAccount,
-    NewSession, NewUser, ProviderAccount, SessionPatch, SignIn, UserPatch, VerificationToken, WebSessionData,
-    WebSessionId,
+    NewSession, NewUser, ProviderAccount, SessionPatch, SignIn, Token, UserId, UserPatch, VerificationToken,
+    WebSessionData, WebSessionId,
 };
 use crate::{Adapter, AuthKv, Error, Result, WebSessions};
 
