@@ -1,7 +1,8 @@
-//! Durability: what was acknowledged survives power cuts and kills. Each module states its goal and method.
+//! Durability: what was acknowledged survives power cuts, kills and full disks, and damage is found. Each module states its goal and method.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
+mod corruption;
 mod disk;
 mod history;
 #[path = "../seeds/mod.rs"]

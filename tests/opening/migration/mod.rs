@@ -2,8 +2,6 @@
 //! by every later one, nothing is lost whenever the process dies meanwhile, and a file that cannot be changed stays as it
 //! is. Method: models of several versions on the same file; a child process that is aborted at each step of a change.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
-
 mod aborted;
 mod indexes;
 mod models;

@@ -1,6 +1,6 @@
 //! The conformance kit on every kind of store: each case is a test of its own, named by the store and the case.
 
-#![allow(clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -13,6 +13,8 @@ use libtest_mimic::{Arguments, Trial};
 use shop::Shop;
 use tempfile::TempDir;
 
+mod kit;
+#[path = "../shop/mod.rs"]
 mod shop;
 
 /// Makes an empty store.
@@ -34,7 +36,13 @@ fn main() -> ExitCode {
             })
         })
     });
-    libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit_code()
+    let kit = kit::TESTS.iter().map(|(name, test)| {
+        Trial::test(format!("kit::{name}"), move || {
+            test();
+            Ok(())
+        })
+    });
+    libtest_mimic::run(&Arguments::from_args(), trials.chain(kit).collect()).exit_code()
 }
 
 fn in_a_file(clock: Clock) -> Subject {

@@ -3,8 +3,6 @@
 //! a list; after each the store checks itself, and every session and list is compared.
 //!
 //! `AUTHKV_TEST_SCALE=10` runs ten times as many.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
-
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
@@ -18,7 +16,7 @@ use proptest::num::u8;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::json;
 
-mod seeds;
+use crate::seeds;
 
 const TOKENS: [&str; 4] = ["a", "b", "c", "d"];
 const USERS: [&str; 3] = ["ada", "bob", "eve"];

@@ -1,7 +1,5 @@
 //! Files that an earlier version wrote. Goal: every version reads them in full and goes on writing. Method: each file in
 //! `tests/golden` is copied, opened, and compared record by record with what `examples/make_golden.rs` put into it.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
-
 use std::fmt::Debug;
 use std::fs;
 use std::path::Path;
@@ -15,7 +13,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use content::{EMOJI, FILES, Numbered, Profile, Shop, UUID};
 use tempfile::TempDir;
 
-#[path = "golden/content.rs"]
+#[path = "../golden/content.rs"]
 mod content;
 
 /// A copy of a golden file, opened at an instant.

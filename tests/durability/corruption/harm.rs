@@ -8,8 +8,8 @@ use std::path::Path;
 use authkv::models::{Change, CodeCheck, NewSession, SessionPatch, UserPatch, WebSessionData};
 use authkv::{Adapter, Error, OpenProblem, Result};
 
-use crate::damage::Damage;
-use crate::sample::{self, Answer, DOOMED, NOBODY, Question, Store, USERS, options};
+use super::damage::Damage;
+use super::sample::{self, Answer, DOOMED, NOBODY, Question, Store, USERS, options};
 
 /// How many damages there were, and what came of them.
 #[derive(Debug, Default)]

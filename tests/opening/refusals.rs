@@ -1,6 +1,4 @@
 //! Opening a store: what is refused, in one sentence and without changing the file, and what `synchronize` creates.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
-
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -3,8 +3,6 @@
 //! run on a store and on a list; after each the store checks itself, and every lookup and list is compared.
 //!
 //! `AUTHKV_TEST_SCALE=10` runs ten times as many.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
-
 use authkv::models::{
     AccountKey, AccountType, DynamicFields, FieldPatch, FieldRange, Index, Models, NewAccount, NewUser, UserPatch,
     Value,
@@ -15,7 +13,7 @@ use proptest::collection::vec;
 use proptest::num::u8;
 use proptest::test_runner::{Config, TestRunner};
 
-mod seeds;
+use crate::seeds;
 
 struct Tagged;
 

@@ -7,9 +7,9 @@ use std::process::{Command, Stdio};
 use authkv::models::{Dynamic, FieldRange, MigrationProgress, MigrationStep, Models};
 use authkv::{AuthKv, Error, OpenProblem};
 
-use crate::models::{First, Indexed, Second};
-use crate::versions::{fill, must_be_migrated};
-use crate::{must_be_sound, new_path, open, refusal};
+use super::models::{First, Indexed, Second};
+use super::versions::{fill, must_be_migrated};
+use super::{must_be_sound, new_path, open, refusal};
 
 const USERS: usize = 10_000;
 
@@ -38,7 +38,7 @@ fn child_that_aborts() {
 /// Runs the change to these models in a child that is aborted after so many steps. Says whether it was.
 fn change(path: &PathBuf, models: &str, steps: usize) -> bool {
     let child = Command::new(env::current_exe().unwrap())
-        .args(["--exact", "aborted::child_that_aborts"])
+        .args(["--exact", "migration::aborted::child_that_aborts"])
         .env("AUTHKV_ABORT_PATH", path)
         .env("AUTHKV_ABORT_AFTER", steps.to_string())
         .env("AUTHKV_ABORT_MODELS", models)

@@ -6,7 +6,7 @@ use authkv::models::{Extra, FieldPatch, Models, NewUser, User, UserId, UserPatch
 use authkv::{Adapter, AuthKv};
 use serde::{Deserialize, Serialize};
 
-use crate::{must_be_sound, new_path, open};
+use super::{must_be_sound, new_path, open};
 
 macro_rules! shape {
     ($name:ident { $($(#[$attribute:meta])* $field:ident: $type:ty = $value:expr),* $(,)? }) => {

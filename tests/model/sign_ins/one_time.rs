@@ -3,7 +3,7 @@
 use authkv::models::{CodeCheck, IssuedCode};
 use chrono::{DateTime, Utc};
 
-use crate::{GUESSES_MAX, Run, VALID_FOR};
+use super::{GUESSES_MAX, Run, VALID_FOR};
 
 const PURPOSES: [&str; 2] = ["github", "google"];
 

@@ -6,7 +6,7 @@ use authkv::models::{
 use authkv::{Adapter, AuthKv, Error, OpenProblem, Problem, UniqueKey};
 use serde::{Deserialize, Serialize};
 
-use crate::{must_be_sound, new_path, open, refusal};
+use super::{must_be_sound, new_path, open, refusal};
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Own {

@@ -3,8 +3,6 @@
 //! on both; each answer is compared in full, the store checks itself after each step, and all of it is read back.
 //!
 //! `AUTHKV_TEST_SCALE=10` runs ten times as many.
-#![allow(clippy::unwrap_used, clippy::panic)]
-
 use std::cell::RefCell;
 use std::fs;
 use std::path::Path;
@@ -17,10 +15,9 @@ use proptest::array::uniform8;
 use proptest::collection::vec;
 use proptest::num::u8;
 use proptest::test_runner::{Config, FileFailurePersistence, TestRunner};
-use shop::Shop;
 
-mod seeds;
-mod shop;
+use crate::seeds;
+use crate::shop::Shop;
 
 /// Operations of a sequence: 60 on average, and few where a shorter one fails too.
 const OPERATIONS_MAX: usize = 120;
@@ -93,7 +90,7 @@ fn sequences_that_were_found_do_what_the_model_does() {
 
 /// Compares so many sequences of operations, on a new store each, and says what they did.
 fn compare<T: Target>(sequences: u32, new_target: impl Fn() -> T) -> Tallies {
-    let found = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/model.proptest-regressions");
+    let found = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/model/calls.proptest-regressions");
     let config = Config {
         cases: sequences * seeds::scale(),
         failure_persistence: Some(Box::new(FileFailurePersistence::Direct(found))),

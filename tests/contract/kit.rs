@@ -1,7 +1,5 @@
 //! The conformance kit itself: an adapter with one fault is found out, and by the case that is about the fault.
 
-#![allow(clippy::unwrap_used, clippy::panic)]
-
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -15,6 +13,12 @@ use authkv::models::{
 use authkv::{Adapter, AuthKv, Reply};
 use chrono::TimeDelta;
 use parking_lot::Mutex;
+
+/// The tests, by their names.
+pub(crate) const TESTS: &[(&str, fn())] = &[
+    ("each_fault_is_found_by_the_case_that_is_about_it", each_fault_is_found_by_the_case_that_is_about_it),
+    ("running_everything_names_what_failed", running_everything_names_what_failed),
+];
 
 /// What is wrong with an adapter: mistakes that are easily made.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -170,7 +174,6 @@ impl Adapter for Faulty {
     }
 }
 
-#[test]
 fn each_fault_is_found_by_the_case_that_is_about_it() {
     for (fault, name) in FAULTS {
         let case = conformance::cases().find(|case| case.to_string() == name).unwrap();
@@ -179,7 +182,6 @@ fn each_fault_is_found_by_the_case_that_is_about_it() {
     }
 }
 
-#[test]
 fn running_everything_names_what_failed() {
     let run = || conformance::run(|clock| Faulty::subject(Fault::ForgottenCounters, clock));
     let message = *catch_unwind(AssertUnwindSafe(run)).unwrap_err().downcast::<String>().unwrap();

@@ -8,7 +8,7 @@ use authkv::{Adapter, Error, OpenProblem, Result};
 use fastrand::Rng;
 use tempfile::TempDir;
 
-use crate::sample::{self, Answer, Question, Store, options};
+use super::sample::{self, Answer, Question, Store, options};
 
 const RECORDS: [&str; 8] =
     ["users", "accounts", "sessions", "verification_tokens", "authenticators", "codes", "states", "web_sessions"];

@@ -4,8 +4,6 @@
 //! each answer is compared, and then all accounts and sessions.
 //!
 //! `AUTHKV_TEST_SCALE=10` runs ten times as many.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
-
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
@@ -22,8 +20,8 @@ use proptest::num::u8;
 use proptest::test_runner::{Config, TestRunner};
 
 mod one_time;
-#[path = "../seeds/mod.rs"]
-mod seeds;
+
+use crate::seeds;
 
 const SEQUENCES: u32 = 600;
 const OPERATIONS_MAX: usize = 100;

@@ -10,8 +10,8 @@ use authkv::redb::{Database, TableDefinition};
 use authkv::{Adapter, AuthKv, Error, OpenProblem};
 use chrono::{DateTime, Utc};
 
-use crate::models::{Careless, Contact, Device, First, Other, Phone, Renamed, Second};
-use crate::{must_be_sound, new_path, open, refusal};
+use super::models::{Careless, Contact, Device, First, Other, Phone, Renamed, Second};
+use super::{must_be_sound, new_path, open, refusal};
 
 const EXPIRES: DateTime<Utc> = DateTime::<Utc>::MAX_UTC;
 

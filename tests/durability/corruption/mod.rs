@@ -2,14 +2,10 @@
 //! over damaged pages neither reach the caller nor end the process. Method: a store with some of everything is closed,
 //! its file damaged at random, opened with and without verification, and asked for all that was stored. It is done in
 //! child processes, so that one that dies is seen, and the parent names the damage that it died of.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
-
 mod damage;
 mod harm;
 mod rows;
 mod sample;
-#[path = "../seeds/mod.rs"]
-mod seeds;
 
 use std::env;
 use std::io::{BufRead, BufReader};
@@ -22,6 +18,8 @@ use std::thread;
 use std::time::Duration;
 
 use harm::Harm;
+
+use crate::seeds;
 
 const DAMAGES: u32 = 600;
 /// How many a child takes on: making one takes longer than a damage does.
@@ -78,7 +76,7 @@ fn some_of(rest: &mut Range<u64>) -> Option<Range<u64>> {
 /// begins with, and one about what came of it.
 fn child(path: &Path, seeds: &mut Range<u64>, count: &mut dyn FnMut(&str)) -> Result<(), String> {
     let mut child = Command::new(env::current_exe().unwrap())
-        .args(["--exact", "damage_is_reported_or_harmless_and_never_ends_the_process", "--nocapture"])
+        .args(["--exact", "corruption::damage_is_reported_or_harmless_and_never_ends_the_process", "--nocapture"])
         .env(CHILD, format!("{} {} {}", seeds.start, seeds.end, path.display()))
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
