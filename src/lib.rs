@@ -76,5 +76,5 @@ pub mod models {
     pub use crate::secret::Token;
 }
 
-#[doc = include_str!("format.md")]
+#[doc = include_str!("../docs/format.md")]
 pub mod format {}
