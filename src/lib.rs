@@ -1,3 +1,4 @@
+#![doc = include_str!("links.md")]
 #![doc = include_str!("../README.md")]
 
 mod error;
@@ -76,5 +77,8 @@ pub mod models {
     pub use crate::secret::Token;
 }
 
+pub mod guide;
+
+#[doc = include_str!("links.md")]
 #[doc = include_str!("../docs/format.md")]
 pub mod format {}
