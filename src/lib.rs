@@ -1,4 +1,4 @@
-#![doc = include_str!("links.md")]
+#![cfg_attr(not(doctest), doc = include_str!("links.md"))]
 #![doc = include_str!("../README.md")]
 
 mod error;
@@ -79,6 +79,6 @@ pub mod models {
 
 pub mod guide;
 
-#[doc = include_str!("links.md")]
+#[cfg_attr(not(doctest), doc = include_str!("links.md"))]
 #[doc = include_str!("../docs/format.md")]
 pub mod format {}
