@@ -3,7 +3,7 @@
 //! They are the files of the folder `docs`, so they read the same on a code host. There, links go where the last lines of
 //! each file say; here, `links.md` comes first and sends them to the items and pages of this documentation.
 
-// A failing example is to be named by the page's own file and line, so examples are run without the links.
+// Without the links in front, a failing example is reported with the page's own file and line.
 macro_rules! page {
     ($name:ident, $file:literal) => {
         #[cfg_attr(not(doctest), doc = include_str!("links.md"))]
