@@ -1,3 +1,4 @@
+#![cfg_attr(not(doctest), doc = include_str!("links.md"))]
 #![doc = include_str!("../README.md")]
 
 mod error;
@@ -47,5 +48,8 @@ pub use store::{AuthKv, Stats};
 #[doc(hidden)]
 pub use tests::fuzzing;
 
-#[doc = include_str!("format.md")]
+pub mod guide;
+
+#[cfg_attr(not(doctest), doc = include_str!("links.md"))]
+#[doc = include_str!("../docs/format.md")]
 pub mod format {}
