@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 /// Looks after stores of the crate authkv.
 #[derive(Parser)]
-#[command(version)]
+#[command(name = "authkv", version)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,

@@ -2,7 +2,6 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use authkv::models::{Change, NewSession, NewUser, UserPatch};
 use authkv::{Adapter, AuthKv, Error, OpenProblem, Place, copy};
@@ -16,7 +15,6 @@ pub(crate) const TESTS: &[Test] = tests![
     an_interrupted_copy_is_no_store_and_goes_on,
     what_changes_while_it_is_copied_is_copied_again,
     a_copy_replaces_nothing,
-    the_command_copies_and_says_what_is_wrong,
 ];
 
 const USERS: usize = 350;
@@ -136,17 +134,4 @@ fn a_copy_replaces_nothing(cluster: &Cluster) {
     assert!(copy(&Place::File(folder.path().join("missing")), &empty, |_| ()).is_err());
     assert!(!folder.path().join("missing").exists());
     must_be_filled(&AuthKv::open(folder.path().join("app.redb")).unwrap());
-}
-
-fn the_command_copies_and_says_what_is_wrong(cluster: &Cluster) {
-    let folder = tempfile::tempdir().unwrap();
-    let (file, url) = (new_file(folder.path()), cluster.url());
-    let run = || Command::new(env!("CARGO_BIN_EXE_authkv")).arg("copy").arg(&file).arg(&url).output().unwrap();
-    let first = run();
-    assert!(first.status.success(), "{first:?}");
-    assert!(String::from_utf8(first.stdout).unwrap().starts_with(&format!("{} rows copied", 5 * USERS)));
-    must_be_filled(&AuthKv::connect(url.clone()).unwrap());
-    let second = run();
-    assert!(!second.status.success());
-    assert!(String::from_utf8(second.stderr).unwrap().contains("it is not empty"));
 }

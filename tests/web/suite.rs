@@ -7,7 +7,6 @@
 #![allow(clippy::duplicate_mod)] // one file of tests for each version of tower-sessions
 
 mod browser;
-mod example;
 mod login;
 mod store;
 mod tower_sessions_014;

@@ -11,9 +11,9 @@ use crate::registrations::registrations;
 
 /// Signs people in with a link by e-mail, or with a provider; users, sessions and links are kept in one file.
 ///
-/// There is no mail server in this example: the mails arrive on a page of it.
+/// There is no mail server in this program: the mails arrive on a page of it.
 #[derive(Parser)]
-#[command(name = "sign_in", version, after_help = "Stop it with Ctrl-C; whoever is signed in stays so.")]
+#[command(version, after_help = AFTER_HELP)]
 pub(crate) struct Arguments {
     /// Address and port to listen on; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:3000")]
@@ -34,23 +34,32 @@ pub(crate) struct Arguments {
     pub(crate) providers: Vec<Registration>,
 }
 
+#[cfg(feature = "providers")]
+const AFTER_HELP: &str = "Stop it with Ctrl-C; whoever is signed in stays so.";
+#[cfg(not(feature = "providers"))]
+const AFTER_HELP: &str = "Built with `--features providers`, it also signs people in with providers of OpenID Connect.\n\
+     Stop it with Ctrl-C; whoever is signed in stays so.";
+
+const HIDDEN: bool = cfg!(not(feature = "providers"));
+
+/// Without the feature `providers` they are hidden, and refused.
 #[derive(Args)]
 #[command(next_help_heading = "Providers of OpenID Connect; give --issuer and what follows again for each")]
 struct ProviderOptions {
     /// The provider's issuer, such as https://accounts.google.com
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", hide = HIDDEN)]
     issuer: Vec<String>,
 
     /// The id under which the provider knows this program
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", hide = HIDDEN)]
     client_id: Vec<String>,
 
     /// The environment variable that has the secret of this id, if it has one
-    #[arg(long, value_name = "VARIABLE")]
+    #[arg(long, value_name = "VARIABLE", hide = HIDDEN)]
     client_secret_env: Vec<String>,
 
     /// What to call the provider on the pages; the host of the issuer if not given
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", hide = HIDDEN)]
     provider_name: Vec<String>,
 }
 

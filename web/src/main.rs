@@ -1,15 +1,19 @@
-//! A small web application that signs people in by e-mail or with a provider of OpenID Connect, and keeps them signed in,
-//! with `authkv` as its only storage.
+//! A small web application that signs people in by e-mail or, with the feature `providers`, with a provider of OpenID
+//! Connect, and keeps them signed in, with `authkv` as its only storage.
 //!
 //! ```text
-//! cargo run --release --example sign_in
-//! GOOGLE_SECRET=… cargo run --release --example sign_in -- \
+//! cargo run --release -p authkv-web
+//! GOOGLE_SECRET=… cargo run --release -p authkv-web --features providers -- \
 //!     --issuer https://accounts.google.com --client-id … --client-secret-env GOOGLE_SECRET --provider-name Google
 //! ```
 //!
-//! `auth.rs` is where the store is used, and the file to read first; `provider.rs` is where providers are. `web/` is the
+//! `auth.rs` is where the store is used, and the file to read first; `provider.rs` is where providers are, and
+//! `without_providers.rs` stands in for it in a program that is built without them. `web/` is the
 //! HTTP side of both; `cookies.rs`, `pages/`, `mailbox.rs` and `device.rs` are what it needs for that. `arguments.rs` and
 //! `registrations.rs` are the command line.
+
+// Without providers the compiler leaves out what only they need.
+#![cfg_attr(not(feature = "providers"), allow(dead_code, unused_imports))]
 
 mod arguments;
 mod auth;
@@ -17,10 +21,14 @@ mod cookies;
 mod device;
 mod mailbox;
 mod pages;
+#[cfg(feature = "providers")]
 mod provider;
+#[cfg(feature = "providers")]
 mod registrations;
 mod site;
 mod web;
+#[cfg(not(feature = "providers"))]
+mod without_providers;
 
 use std::io;
 use std::net::SocketAddr;
@@ -37,6 +45,8 @@ use auth::Auth;
 use mailbox::Mailbox;
 use provider::Provider;
 use web::App;
+#[cfg(not(feature = "providers"))]
+use without_providers::{self as provider, self as registrations};
 
 const DRAIN_MAX: Duration = Duration::from_secs(5);
 
@@ -45,7 +55,7 @@ async fn main() -> ExitCode {
     match run(Arguments::of_process()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
-            eprintln!("sign_in: {why}");
+            eprintln!("authkv-web: {why}");
             ExitCode::FAILURE
         }
     }
@@ -118,7 +128,7 @@ fn cannot_listen(address: SocketAddr, error: &io::Error) -> String {
 fn cannot_open(error: Error) -> String {
     let hint = match &error {
         Error::Open { problem: OpenProblem::Locked, .. } => {
-            "; maybe this example runs twice: choose another file with --file"
+            "; maybe this program runs twice: choose another file with --file"
         }
         Error::Open { problem: OpenProblem::NotRedb | OpenProblem::Folder, .. } => "; choose another file with --file",
         _ => "",

@@ -1,12 +1,12 @@
 //! Sign-in with passwords in an axum application: axum-login, with users, password hashes and sessions in one file.
 //!
 //! ```text
-//! cargo run --example axum_login -- auth.redb
+//! cargo run --release -p example-axum-login -- auth.redb
 //! ```
 //!
 //! Passwords are hashed with Argon2id on threads of their own, a few at a time, and for an address that nobody has as well,
 //! so that the time tells nothing. What is missing for an application that strangers use: a limit to the attempts, and a
-//! proof that the e-mail address is theirs, for which `examples/sign_in` sends links.
+//! proof that the e-mail address is theirs, for which the program in `web/` sends links.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -237,7 +237,7 @@ impl IntoResponse for Failure {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let path = std::env::args_os().nth(1).ok_or("usage: axum_login FILE")?;
+    let path = std::env::args_os().nth(1).ok_or("usage: example-axum-login FILE")?;
     let auth = AuthKv::options().models::<Site>().open(&path)?;
     let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
     println!("http://{}", listener.local_addr()?);

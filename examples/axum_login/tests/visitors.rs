@@ -1,17 +1,24 @@
-//! The example with passwords, as its visitors use it.
+//! The program as its visitors use it.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 use authkv::{Adapter, AuthKv};
 use axum::Router;
 use axum::http::StatusCode;
 
-use crate::browser::Browser;
-use crate::store::Place;
-
-#[path = "../../examples/axum_login.rs"]
-#[allow(dead_code)]
+#[path = "../src/main.rs"]
+#[allow(dead_code)] // its main function
 mod axum_login;
+#[path = "../../../tests/web/browser.rs"]
+#[allow(dead_code)] // the tests of the middleware look at more
+mod browser;
+#[path = "../../../tests/web/store.rs"]
+#[allow(dead_code)]
+mod store;
 
 use axum_login::{Site, app};
+use browser::Browser;
+use store::Place;
 
 const EMAIL: &str = "ada@example.com";
 

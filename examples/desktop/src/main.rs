@@ -2,8 +2,8 @@
 //! are in one file in the data folder of the user of the system; beside it is the session of whoever is signed in.
 //!
 //! ```text
-//! cargo run --example desktop -- sign-up ada
-//! cargo run --example desktop -- whoami
+//! cargo run --release -p example-desktop -- sign-up ada
+//! cargo run --release -p example-desktop -- whoami
 //! ```
 //!
 //! Accounts keep people apart who trust each other with the computer: whoever can read the folder can read the file.
@@ -29,7 +29,7 @@ const PASSWORD_CHARS_MIN: usize = 8;
 
 /// Lets several people share one computer.
 #[derive(Parser)]
-#[command(name = "desktop", version)]
+#[command(version)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -84,7 +84,7 @@ fn main() -> ExitCode {
     match run(Arguments::parse().command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
-            eprintln!("desktop: {why}");
+            eprintln!("example-desktop: {why}");
             ExitCode::FAILURE
         }
     }

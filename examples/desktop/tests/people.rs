@@ -1,22 +1,17 @@
-//! The example `desktop` as people at one computer use it, each run a process of its own.
+//! The program as people at one computer use it, each run a process of its own.
 
 #![cfg(unix)] // elsewhere the data folder is not for the environment to say
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
-
-#[path = "example/mod.rs"]
-mod example;
 
 use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::LazyLock;
 
 use tempfile::TempDir;
 
-static EXAMPLE: LazyLock<PathBuf> = LazyLock::new(|| example::program("desktop"));
-
+const PROGRAM: &str = env!("CARGO_BIN_EXE_example-desktop");
 const PASSWORD: &str = "correct horse";
 
 /// A computer with its user's home.
@@ -36,7 +31,7 @@ impl Computer {
     }
 
     fn start(&self, arguments: &[&str]) -> Child {
-        let mut command = Command::new(&*EXAMPLE);
+        let mut command = Command::new(PROGRAM);
         command.args(arguments).env("HOME", self.0.path()).env_remove("XDG_DATA_HOME");
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     }
@@ -60,8 +55,8 @@ impl Computer {
     fn fails(&self, arguments: &[&str], typed: &str) -> String {
         let run = self.run(arguments, typed);
         assert!(run.code == 1 && run.output.is_empty(), "{arguments:?}: {run:?}");
-        let sentence = run.errors.rsplit("desktop: ").next().unwrap().to_owned();
-        assert!(run.errors.contains("desktop: ") && sentence.trim_end().lines().count() == 1, "{run:?}");
+        let sentence = run.errors.rsplit("example-desktop: ").next().unwrap().to_owned();
+        assert!(run.errors.contains("example-desktop: ") && sentence.trim_end().lines().count() == 1, "{run:?}");
         sentence
     }
 

@@ -42,7 +42,7 @@ pub(crate) fn mailbox(mails: &[Mail]) -> Markup {
     let content = html! {
         h1 { "Mailbox" }
         p.note {
-            "This example has no mail server. What it would send stays here, in memory, until the program ends. "
+            "This program has no mail server. What it would send stays here, in memory, until the program ends. "
             "Whoever can open this page can sign in as anybody."
         }
         @if mails.is_empty() {

@@ -1,10 +1,12 @@
 //! The page of whoever is signed in, or the one to sign in with.
 
+use authkv::models::AccountKey;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
 use super::{Failure, Shared};
+use crate::auth::Unlinking;
 use crate::cookies::{Cookies, OwnForm};
 use crate::pages;
 
@@ -31,4 +33,21 @@ pub(super) async fn rename(State(app): Shared, form: OwnForm<Rename>) -> Result<
         app.auth.rename(visitor.user.id, &name).await?;
     }
     Ok(Redirect::to("/"))
+}
+
+#[derive(Deserialize)]
+pub(super) struct Linked {
+    issuer: String,
+    subject: String,
+}
+
+/// Also for an account that was linked when this program had other providers, or some at all.
+pub(super) async fn unlink(State(app): Shared, form: OwnForm<Linked>) -> Result<Response, Failure> {
+    let account = AccountKey::new(form.fields.issuer, form.fields.subject);
+    if let Some(visitor) = app.visitor(&form.cookies).await?
+        && let Unlinking::LastWayToSignIn = app.auth.unlink(&visitor.user.id, &account).await?
+    {
+        return Ok(pages::last_way_to_sign_in().into_response());
+    }
+    Ok(Redirect::to("/").into_response())
 }

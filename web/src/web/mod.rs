@@ -2,6 +2,7 @@
 
 mod account;
 mod links;
+#[cfg(feature = "providers")]
 mod providers;
 mod sessions;
 
@@ -60,19 +61,22 @@ type Shared = State<Arc<App>>;
 struct Nothing {}
 
 pub(crate) fn router(app: App) -> Router {
-    Router::new()
+    let router = Router::new()
         .route("/", get(account::home))
         .route("/name", post(account::rename))
         .route("/sign-in", post(links::send))
         .route("/mailbox", get(links::mailbox))
         .route("/link", get(links::show).post(links::sign_in))
-        .route("/with/{provider}", post(providers::sign_in_with))
-        .route("/link/{provider}", post(providers::link_with))
-        .route("/back/{provider}", get(providers::welcome_back))
-        .route("/unlink", post(providers::unlink))
+        .route("/unlink", post(account::unlink))
         .route("/end", post(sessions::end))
         .route("/end-others", post(sessions::end_others))
-        .route("/sign-out", post(sessions::sign_out))
+        .route("/sign-out", post(sessions::sign_out));
+    #[cfg(feature = "providers")]
+    let router = router
+        .route("/with/{provider}", post(providers::sign_in_with))
+        .route("/link/{provider}", post(providers::link_with))
+        .route("/back/{provider}", get(providers::welcome_back));
+    router
         .fallback(not_found)
         .method_not_allowed_fallback(not_found)
         .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
@@ -97,7 +101,7 @@ impl<E: Into<Box<dyn StdError + Send + Sync>>> From<E> for Failure {
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         // Errors of the store never contain an e-mail address or a token, so they may be logged as they are.
-        eprintln!("sign_in: {}", self.0);
+        eprintln!("authkv-web: {}", self.0);
         pages::failure().into_response()
     }
 }

@@ -1,15 +1,15 @@
-//! Signing in with a provider, and the accounts that are linked to a user.
+//! Signing in with a provider, and linking an account with one.
 
 use std::sync::Arc;
 
-use authkv::models::{AccountKey, SignIn, UserId};
+use authkv::models::{SignIn, UserId};
 use axum::extract::{Path, Query, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
 use super::{App, Failure, Nothing, Shared};
-use crate::auth::{Linking, Unlinking};
+use crate::auth::Linking;
 use crate::cookies::{Cookies, OwnForm};
 use crate::pages;
 use crate::provider::{Away, Identity, Problem, Provider};
@@ -124,22 +124,6 @@ async fn link(
     })
 }
 
-#[derive(Deserialize)]
-pub(super) struct Which {
-    issuer: String,
-    subject: String,
-}
-
-pub(super) async fn unlink(State(app): Shared, form: OwnForm<Which>) -> Result<Response, Failure> {
-    let account = AccountKey::new(form.fields.issuer, form.fields.subject);
-    if let Some(visitor) = app.visitor(&form.cookies).await?
-        && let Unlinking::LastWayToSignIn = app.auth.unlink(&visitor.user.id, &account).await?
-    {
-        return Ok(pages::last_way_to_sign_in().into_response());
-    }
-    Ok(Redirect::to("/").into_response())
-}
-
 /// What went wrong is for the operator; the visitor cannot help it.
 fn failed(provider: &Provider, problem: &Problem) -> Response {
     let mut causes = vec![problem.to_string()];
@@ -148,6 +132,6 @@ fn failed(provider: &Provider, problem: &Problem) -> Response {
         causes.push(deeper.to_string());
         cause = deeper.source();
     }
-    eprintln!("sign_in: {}: {}", provider.registration.name, causes.join(": "));
+    eprintln!("authkv-web: {}: {}", provider.registration.name, causes.join(": "));
     pages::provider_failed(&provider.registration.name).into_response()
 }

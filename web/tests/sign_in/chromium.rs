@@ -1,4 +1,4 @@
-//! The example in a real Chromium, at the width of a laptop and of a phone: the whole way through both sign-ins, and one
+//! The program in a real Chromium, at the width of a laptop and of a phone: the whole way through both sign-ins, and one
 //! device that signs out the other. What it sees is kept as pictures in `target/tmp/sign_in`.
 
 use tokio::runtime::Runtime;

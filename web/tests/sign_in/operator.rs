@@ -1,5 +1,6 @@
 //! What the operator sees: the command line, and what prevents the start.
 
+#[cfg(feature = "providers")]
 use crate::browser::Browser;
 use crate::server::{Place, run};
 
@@ -28,7 +29,7 @@ fn what_prevents_the_start_is_said_in_one_sentence() {
         let output = run(&arguments);
         let said = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(1), "{arguments:?}: {said}");
-        assert!(said.contains(sentence) && said.starts_with("sign_in: "), "{arguments:?}: {said}");
+        assert!(said.contains(sentence) && said.starts_with("authkv-web: "), "{arguments:?}: {said}");
         assert_eq!(said.trim_end().lines().count(), 1, "{said}");
         assert!(output.stdout.is_empty());
     }
@@ -36,20 +37,22 @@ fn what_prevents_the_start_is_said_in_one_sentence() {
     assert!(!fresh.exists());
 }
 
+/// How the help mentions providers.
+const PROVIDERS: &str = if cfg!(feature = "providers") { "--issuer" } else { "--features providers" };
+
 #[test]
 fn the_arguments_are_explained() {
     let output = run(&["--help"]);
     let help = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success());
-    for part in
-        ["--listen", "127.0.0.1:3000", "--file", "sign_in.redb", "--url", "link by e-mail", "--issuer", "--client-id"]
-    {
+    for part in ["--listen", "127.0.0.1:3000", "--file", "sign_in.redb", "--url", "link by e-mail", PROVIDERS] {
         assert!(help.contains(part), "{part} is not in:\n{help}");
     }
     let output = run(&["--url", "http://login.example.com"]);
     assert_eq!(output.status.code(), Some(2));
 }
 
+#[cfg(feature = "providers")]
 #[test]
 fn providers_that_are_described_wrongly_or_by_half_are_refused_in_one_sentence() {
     let issuer = |url: &'static str| ["--issuer", url, "--client-id", "a"];
@@ -80,10 +83,11 @@ fn providers_that_are_described_wrongly_or_by_half_are_refused_in_one_sentence()
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {said}");
         let (first, usage) = said.split_once('\n').unwrap();
         assert!(first.starts_with("error: ") && first.contains(sentence), "{arguments:?}: {said}");
-        assert!(usage.contains("Usage: sign_in"), "{said}");
+        assert!(usage.contains("Usage: authkv-web"), "{said}");
     }
 }
 
+#[cfg(feature = "providers")]
 #[test]
 fn each_provider_is_named_with_the_address_that_it_must_know() {
     let place = Place::new();

@@ -1,11 +1,10 @@
-//! The example in a process of its own: starting, stopping and killing it.
+//! The program in a process of its own: starting, stopping and killing it.
 
 use std::ffi::OsStr;
 use std::io::{self, BufRead, BufReader, Read};
 use std::iter;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
-use std::sync::LazyLock;
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -15,10 +14,10 @@ use parking_lot::Mutex;
 use tempfile::TempDir;
 
 use crate::browser::between;
-use crate::example;
 use crate::site::Site;
 use crate::stub;
 
+const PROGRAM: &str = env!("CARGO_BIN_EXE_authkv-web");
 /// No test waits for anything longer than this.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
@@ -47,7 +46,7 @@ impl Place {
     }
 
     pub(crate) fn start_with(&self, arguments: &[impl AsRef<OsStr>]) -> Server {
-        let mut command = Command::new(&*EXAMPLE);
+        let mut command = Command::new(PROGRAM);
         command.args(["--listen", "127.0.0.1:0", "--file"]).arg(&self.file).args(arguments);
         command.env(stub::SECRET_VARIABLE, stub::SECRET);
         Server::spawn(command)
@@ -58,7 +57,7 @@ impl Place {
     pub(crate) fn start_ignoring_file_size_signals(&self) -> Server {
         let mut command = Command::new("sh");
         command.args(["-c", r#"trap "" XFSZ; exec "$0" --listen 127.0.0.1:0 --file "$1""#]);
-        command.arg(&*EXAMPLE).arg(&self.file);
+        command.arg(PROGRAM).arg(&self.file);
         Server::spawn(command)
     }
 }
@@ -134,8 +133,6 @@ impl Drop for Server {
     }
 }
 
-static EXAMPLE: LazyLock<PathBuf> = LazyLock::new(|| example::program("sign_in"));
-
 pub(crate) fn run(arguments: &[&str]) -> Output {
-    Command::new(&*EXAMPLE).args(arguments).output().unwrap()
+    Command::new(PROGRAM).args(arguments).output().unwrap()
 }
