@@ -4,7 +4,7 @@
 //! `cargo run --release -p authkv-bench-etcd [seconds for each round]`
 
 mod by_hand;
-#[path = "../../../tests/etcd/cluster.rs"]
+#[path = "../../../tests/cluster/cluster.rs"]
 #[allow(dead_code)] // the tests do more to it
 mod cluster;
 
