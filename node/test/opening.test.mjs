@@ -156,7 +156,7 @@ test("closing carries out the writes that were accepted", async (t) => {
     await again.close();
 });
 
-test("a store that nobody refers to is closed by and by", async (t) => {
+test("a store that nobody refers to any more is closed", async (t) => {
     const path = freshPath(t);
     await (async () => RedbAdapter(path).createUser(newUser("ada")))();
     for (let rounds = 0; ; rounds += 1) {
