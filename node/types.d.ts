@@ -30,7 +30,7 @@ export type RedbAdapter = Required<Adapter>;
 export interface Purged {
     sessions: number;
     verificationTokens: number;
-    /** Whether there may be more that has expired, for another call to remove. */
+    /** True if more may have expired: call again. */
     more: boolean;
 }
 
@@ -67,27 +67,27 @@ export declare class Store {
     /** The functions that Auth.js calls. */
     readonly adapter: RedbAdapter;
 
-    /** Reads a verification token and leaves it where it is, for tests and support. It may have expired. */
+    /** Reads a verification token without using it up, for tests and support. It may have expired. */
     findVerificationToken(token: { identifier: string; token: string }): Promise<VerificationToken | null>;
 
     /** The valid sessions of a user, the oldest first and 1,000 at most, without their tokens. */
     listSessions(userId: string): Promise<SessionInfo[]>;
 
     /**
-     * Ends a session of a user by its id, as somebody does who sees it in a list; answers what it was, or null if this
-     * user has no such session.
+     * Ends a session of a user by its id, as somebody does who sees it in a list. Returns the session that ended, or
+     * null if this user has no such session.
      */
     endSession(userId: string, id: string): Promise<SessionInfo | null>;
 
     /**
-     * Ends the sessions of a user, all but the one with the id `except` if that is given, and answers how many; 1,000 at
-     * most, so call it again while it ends that many.
+     * Ends the sessions of a user, all but the one with the id `except` if that is given. Returns how many it ended:
+     * 1,000 at most, so call it again while it ends that many.
      */
     endSessions(userId: string, except?: string): Promise<number>;
 
     /**
-     * Removes sessions and verification tokens that have expired, a few hundred at most, and says how many. Call it now
-     * and then, again while there is `more`.
+     * Removes sessions and verification tokens that have expired, a few hundred at most, and returns how many. Call it
+     * now and then, and again while there is `more`.
      */
     purgeExpired(): Promise<Purged>;
 

@@ -6,82 +6,56 @@ const { call } = require("./calls.js");
 const { key, keyOf, part, providerAccountId, record } = require("./encode.js");
 const { invalid } = require("./errors.js");
 
-/** All functions are `async`, so that what they throw rejects; they know their store without `this`. */
+/** The functions by their names: what each takes, and what the addon's function of this name gets for it. */
+const FUNCTIONS = {
+    createUser: (user) => [record(user, "user")],
+    getUser: (id) => [key(id, "id")],
+    getUserByEmail: (email) => [key(email, "email")],
+    getUserByAccount: (account) => [accountKeyOf(account)],
+    updateUser: (user) => [record(user, "user")],
+    deleteUser: (id) => [key(id, "id")],
+    linkAccount: (account) => [record(account, "account")],
+    unlinkAccount: (account) => [accountKeyOf(account)],
+    getAccount: (id, provider) => [accountKey(key(provider, "provider"), id)],
+    createSession: (session) => [record(session, "session")],
+    getSessionAndUser: (sessionToken) => [key(sessionToken, "sessionToken")],
+    updateSession: (session) => [record(session, "session")],
+    deleteSession: (sessionToken) => [key(sessionToken, "sessionToken")],
+    createVerificationToken: (token) => [record(token, "verificationToken")],
+    useVerificationToken: (token) => [identifierOf(token), keyOf(token, "token", "verificationToken")],
+    createAuthenticator: (authenticator) => [record(authenticator, "authenticator")],
+    getAuthenticator: (credentialID) => [key(credentialID, "credentialID")],
+    listAuthenticatorsByUserId: (userId) => [key(userId, "userId")],
+    updateAuthenticatorCounter: (credentialID, counter) => [key(credentialID, "credentialID"), u32(counter, "counter")],
+};
+
 function adapterOf(store) {
-    return {
-        async createUser(user) {
-            return call(store, "createUser", record(user, "user"));
-        },
-        async getUser(id) {
-            return call(store, "getUser", key(id, "id"));
-        },
-        async getUserByEmail(email) {
-            return call(store, "getUserByEmail", key(email, "email"));
-        },
-        async getUserByAccount(account) {
-            return call(store, "getUserByAccount", accountKey(account));
-        },
-        async updateUser(user) {
-            return call(store, "updateUser", record(user, "user"));
-        },
-        async deleteUser(id) {
-            return call(store, "deleteUser", key(id, "id"));
-        },
-        async linkAccount(account) {
-            return call(store, "linkAccount", record(account, "account"));
-        },
-        async unlinkAccount(account) {
-            return call(store, "unlinkAccount", accountKey(account));
-        },
-        async getAccount(id, provider) {
-            const account = { provider: key(provider, "provider"), providerAccountId: providerAccountId(id) };
-            return call(store, "getAccount", JSON.stringify(account));
-        },
-        async createSession(session) {
-            return call(store, "createSession", record(session, "session"));
-        },
-        async getSessionAndUser(sessionToken) {
-            return call(store, "getSessionAndUser", key(sessionToken, "sessionToken"));
-        },
-        async updateSession(session) {
-            return call(store, "updateSession", record(session, "session"));
-        },
-        async deleteSession(sessionToken) {
-            return call(store, "deleteSession", key(sessionToken, "sessionToken"));
-        },
-        async createVerificationToken(token) {
-            return call(store, "createVerificationToken", record(token, "verificationToken"));
-        },
-        async useVerificationToken(token) {
-            const identifier = part(token, "identifier", "verificationToken");
-            const known = identifier === undefined ? null : key(identifier, "identifier");
-            return call(store, "useVerificationToken", known, keyOf(token, "token", "verificationToken"));
-        },
-        async createAuthenticator(authenticator) {
-            return call(store, "createAuthenticator", record(authenticator, "authenticator"));
-        },
-        async getAuthenticator(credentialID) {
-            return call(store, "getAuthenticator", key(credentialID, "credentialID"));
-        },
-        async listAuthenticatorsByUserId(userId) {
-            return call(store, "listAuthenticatorsByUserId", key(userId, "userId"));
-        },
-        async updateAuthenticatorCounter(credentialID, counter) {
-            return call(
-                store,
-                "updateAuthenticatorCounter",
-                key(credentialID, "credentialID"),
-                u32(counter, "counter"),
-            );
-        },
-    };
+    const functions = Object.entries(FUNCTIONS).map(([name, encode]) => [name, bound(store, name, encode)]);
+    return Object.fromEntries(functions);
 }
 
-function accountKey(account) {
-    return JSON.stringify({
-        provider: keyOf(account, "provider", "account"),
-        providerAccountId: providerAccountId(part(account, "providerAccountId", "account")),
-    });
+/** One function of an adapter. It is `async`, so that what it throws rejects, and needs no `this`. */
+function bound(store, name, encode) {
+    const { [name]: method } = {
+        async [name](...args) {
+            return call(store, name, ...encode(...args));
+        },
+    };
+    return Object.defineProperty(method, "length", { value: encode.length });
+}
+
+function accountKeyOf(account) {
+    return accountKey(keyOf(account, "provider", "account"), part(account, "providerAccountId", "account"));
+}
+
+function accountKey(provider, id) {
+    return JSON.stringify({ provider, providerAccountId: providerAccountId(id) });
+}
+
+/** None in a call that names only the token. */
+function identifierOf(token) {
+    const identifier = part(token, "identifier", "verificationToken");
+    return identifier === undefined ? null : key(identifier, "identifier");
 }
 
 function u32(number, what) {

@@ -1,4 +1,4 @@
-// Calls to the addon: the answer is there at once, or comes later by its ticket.
+// Calls to the addon. An answer is there at once, or comes later under the ticket of its call.
 
 "use strict";
 
@@ -7,7 +7,7 @@ const { setInterval } = require("node:timers");
 const native = require("./native.js");
 const { decode } = require("./decode.js");
 
-/** The calls whose answers come later, by their tickets. They hold on to their stores. */
+/** The calls that wait for their answers, by ticket. Each keeps its store from being collected. */
 const waiting = new Map();
 let ticket = 0;
 
@@ -22,7 +22,7 @@ const answers = new native.Answers((answered, answer) => {
     call.settle(answer);
 });
 
-/** The result of a method of the addon's store. It may be a promise. */
+/** Calls a method of the addon's store. Returns what it answers, or a promise of that. */
 function call(store, method, ...args) {
     ticket = (ticket + 1) >>> 0;
     const answer = store[method](ticket, ...args);

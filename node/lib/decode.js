@@ -1,17 +1,17 @@
-// What the addon answers, as plain objects.
+// Turns the answers of the addon into plain objects.
 
 "use strict";
 
 const { AuthKvError } = require("./errors.js");
 
-/** The value of an answer. */
+/** The value of an answer; throws if the answer is an error. */
 function decode(answer) {
     const { ok, error } = JSON.parse(answer);
     if (error !== undefined) throw new AuthKvError(error.code, error.message, error.field);
     return revived(ok);
 }
 
-/** The value with its Dates. Objects and lists are changed in place: nobody else has them. */
+/** The value with Dates in it. Objects and lists are changed in place: nobody else has them. */
 function revived(value) {
     if (typeof value !== "object" || value === null) return value;
     if (Array.isArray(value)) {
@@ -27,7 +27,7 @@ function revived(value) {
     return tricky ? unescaped(value) : value;
 }
 
-/** A Date, or an object with names that look like that of one. */
+/** A Date, or an object with fields whose names look like that of one and were escaped. */
 function unescaped(value) {
     if (Object.hasOwn(value, "$instant")) return new Date(value.$instant);
     const entries = Object.entries(value);

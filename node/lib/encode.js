@@ -1,4 +1,4 @@
-// What callers pass, as JSON text for the addon. What that cannot hold is refused: nothing is changed or guessed.
+// Turns what callers pass into JSON text for the addon. A value that does not fit is refused, never changed.
 
 "use strict";
 
@@ -8,13 +8,13 @@ const { invalid } = require("./errors.js");
 
 /** How deeply lists and objects may be nested; the record itself is the first level. */
 const DEPTH_MAX = 32;
-/** The longest field, in bytes. What is counted here is less: UTF-16 units, and little for what is no text. */
+/** The longest field, in bytes. Less is counted here, namely UTF-16 units; the store counts bytes. */
 const FIELD_LENGTH_MAX = 64 << 10;
 /** No record that is within the limits has a longer text, even if every character of it is escaped. */
 const RECORD_LENGTH_MAX = 4 << 20;
 /** The longest key. */
 const KEY_LENGTH_MAX = 512;
-/** What the calendar of the store covers, which is a little less than that of `Date`. */
+/** The instants that the store can hold. `Date` has a few more. */
 const INSTANT_MS_MIN = -8_334_601_228_800_000;
 const INSTANT_MS_MAX = 8_210_266_876_799_999;
 
@@ -88,7 +88,7 @@ function nested(value, field, depth, out) {
     return `{${text}}`;
 }
 
-/** Whether it is an object as a literal makes it, in this realm or another one. */
+/** True if the value is an object such as a literal makes, in this realm or another one. */
 function isPlain(value) {
     if (isProxy(value) || Array.isArray(value)) return false;
     const prototype = Object.getPrototypeOf(value);
@@ -126,25 +126,25 @@ function spend(out, length, field) {
     if (out.left < 0) throw invalid(field, "is longer than the limit of 65536 bytes");
 }
 
-/** A text to look something up by. Nothing is found by one that could not have been stored. */
+/** A key to look a record up by. One that no record can have becomes one that finds nothing. */
 function key(text, what) {
     if (typeof text !== "string") throw invalid(what, "must be a string");
     return text.length <= KEY_LENGTH_MAX && text.isWellFormed() ? text : NO_KEY;
 }
 
-/** The provider's id of an account to look it up by; a number is its decimal text. */
+/** A provider's account id to look an account up by. A number stands for its decimal text. */
 function providerAccountId(id) {
     if (Number.isSafeInteger(id)) return String(id);
     if (typeof id !== "string") throw invalid("providerAccountId", "must be a string or a safe integer");
     return key(id, "providerAccountId");
 }
 
-/** A field of an object that only says which record is meant. */
+/** A key that is a field of an argument. */
 function keyOf(value, name, what) {
     return key(part(value, name, what), name);
 }
 
-/** A field of an argument that is an object. */
+/** A field of an argument, which must be an object. */
 function part(value, name, what) {
     if (typeof value !== "object" || value === null || isProxy(value)) throw invalid(what, "must be an object");
     return read(value, name, name);

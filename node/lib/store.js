@@ -32,7 +32,7 @@ class Store {
         this.adapter = adapterOf(opened);
     }
 
-    /** Reads a verification token and leaves it where it is. */
+    /** Reads a verification token without using it up. */
     async findVerificationToken(token) {
         const identifier = keyOf(token, "identifier", "verificationToken");
         return call(this.#native, "findVerificationToken", identifier, keyOf(token, "token", "verificationToken"));
@@ -71,7 +71,7 @@ class Store {
     }
 }
 
-/** The default export: the adapter on a path or on a store that is open. It opens a path at once. */
+/** The default export: the adapter on a file, which it opens before it returns, or on a store that is open. */
 function RedbAdapter(pathOrStore, options) {
     if (isStore(pathOrStore)) {
         if (options !== undefined) throw invalid("options", "belong to the call that opens the store");
@@ -94,12 +94,12 @@ async function open(path, options) {
     return new Store(opened(await native.openLater(pathOf(path), optionsOf(options), answers)));
 }
 
-/** The addon's store, unless it answered with an error. */
+/** The addon's store; throws if the addon returned an error instead. */
 function opened(storeOrError) {
     return typeof storeOrError === "string" ? decode(storeOrError) : storeOrError;
 }
 
-/** None for a store in memory. */
+/** The path as the addon takes it: null for a store in memory. */
 function pathOf(path) {
     const text = !isProxy(path) && path instanceof URL ? ofUrl(path) : path;
     if (typeof text !== "string" || text === "" || text.includes("\0") || !text.isWellFormed()) {

@@ -1,4 +1,5 @@
 // Builds the addon for this computer and puts it beside its loader: `npm run build`. It needs a Rust toolchain.
+// Tests run on a release build too: an unoptimised one builds sooner, and the tests of memory then take that much longer.
 
 import { execFileSync } from "node:child_process";
 import { copyFileSync, renameSync } from "node:fs";

@@ -20,7 +20,7 @@ type Answered = FnArgs<(u32, String)>;
 /// waits for an answer.
 type OnAnswer = ThreadsafeFunction<Arc<Waiting>, (), Answered, Status, false, true>;
 
-/// Where the answers go that come later: one for each JavaScript environment.
+/// Where the answers go that come later. Each JavaScript environment has one.
 #[napi]
 pub struct Answers(Arc<OnAnswer>);
 
@@ -47,7 +47,7 @@ impl Answers {
         Self(Arc::clone(&self.0))
     }
 
-    /// The answer, if it is there; or it comes later with this ticket.
+    /// Returns the answer if it is there. Otherwise it comes later, under this ticket.
     pub(crate) fn answer<T: Output + Send + 'static>(&self, mut reply: Reply<T>, ticket: u32) -> Option<String> {
         let mut poll = move |context: &mut Context<'_>| {
             Pin::new(&mut reply).poll(context).map(|result| text(result.map_err(Failure::from)))
@@ -62,12 +62,12 @@ impl Answers {
 
 type PollAnswer = dyn FnMut(&mut Context<'_>) -> Poll<String> + Send;
 
-/// A call that waits for its answer. It is polled on the JavaScript thread and nowhere else, so that whoever wakes it
-/// is not held up.
+/// A call that waits for its answer. Only the JavaScript thread polls it, so that the thread which wakes it is not held
+/// up.
 struct Waiting {
     ticket: u32,
     on_answer: Arc<OnAnswer>,
-    /// None once it has answered: it may be woken more often than it waits.
+    /// `None` after the answer: the call may be woken once more.
     poll: Mutex<Option<Box<PollAnswer>>>,
 }
 
@@ -88,7 +88,7 @@ impl Waiting {
 impl Wake for Waiting {
     fn wake(self: Arc<Self>) {
         let on_answer = Arc::clone(&self.on_answer);
-        // Nobody is there to be told when the environment is gone.
+        // It fails when the environment is gone, and nobody waits there any more.
         let _ = on_answer.call(self, ThreadsafeFunctionCallMode::NonBlocking);
     }
 }

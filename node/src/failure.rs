@@ -19,7 +19,7 @@ impl Failure {
         Self { code, field: None, message: message.into() }
     }
 
-    /// An argument that cannot be taken: `problem` goes on where the field's name ends.
+    /// An argument that is refused. The message is the name of its field, followed by `problem`.
     pub(crate) fn invalid(field: impl Into<String>, problem: &str) -> Self {
         let field = field.into();
         let message = match field.char_indices().nth(80) {
@@ -93,7 +93,7 @@ fn with_causes(error: &Error) -> String {
     let mut message = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
-        // Some say what caused them themselves.
+        // Some errors name their cause in their own text.
         let text = cause.to_string();
         if !message.contains(&text) {
             message = format!("{message}: {text}");

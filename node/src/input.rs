@@ -1,4 +1,4 @@
-//! Reading a record that JavaScript gave: its fields one by one, and what is left as the application's own.
+//! Reads a record from JavaScript: the fields that Auth.js has, one by one, and the rest as the application's own.
 
 use std::collections::BTreeMap;
 
@@ -11,11 +11,11 @@ use crate::failure::{Failure, Result};
 pub(crate) struct Input(BTreeMap<String, Value>);
 
 impl Input {
-    /// From JSON text, in which instants and the names that look like them are written as [`Value`] writes them.
+    /// From JSON text, in which instants, and names that look like theirs, are written as [`Value`] writes them.
     pub(crate) fn parse(json: &str) -> Result<Self> {
         match serde_json::from_str(json) {
             Ok(Value::Map(fields)) => Ok(Self(fields)),
-            // The other half of this package wrote it.
+            // The JavaScript half of this package, which writes it, writes nothing else.
             _ => Err(Failure::invalid("the argument", "is not a record")),
         }
     }

@@ -6,7 +6,7 @@ use authkv::{AuthKv, Durability, EmailMatching};
 use crate::failure::{Failure, Result};
 use crate::input::Input;
 
-/// Those that are none are as they are in Rust by default.
+/// The options of a store. `None` stands for the default of the crate.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Options {
     synchronize: bool,

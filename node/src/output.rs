@@ -1,4 +1,4 @@
-//! Writing what JavaScript gets: a value of the same kind that own fields have, as JSON text.
+//! Writes answers for JavaScript: a [`Value`], of which own fields are made too, as JSON text.
 
 use std::collections::BTreeMap;
 
@@ -23,7 +23,7 @@ pub(crate) fn text<T: Output>(result: Result<T>) -> String {
     })
 }
 
-/// A record with its fields, to be filled on.
+/// A record that is being filled with fields.
 pub(crate) struct Fields(BTreeMap<String, Value>);
 
 impl Fields {

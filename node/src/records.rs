@@ -72,7 +72,7 @@ pub(crate) fn new_account(mut input: Input) -> Result<NewAccount<DynamicFields>>
     })
 }
 
-/// The pair that names an account; whatever else the caller's object has is of no concern.
+/// The pair that names an account. Other fields are ignored.
 pub(crate) fn account_key(mut input: Input) -> Result<AccountKey> {
     Ok(AccountKey { provider: input.required_text("provider")?, provider_account_id: input.provider_account_id()? })
 }

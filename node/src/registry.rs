@@ -12,7 +12,7 @@ use authkv::models::Dynamic;
 use crate::failure::{Failure, Result};
 use crate::options::Options;
 
-/// By the path without links in it. A place stays while somebody has it open, or is about to.
+/// By path, without symbolic links. A place stays while a handle has its file open or is opening it.
 static PLACES: LazyLock<Mutex<HashMap<PathBuf, Arc<Place>>>> = LazyLock::new(Mutex::default);
 
 /// Where a file may be open; locked while it is being opened or closed.
@@ -23,7 +23,7 @@ struct Opened {
     auth: AuthKv<Dynamic>,
     options: Options,
     handles: usize,
-    /// Which file it was, whatever its path may mean now.
+    /// The file that was opened, even if the path names another one now.
     file: Option<FileId>,
 }
 
@@ -51,7 +51,7 @@ impl Shared {
         let place = place_of(&key);
         let mut opened = lock(&place.0);
         if opened.as_ref().is_some_and(|opened| opened.file != FileId::of(&key)) {
-            // The file was removed or replaced while it was open: those who have it keep it, and this is another one.
+            // The file was removed or replaced while it was open: its handles keep it, and this opens the new one.
             leave(&key, &place);
             drop(opened);
             return Self::open(path, options);
@@ -73,7 +73,7 @@ impl Shared {
         Ok(Self { auth, share: Share::File(key, place) })
     }
 
-    /// Gives the share back; the last one waits for the writes that were accepted and closes the file.
+    /// Gives the share back. The last one waits for the writes that were accepted, and closes the file.
     pub(crate) fn close(mut self) -> Result<()> {
         self.give_back()
     }
@@ -101,7 +101,7 @@ impl Shared {
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        // Whoever wants to know how it went calls `close`.
+        // A caller who wants to see the error calls `close`.
         let _ = self.give_back();
     }
 }
@@ -110,8 +110,8 @@ fn place_of(key: &Path) -> Arc<Place> {
     Arc::clone(lock(&PLACES).entry(key.to_owned()).or_default())
 }
 
-/// Forgets a place unless somebody else has it, or has just taken it to open it. Places are taken with the list locked,
-/// and nobody locks a place while holding the list.
+/// Forgets a place unless another handle has it, or has just taken it in order to open it. Places are taken with the
+/// list locked, and no place is locked while the list is.
 fn forget(key: &Path, place: &Arc<Place>) {
     let mut places = lock(&PLACES);
     if Arc::strong_count(place) == 2 && is_at(&places, key, place) {
@@ -119,7 +119,7 @@ fn forget(key: &Path, place: &Arc<Place>) {
     }
 }
 
-/// Leaves a place to those who have it; the next one gets another.
+/// Leaves a place to the handles that have it. The next one gets a new place.
 fn leave(key: &Path, place: &Arc<Place>) {
     let mut places = lock(&PLACES);
     if is_at(&places, key, place) {
@@ -152,7 +152,7 @@ fn without_links(path: &Path) -> PathBuf {
     }
 }
 
-/// What tells a file from another one that gets its path later.
+/// Tells a file from one that gets its path later.
 #[derive(PartialEq, Eq)]
 struct FileId(u64, u64);
 

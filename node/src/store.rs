@@ -18,8 +18,8 @@ use crate::records;
 use crate::registry::Shared;
 use crate::slow::Slow;
 
-/// A handle on a store. Every method answers with the text for its answer, or with nothing if that comes later, with
-/// the ticket that was given.
+/// A handle on a store. Every method returns the text of its answer, or nothing if the answer comes later, under the
+/// ticket that was given.
 #[napi]
 pub struct Store {
     /// None after it was closed.
@@ -27,7 +27,7 @@ pub struct Store {
     answers: Answers,
 }
 
-/// Opens a store; the text of an error if it cannot. Without a path it is in memory.
+/// Opens a store, or returns the text of an error. Without a path the store is in memory.
 #[napi]
 pub fn open(path: Option<String>, options: String, answers: &Answers) -> Either<Store, String> {
     store_or_error(open_shared(path, &options), answers.share())

@@ -53,7 +53,21 @@ test("an adapter is a plain object of functions that work alone", async () => {
     assert.ok(creating instanceof Promise);
     await creating;
     assert.equal((await getUser("ada")).id, "ada");
-    for (const method of Object.values(adapter)) await rejects(method(), "INVALID_ARGUMENT");
+    for (const [name, method] of Object.entries(adapter)) {
+        assert.equal(method.name, name);
+        assert.equal(method.length, CALLS[name].length, name);
+        await rejects(method(), "INVALID_ARGUMENT");
+    }
+});
+
+test("the stack of an argument's error shows the function and its caller", async () => {
+    const adapter = RedbAdapter.inMemory();
+    for (const [name, method] of Object.entries(adapter)) {
+        const { stack } = await (function caller() {
+            return method().catch((error) => error);
+        })();
+        assert.match(stack, new RegExp(`at (Object\\.)?${name} [^]*adapter\\.js[^]*at caller `), stack);
+    }
 });
 
 test("import and require give the same package", () => {
@@ -142,7 +156,7 @@ test("closing carries out the writes that were accepted", async (t) => {
     await again.close();
 });
 
-test("a store that nobody refers to is closed by and by", async (t) => {
+test("a store that nobody refers to any more is closed", async (t) => {
     const path = freshPath(t);
     await (async () => RedbAdapter(path).createUser(newUser("ada")))();
     for (let rounds = 0; ; rounds += 1) {
