@@ -7,6 +7,39 @@ use serde::{Deserialize, Serialize};
 use super::{AccountId, Change, FieldPatch, ProviderAccountId, UserId};
 use crate::models::Token;
 
+/// Declares a kind of account: the fields that only it has, and then those that all have.
+macro_rules! account {
+    ($(#[$docs:meta])* $name:ident { $($own:tt)* }) => {
+        $(#[$docs])*
+        #[derive(Clone, PartialEq)]
+        pub struct $name<X = ()> {
+            $($own)*
+            /// How the provider signs people in.
+            pub account_type: AccountType,
+            /// The provider, as the application calls it, for example `github`.
+            pub provider: String,
+            /// The account's id at the provider.
+            pub provider_account_id: ProviderAccountId,
+            /// The OAuth access token.
+            pub access_token: Option<Token>,
+            /// The OAuth refresh token.
+            pub refresh_token: Option<Token>,
+            /// The OpenID Connect id token.
+            pub id_token: Option<Token>,
+            /// When the access token expires, in seconds since 1970 in UTC.
+            pub expires_at: Option<i64>,
+            /// The OAuth token type, mostly `bearer`.
+            pub token_type: Option<String>,
+            /// The OAuth scope.
+            pub scope: Option<String>,
+            /// The OpenID Connect session state.
+            pub session_state: Option<String>,
+            /// The application's own fields.
+            pub extra: X,
+        }
+    };
+}
+
 /// Makes an account of another one that has the same provider and the same OAuth tokens.
 macro_rules! account_from {
     ($from:ident => $to:ident { $($own:tt)* }) => {
@@ -41,76 +74,34 @@ pub enum AccountType {
     Webauthn,
 }
 
-/// A user's account with a provider.
-#[derive(Clone, PartialEq)]
-pub struct Account<X = ()> {
-    /// The id.
-    pub id: AccountId,
-    /// The user whose account it is.
-    pub user_id: UserId,
-    /// How the provider signs people in.
-    pub account_type: AccountType,
-    /// The provider, as the application calls it, for example `github`.
-    pub provider: String,
-    /// The account's id at the provider.
-    pub provider_account_id: ProviderAccountId,
-    /// The OAuth access token.
-    pub access_token: Option<Token>,
-    /// The OAuth refresh token.
-    pub refresh_token: Option<Token>,
-    /// The OpenID Connect id token.
-    pub id_token: Option<Token>,
-    /// When the access token expires, in seconds since 1970 in UTC.
-    pub expires_at: Option<i64>,
-    /// The OAuth token type, mostly `bearer`.
-    pub token_type: Option<String>,
-    /// The OAuth scope.
-    pub scope: Option<String>,
-    /// The OpenID Connect session state.
-    pub session_state: Option<String>,
-    /// The application's own fields.
-    pub extra: X,
+account! {
+    /// A user's account with a provider.
+    Account {
+        /// The id.
+        pub id: AccountId,
+        /// The user whose account it is.
+        pub user_id: UserId,
+    }
 }
 
-/// An account to link to a user.
-///
-/// ```
-/// use authkv::models::{AccountType, NewAccount};
-///
-/// let account = NewAccount {
-///     access_token: Some("gho_…".into()),
-///     ..NewAccount::new("a-user-id", AccountType::Oauth, "github", 583_231_u64)
-/// };
-/// # let _: NewAccount = account;
-/// ```
-#[derive(Clone, PartialEq)]
-pub struct NewAccount<X = ()> {
-    /// The id, or none to have one made.
-    pub id: Option<AccountId>,
-    /// The user whose account it is; must exist.
-    pub user_id: UserId,
-    /// How the provider signs people in.
-    pub account_type: AccountType,
-    /// The provider, as the application calls it, for example `github`.
-    pub provider: String,
-    /// The account's id at the provider; the pair of both must be free.
-    pub provider_account_id: ProviderAccountId,
-    /// The OAuth access token.
-    pub access_token: Option<Token>,
-    /// The OAuth refresh token.
-    pub refresh_token: Option<Token>,
-    /// The OpenID Connect id token.
-    pub id_token: Option<Token>,
-    /// When the access token expires, in seconds since 1970 in UTC.
-    pub expires_at: Option<i64>,
-    /// The OAuth token type, mostly `bearer`.
-    pub token_type: Option<String>,
-    /// The OAuth scope.
-    pub scope: Option<String>,
-    /// The OpenID Connect session state.
-    pub session_state: Option<String>,
-    /// The application's own fields.
-    pub extra: X,
+account! {
+    /// An account to link to a user. The pair of provider and provider account id must be free.
+    ///
+    /// ```
+    /// use authkv::models::{AccountType, NewAccount};
+    ///
+    /// let account = NewAccount {
+    ///     access_token: Some("gho_…".into()),
+    ///     ..NewAccount::new("a-user-id", AccountType::Oauth, "github", 583_231_u64)
+    /// };
+    /// # let _: NewAccount = account;
+    /// ```
+    NewAccount {
+        /// The id, or none to have one made.
+        pub id: Option<AccountId>,
+        /// The user whose account it is; must exist.
+        pub user_id: UserId,
+    }
 }
 
 impl<X: Default> NewAccount<X> {
@@ -141,41 +132,20 @@ impl<X> NewAccount<X> {
     }
 }
 
-/// An account as a provider tells of it, which is nobody's yet or somebody's already: what a callback of OAuth has in hand.
-///
-/// ```
-/// use authkv::models::{AccountType, ProviderAccount};
-///
-/// let account = ProviderAccount {
-///     access_token: Some("gho_…".into()),
-///     ..ProviderAccount::new(AccountType::Oauth, "github", 583_231_u64)
-/// };
-/// # let _: ProviderAccount = account;
-/// ```
-#[derive(Clone, PartialEq)]
-pub struct ProviderAccount<X = ()> {
-    /// How the provider signs people in.
-    pub account_type: AccountType,
-    /// The provider, as the application calls it, for example `github`.
-    pub provider: String,
-    /// The account's id at the provider.
-    pub provider_account_id: ProviderAccountId,
-    /// The OAuth access token.
-    pub access_token: Option<Token>,
-    /// The OAuth refresh token.
-    pub refresh_token: Option<Token>,
-    /// The OpenID Connect id token.
-    pub id_token: Option<Token>,
-    /// When the access token expires, in seconds since 1970 in UTC.
-    pub expires_at: Option<i64>,
-    /// The OAuth token type, mostly `bearer`.
-    pub token_type: Option<String>,
-    /// The OAuth scope.
-    pub scope: Option<String>,
-    /// The OpenID Connect session state.
-    pub session_state: Option<String>,
-    /// The application's own fields.
-    pub extra: X,
+account! {
+    /// An account as a provider tells of it, which is nobody's yet or somebody's already: what a callback of OAuth has in hand.
+    ///
+    /// ```
+    /// use authkv::models::{AccountType, ProviderAccount};
+    ///
+    /// let account = ProviderAccount {
+    ///     access_token: Some("gho_…".into()),
+    ///     ..ProviderAccount::new(AccountType::Oauth, "github", 583_231_u64)
+    /// };
+    /// # let _: ProviderAccount = account;
+    /// ```
+    ProviderAccount {
+    }
 }
 
 impl<X: Default> ProviderAccount<X> {
