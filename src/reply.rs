@@ -62,7 +62,7 @@ impl<T> Reply<T> {
     }
 
     /// Whether polling it answers at once.
-    pub(crate) fn is_there(&self) -> bool {
+    pub(crate) fn is_ready(&self) -> bool {
         match &self.0 {
             State::Queued(receiver) => receiver.has_message() || receiver.is_closed(),
             State::Ready(_) | State::Taken => true,

@@ -95,20 +95,20 @@ impl<'v> Txn<'v> {
     }
 
     /// The same for a row that is nearly always there.
-    pub(crate) fn contains_as_expected<K: Key, V>(&self, table: &Table<K, V>, key: &K) -> Result<bool> {
+    pub(crate) fn contains_or_assumed<K: Key, V>(&self, table: &Table<K, V>, key: &K) -> Result<bool> {
         let bytes = key.to_bytes();
         let is_changed = self.changes.rows.contains_key(&(table.id, bytes.clone()));
-        Ok((!is_changed && self.view.expect(table.id, &bytes)) || self.contains(table, key)?)
+        Ok((!is_changed && self.view.assume_exists(table.id, &bytes)) || self.contains(table, key)?)
     }
 
     /// Says that the operation is going to get this row, so that an engine can fetch it with others.
-    pub(crate) fn foresee<K: Key, V>(&self, table: &Table<K, V>, key: &K) {
-        self.view.foresee(table.id, &key.to_bytes());
+    pub(crate) fn prefetch<K: Key, V>(&self, table: &Table<K, V>, key: &K) {
+        self.view.prefetch(table.id, &key.to_bytes());
     }
 
     /// The same of rows whose key starts with `prefix`.
-    pub(crate) fn foresee_prefix<A: Key, B: Key, V>(&self, table: &Table<(A, B), V>, prefix: &A) {
-        with_prefix(prefix, |range| self.view.foresee_range(table.id, range));
+    pub(crate) fn prefetch_prefix<A: Key, B: Key, V>(&self, table: &Table<(A, B), V>, prefix: &A) {
+        with_prefix(prefix, |range| self.view.prefetch_range(table.id, range));
     }
 
     /// The first rows of a table, at most `limit`.
@@ -192,7 +192,7 @@ impl<'v> Txn<'v> {
     }
 
     /// How many rows the table should have, as the view keeps count of them; without this operation's own changes.
-    pub(crate) fn counted(&self, table: TableId) -> Result<u64> {
+    pub(crate) fn row_count(&self, table: TableId) -> Result<u64> {
         self.view.len(table)
     }
 

@@ -17,14 +17,14 @@ pub(crate) trait View {
     fn len(&self, table: TableId) -> Result<u64>;
 
     /// Says that the operation is going to look up this row, to an engine that fetches several at once.
-    fn foresee(&self, _: TableId, _: &[u8]) {}
+    fn prefetch(&self, _: TableId, _: &[u8]) {}
 
     /// The same of the first rows of a range.
-    fn foresee_range(&self, _: TableId, _: ByteRange<'_>) {}
+    fn prefetch_range(&self, _: TableId, _: ByteRange<'_>) {}
 
     /// Whether the operation may take it for granted that there is a row at `key`: an engine that does not know may make
     /// that a condition of the operation's changes.
-    fn expect(&self, _: TableId, _: &[u8]) -> bool {
+    fn assume_exists(&self, _: TableId, _: &[u8]) -> bool {
         false
     }
 

@@ -76,7 +76,7 @@ impl<'de> IntoDeserializer<'de, serde_json::Error> for FieldValue<'_> {
 }
 
 /// Hands the wanted value on as it is.
-macro_rules! handed_on {
+macro_rules! forward {
     ($($method:ident($($argument:ident: $type:ty),*))*) => {$(
         fn $method<V: Visitor<'de>>(self, $($argument: $type,)* visitor: V) -> Result<V::Value, Self::Error> {
             self.value.$method($($argument,)* visitor)
@@ -92,7 +92,7 @@ impl<'de> Deserializer<'de> for FieldValue<'_> {
         visitor.visit_unit()
     }
 
-    handed_on! {
+    forward! {
         deserialize_any() deserialize_bool() deserialize_i8() deserialize_i16() deserialize_i32() deserialize_i64()
         deserialize_i128() deserialize_u8() deserialize_u16() deserialize_u32() deserialize_u64() deserialize_u128()
         deserialize_f32() deserialize_f64() deserialize_char() deserialize_str() deserialize_string()

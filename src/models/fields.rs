@@ -50,7 +50,7 @@ impl Fields {
     }
 
     /// These fields, or those that they are to become. What is to stay the same is stored as it is.
-    pub(crate) fn becoming(self, fields: &DynamicFields, reserved: &[&str]) -> Result<Self> {
+    pub(crate) fn changed_to(self, fields: &DynamicFields, reserved: &[&str]) -> Result<Self> {
         let stays = self.clone().read::<DynamicFields>().is_ok_and(|(now, _)| now == *fields);
         if stays { Ok(self) } else { Self::of(fields, reserved) }
     }
@@ -71,7 +71,7 @@ impl Fields {
     }
 
     /// Refuses a patch after which an application's struct could not be read, or would not have what the patch sets.
-    pub(crate) fn must_take<X: DeserializeOwned>(mut self, patch: &FieldPatch) -> Result<()> {
+    pub(crate) fn check_patch<X: DeserializeOwned>(mut self, patch: &FieldPatch) -> Result<()> {
         self.apply(patch);
         let (_, unknown) = self.read::<X>().map_err(|_| Error::invalid("extra", Problem::Misfit))?;
         match unknown.into_iter().find(|name| patch.sets(name)) {
@@ -249,12 +249,12 @@ mod tests {
 
     #[test]
     fn a_patch_that_the_struct_does_not_take_is_refused() {
-        let patched = |patch| Fields::of(&ada(), &[]).unwrap().must_take::<Profile>(&patch);
+        let patched = |patch| Fields::of(&ada(), &[]).unwrap().check_patch::<Profile>(&patch);
         assert_eq!(problem(patched(FieldPatch::new().set("phnoe", "2"))), ("phnoe".to_owned(), Problem::UnknownField));
         assert_eq!(problem(patched(FieldPatch::new().set("phone", 2))), ("extra".to_owned(), Problem::Misfit));
         assert_eq!(problem(patched(FieldPatch::new().clear("phone"))), ("extra".to_owned(), Problem::Misfit));
         patched(FieldPatch::new().set("phone", "2").clear("age").clear("unknown")).unwrap();
-        let unit = Fields::default().must_take::<()>(&FieldPatch::new().set("phone", "2"));
+        let unit = Fields::default().check_patch::<()>(&FieldPatch::new().set("phone", "2"));
         assert_eq!(problem(unit), ("phone".to_owned(), Problem::UnknownField));
     }
 
@@ -262,7 +262,7 @@ mod tests {
     fn fields_of_an_older_struct_that_nobody_knows_are_no_obstacle() {
         let older: BTreeMap<String, String> = [("phone", "1"), ("fax", "2")].map(|(k, v)| (k.into(), v.into())).into();
         let fields = Fields::of(&older, &[]).unwrap();
-        fields.clone().must_take::<Profile>(&FieldPatch::new().set("age", 7)).unwrap();
+        fields.clone().check_patch::<Profile>(&FieldPatch::new().set("age", 7)).unwrap();
         assert_eq!(fields.into_extra::<Profile>().unwrap().phone, "1");
     }
 }

@@ -123,7 +123,7 @@ impl Check<'_, '_> {
     }
 
     fn count(&mut self, table: TableId, found: u64) -> Result<()> {
-        let counted = self.txn.counted(table)?;
+        let counted = self.txn.row_count(table)?;
         if found != counted {
             self.report.problem(table, &format!("{found} of {counted} rows are there"));
         }

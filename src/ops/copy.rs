@@ -45,7 +45,7 @@ pub(crate) fn rows(txn: &Txn<'_>, table: TableId, after: Option<&[u8]>, to: Opti
 
 /// How many rows there are to copy.
 pub(crate) fn count(txn: &Txn<'_>) -> Result<u64> {
-    TABLES.into_iter().filter(|table| *table != META.id).map(|table| txn.counted(table)).sum()
+    TABLES.into_iter().filter(|table| *table != META.id).map(|table| txn.row_count(table)).sum()
 }
 
 /// Refuses a place that holds a store, or the copy of another one.

@@ -202,7 +202,7 @@ pub(crate) fn end_copy(txn: &mut Txn<'_>) {
 
 /// Whether the row with this key says nothing about the store, but only about those who work on it where it is.
 #[cfg(feature = "etcd")]
-pub(crate) fn is_of_a_place(key: &[u8]) -> bool {
+pub(crate) fn is_local(key: &[u8]) -> bool {
     key == "purged".to_owned().to_bytes()
 }
 

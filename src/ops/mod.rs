@@ -25,12 +25,12 @@ use crate::kv::txn::Txn;
 use crate::records::entries::Record;
 
 /// The record that an index entry points to. An entry without its record is damage.
-pub(crate) fn pointed_to<R: Record>(txn: &Txn<'_>, key: &R::Key) -> Result<R> {
+pub(crate) fn resolve<R: Record>(txn: &Txn<'_>, key: &R::Key) -> Result<R> {
     txn.get(&R::TABLE, key)?.ok_or_else(|| Error::corrupt("an index entry points to a record that is missing"))
 }
 
 /// The records that the entries of an index point to.
-fn all_pointed_to<R: Record, A>(txn: &Txn<'_>, entries: &[((A, R::Key), ())]) -> Result<Vec<R>> {
-    entries.iter().for_each(|((_, key), ())| txn.foresee(&R::TABLE, key));
-    entries.iter().map(|((_, key), ())| pointed_to(txn, key)).collect()
+fn resolve_all<R: Record, A>(txn: &Txn<'_>, entries: &[((A, R::Key), ())]) -> Result<Vec<R>> {
+    entries.iter().for_each(|((_, key), ())| txn.prefetch(&R::TABLE, key));
+    entries.iter().map(|((_, key), ())| resolve(txn, key)).collect()
 }

@@ -7,7 +7,7 @@ use crate::kv::txn::Txn;
 use crate::models::{
     Extra, Fields, Millis, Session, SessionAndUser, SessionId, Token, TokenHash, UserId, WebSessionId, instant,
 };
-use crate::ops::{all_pointed_to, pointed_to, users};
+use crate::ops::{resolve, resolve_all, users};
 use crate::records::entries::{Record, replace};
 use crate::records::schema::{SESSION_BY_TOKEN, SESSIONS, SessionEntry, WEB_SESSIONS_BY_USER};
 use crate::records::{SessionRecord, SessionUpdate, UserRecord, WebSessionRecord};
@@ -88,7 +88,7 @@ pub(crate) fn extend(txn: &mut Txn<'_>, token: &TokenHash, now: Millis, due: Mil
 
 /// The valid sessions of a user, at most `limit`; none if the user waits to be swept.
 pub(crate) fn list(txn: &Txn<'_>, user_id: &UserId, now: Millis, limit: usize) -> Result<Vec<SessionRecord>> {
-    txn.foresee_prefix(&SESSIONS, user_id);
+    txn.prefetch_prefix(&SESSIONS, user_id);
     if users::get(txn, user_id)?.is_none() {
         return Ok(Vec::new());
     }
@@ -134,7 +134,7 @@ pub(crate) fn end_all(txn: &mut Txn<'_>, user_id: &UserId, except: Option<&AnySe
     let mut entries = txn.with_prefix(&WEB_SESSIONS_BY_USER, user_id, limit + 1 - ended)?;
     entries.retain(|((_, token), ())| except != Some(&AnySession::WebSession(WebSessionId::of(token))));
     entries.truncate(limit - ended);
-    for session in all_pointed_to::<WebSessionRecord, _>(txn, &entries)? {
+    for session in resolve_all::<WebSessionRecord, _>(txn, &entries)? {
         replace(txn, Some(&session), None)?;
         ended += 1;
     }
@@ -151,7 +151,7 @@ pub(crate) fn delete(txn: &mut Txn<'_>, token: &TokenHash) -> Result<Option<Sess
     let Some(entry) = txn.get(&SESSION_BY_TOKEN, token)? else {
         return Ok(None);
     };
-    txn.foresee(&SESSIONS, &(entry.user_id.clone(), entry.id.clone()));
+    txn.prefetch(&SESSIONS, &(entry.user_id.clone(), entry.id.clone()));
     let user = users::owner(txn, &entry.user_id)?;
     let session = remove(txn, &entry)?;
     Ok(user.map(|_| session))
@@ -176,5 +176,5 @@ fn remove(txn: &mut Txn<'_>, entry: &SessionEntry) -> Result<SessionRecord> {
 }
 
 fn session_of(txn: &Txn<'_>, entry: &SessionEntry) -> Result<SessionRecord> {
-    pointed_to(txn, &(entry.user_id.clone(), entry.id.clone()))
+    resolve(txn, &(entry.user_id.clone(), entry.id.clone()))
 }

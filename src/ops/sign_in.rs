@@ -3,7 +3,7 @@
 use crate::error::Result;
 use crate::kv::txn::Txn;
 use crate::models::{self, EmailInUse, Extra, Millis, SignedIn, Token};
-use crate::ops::{accounts, pointed_to, sessions, users};
+use crate::ops::{accounts, resolve, sessions, users};
 use crate::records::{AccountRecord, SessionRecord, UserRecord};
 
 /// What signing in came to.
@@ -58,7 +58,7 @@ pub(crate) fn with_account(
     now: Millis,
 ) -> Result<SignIn> {
     let (user, account, is_new_user) = match accounts::get(txn, &account.account_key())? {
-        Some(known) => (pointed_to(txn, &known.user_id)?, accounts::refresh(txn, &known, account)?, false),
+        Some(known) => (resolve(txn, &known.user_id)?, accounts::refresh(txn, &known, account)?, false),
         None => {
             if let Some(email) = &user.email
                 && let Some(holder) = users::by_email(txn, email.normal_form())?

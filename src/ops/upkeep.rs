@@ -7,7 +7,7 @@ use crate::kv::key::Key;
 use crate::kv::table::Table;
 use crate::kv::txn::Txn;
 use crate::models::{Millis, UserId};
-use crate::ops::{all_pointed_to, pointed_to};
+use crate::ops::{resolve, resolve_all};
 use crate::records::entries::{Record, replace};
 use crate::records::expiring::Expiring;
 use crate::records::schema::{
@@ -63,11 +63,11 @@ pub(crate) fn remove_records_of(txn: &mut Txn<'_>, user_id: &UserId) -> Result<(
 }
 
 /// Says that [`remove_records_of`] is going to be called.
-pub(crate) fn foresee_records_of(txn: &Txn<'_>, user_id: &UserId) {
-    txn.foresee_prefix(&ACCOUNTS_BY_USER, user_id);
-    txn.foresee_prefix(&AUTHENTICATORS_BY_USER, user_id);
-    txn.foresee_prefix(&WEB_SESSIONS_BY_USER, user_id);
-    txn.foresee_prefix(&SESSIONS, user_id);
+pub(crate) fn prefetch_records_of(txn: &Txn<'_>, user_id: &UserId) {
+    txn.prefetch_prefix(&ACCOUNTS_BY_USER, user_id);
+    txn.prefetch_prefix(&AUTHENTICATORS_BY_USER, user_id);
+    txn.prefetch_prefix(&WEB_SESSIONS_BY_USER, user_id);
+    txn.prefetch_prefix(&SESSIONS, user_id);
 }
 
 /// One step of removing what deleted users have left.
@@ -94,7 +94,7 @@ pub(crate) fn must_sweep(txn: &Txn<'_>) -> Result<bool> {
 pub(crate) fn purge_expired(txn: &mut Txn<'_>, now: Millis, limit: usize) -> Result<Purged> {
     let limit = txn.step_records(limit);
     let listed = txn.below(&BY_EXPIRY, &now, limit)?;
-    foresee(txn, &listed);
+    prefetch(txn, &listed);
     let mut purged = Purged { more: listed.len() == limit, ..Purged::default() };
     for ((_, expiring), ()) in listed {
         let removed = match &expiring {
@@ -113,21 +113,21 @@ pub(crate) fn purge_expired(txn: &mut Txn<'_>, now: Millis, limit: usize) -> Res
 }
 
 /// Says that what is listed is going to be looked up.
-fn foresee(txn: &Txn<'_>, listed: &[((Millis, Expiring), ())]) {
+fn prefetch(txn: &Txn<'_>, listed: &[((Millis, Expiring), ())]) {
     for ((_, expiring), ()) in listed {
         match expiring.clone() {
-            Expiring::Session(user_id, id) => txn.foresee(&SESSIONS, &(user_id, id)),
-            Expiring::WebSession(hash) => txn.foresee(&WEB_SESSIONS, &hash),
-            Expiring::Token(hash, identifier) => txn.foresee(&VERIFICATION_TOKENS, &(hash, identifier)),
-            Expiring::Code(identifier) => txn.foresee(&CODES, &identifier),
-            Expiring::State(hash) => txn.foresee(&STATES, &hash),
+            Expiring::Session(user_id, id) => txn.prefetch(&SESSIONS, &(user_id, id)),
+            Expiring::WebSession(hash) => txn.prefetch(&WEB_SESSIONS, &hash),
+            Expiring::Token(hash, identifier) => txn.prefetch(&VERIFICATION_TOKENS, &(hash, identifier)),
+            Expiring::Code(identifier) => txn.prefetch(&CODES, &identifier),
+            Expiring::State(hash) => txn.prefetch(&STATES, &hash),
         }
     }
 }
 
 /// Puts in the place of a record what is left of it, and answers whether that is nothing.
 fn purge<R: Record + Clone>(txn: &mut Txn<'_>, key: &R::Key, left: impl FnOnce(R) -> Option<R>) -> Result<bool> {
-    let record: R = pointed_to(txn, key)?;
+    let record: R = resolve(txn, key)?;
     let left = left(record.clone());
     replace(txn, Some(&record), left.as_ref())?;
     Ok(left.is_none())
@@ -143,14 +143,14 @@ pub(crate) fn count_expired(txn: &Txn<'_>, now: Millis) -> Result<Purged> {
             return Ok(counted);
         };
         last = key.to_bytes();
-        foresee(txn, &listed);
+        prefetch(txn, &listed);
         for ((_, expiring), ()) in &listed {
             let has_expired = match expiring {
                 Expiring::Session(user_id, id) => {
-                    let session: SessionRecord = pointed_to(txn, &(user_id.clone(), id.clone()))?;
+                    let session: SessionRecord = resolve(txn, &(user_id.clone(), id.clone()))?;
                     !session.lifetime.is_valid(now)
                 }
-                Expiring::WebSession(hash) => !pointed_to::<WebSessionRecord>(txn, hash)?.lifetime.is_valid(now),
+                Expiring::WebSession(hash) => !resolve::<WebSessionRecord>(txn, hash)?.lifetime.is_valid(now),
                 Expiring::Token(..) | Expiring::Code(_) | Expiring::State(_) => true,
             };
             counted.add(expiring, has_expired);
@@ -178,7 +178,7 @@ fn remove_some<R: Record>(
     room: &mut usize,
 ) -> Result<()> {
     let entries = txn.with_prefix(by_user, user_id, *room)?;
-    for record in all_pointed_to::<R, _>(txn, &entries)? {
+    for record in resolve_all::<R, _>(txn, &entries)? {
         replace(txn, Some(&record), None)?;
         *room -= 1;
     }

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result, UniqueKey};
 use crate::kv::txn::Txn;
 use crate::models::{AccountKey, Change, Cursor, FieldKey, Millis, Page, RangeOf, UserId};
-use crate::ops::{fields, pointed_to, upkeep};
+use crate::ops::{fields, resolve, upkeep};
 use crate::records::entries::replace;
 use crate::records::schema::{ACCOUNT_BY_PROVIDER, SWEEP, USER_BY_EMAIL, USERS};
 use crate::records::{UserRecord, UserUpdate};
@@ -27,7 +27,7 @@ pub(crate) fn get(txn: &Txn<'_>, id: &UserId) -> Result<Option<UserRecord>> {
 
 /// `email` is in the store's normal form.
 pub(crate) fn by_email(txn: &Txn<'_>, email: &String) -> Result<Option<UserRecord>> {
-    txn.get(&USER_BY_EMAIL, email)?.map(|id| pointed_to(txn, &id)).transpose()
+    txn.get(&USER_BY_EMAIL, email)?.map(|id| resolve(txn, &id)).transpose()
 }
 
 pub(crate) fn by_account(txn: &Txn<'_>, account: &AccountKey) -> Result<Option<UserRecord>> {
@@ -75,7 +75,7 @@ pub(super) fn verify(txn: &mut Txn<'_>, user: UserRecord, now: Millis) -> Result
 
 /// Removes the user and as many records as one step may; the rest follows and is absent meanwhile.
 pub(crate) fn delete(txn: &mut Txn<'_>, id: &UserId) -> Result<Option<UserRecord>> {
-    upkeep::foresee_records_of(txn, id);
+    upkeep::prefetch_records_of(txn, id);
     let Some(user) = get(txn, id)? else {
         return Ok(None);
     };
@@ -103,5 +103,5 @@ pub(super) fn owner(txn: &Txn<'_>, id: &UserId) -> Result<Option<UserRecord>> {
 
 /// Refuses a record for a user who does not exist.
 pub(super) fn require(txn: &Txn<'_>, id: &UserId) -> Result<()> {
-    if txn.contains_as_expected(&USERS, id)? { Ok(()) } else { Err(Error::UnknownUser) }
+    if txn.contains_or_assumed(&USERS, id)? { Ok(()) } else { Err(Error::UnknownUser) }
 }

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result, UniqueKey};
 use crate::kv::txn::Txn;
 use crate::models::{Millis, TokenHash, UserId};
-use crate::ops::{all_pointed_to, users};
+use crate::ops::{resolve_all, users};
 use crate::records::WebSessionRecord;
 use crate::records::entries::replace;
 use crate::records::schema::{WEB_SESSIONS, WEB_SESSIONS_BY_USER};
@@ -58,12 +58,12 @@ pub(crate) fn end(txn: &mut Txn<'_>, user_id: &UserId, token: &TokenHash) -> Res
 
 /// The valid sessions of a user, at most `limit`, the oldest first; none if the user waits to be swept.
 pub(crate) fn list(txn: &Txn<'_>, user_id: &UserId, now: Millis, limit: usize) -> Result<Vec<WebSessionRecord>> {
-    txn.foresee_prefix(&WEB_SESSIONS_BY_USER, user_id);
+    txn.prefetch_prefix(&WEB_SESSIONS_BY_USER, user_id);
     if users::get(txn, user_id)?.is_none() {
         return Ok(Vec::new());
     }
     let entries = txn.with_prefix(&WEB_SESSIONS_BY_USER, user_id, limit)?;
-    let mut sessions: Vec<WebSessionRecord> = all_pointed_to(txn, &entries)?;
+    let mut sessions: Vec<WebSessionRecord> = resolve_all(txn, &entries)?;
     sessions.retain(|session| session.lifetime.is_valid(now));
     sessions.sort_by_key(|session| session.lifetime.created);
     Ok(sessions)

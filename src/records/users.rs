@@ -103,7 +103,7 @@ impl UserRecord {
 
     /// The record with other own fields.
     pub(crate) fn with_fields(self, fields: &DynamicFields) -> Result<Self> {
-        Ok(Self { extra: self.extra.becoming(fields, RESERVED)?, ..self })
+        Ok(Self { extra: self.extra.changed_to(fields, RESERVED)?, ..self })
     }
 
     /// The user after all sessions were ended.
