@@ -1,4 +1,4 @@
-//! Accounts: what links a user to a provider.
+//! Accounts: the links between users and providers.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{AccountId, Change, FieldPatch, ProviderAccountId, UserId};
 use crate::models::Token;
 
-/// Makes an account of another one that has the same provider and the same OAuth tokens.
+/// Converts between account types that have the same provider fields and OAuth tokens.
 macro_rules! account_from {
     ($from:ident => $to:ident { $($own:tt)* }) => {
         $to {
@@ -27,7 +27,7 @@ macro_rules! account_from {
 }
 pub(crate) use account_from;
 
-/// How a provider signs people in.
+/// How the provider signs people in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AccountType {
@@ -46,11 +46,11 @@ pub enum AccountType {
 pub struct Account<X = ()> {
     /// The id.
     pub id: AccountId,
-    /// The user whose account it is.
+    /// The user who owns the account.
     pub user_id: UserId,
     /// How the provider signs people in.
     pub account_type: AccountType,
-    /// The provider, as the application calls it, for example `github`.
+    /// The provider, by the application's name for it, for example `github`.
     pub provider: String,
     /// The account's id at the provider.
     pub provider_account_id: ProviderAccountId,
@@ -60,9 +60,9 @@ pub struct Account<X = ()> {
     pub refresh_token: Option<Token>,
     /// The OpenID Connect id token.
     pub id_token: Option<Token>,
-    /// When the access token expires, in seconds since 1970 in UTC.
+    /// The expiry of the access token, in seconds since 1970 in UTC.
     pub expires_at: Option<i64>,
-    /// The OAuth token type, mostly `bearer`.
+    /// The OAuth token type, usually `bearer`.
     pub token_type: Option<String>,
     /// The OAuth scope.
     pub scope: Option<String>,
@@ -85,15 +85,15 @@ pub struct Account<X = ()> {
 /// ```
 #[derive(Clone, PartialEq)]
 pub struct NewAccount<X = ()> {
-    /// The id, or none to have one made.
+    /// The id. `None` to have one generated.
     pub id: Option<AccountId>,
-    /// The user whose account it is; must exist.
+    /// The user who will own the account. The user must exist.
     pub user_id: UserId,
     /// How the provider signs people in.
     pub account_type: AccountType,
-    /// The provider, as the application calls it, for example `github`.
+    /// The provider, by the application's name for it, for example `github`.
     pub provider: String,
-    /// The account's id at the provider; the pair of both must be free.
+    /// The account's id at the provider. The pair of provider and this id must be free.
     pub provider_account_id: ProviderAccountId,
     /// The OAuth access token.
     pub access_token: Option<Token>,
@@ -101,9 +101,9 @@ pub struct NewAccount<X = ()> {
     pub refresh_token: Option<Token>,
     /// The OpenID Connect id token.
     pub id_token: Option<Token>,
-    /// When the access token expires, in seconds since 1970 in UTC.
+    /// The expiry of the access token, in seconds since 1970 in UTC.
     pub expires_at: Option<i64>,
-    /// The OAuth token type, mostly `bearer`.
+    /// The OAuth token type, usually `bearer`.
     pub token_type: Option<String>,
     /// The OAuth scope.
     pub scope: Option<String>,
@@ -126,7 +126,7 @@ impl<X: Default> NewAccount<X> {
 }
 
 impl<X> Account<X> {
-    /// The same, with these own fields instead.
+    /// Returns this account with other own fields.
     #[must_use]
     pub fn with_extra<Y>(self, extra: Y) -> Account<Y> {
         account_from!(self => Account { id: self.id, user_id: self.user_id, extra })
@@ -134,14 +134,14 @@ impl<X> Account<X> {
 }
 
 impl<X> NewAccount<X> {
-    /// The same, with these own fields instead.
+    /// Returns this account with other own fields.
     #[must_use]
     pub fn with_extra<Y>(self, extra: Y) -> NewAccount<Y> {
         account_from!(self => NewAccount { id: self.id, user_id: self.user_id, extra })
     }
 }
 
-/// An account as a provider tells of it, which is nobody's yet or somebody's already: what a callback of OAuth has in hand.
+/// An account as a provider reports it in an OAuth callback. It may be linked to a user already, or to none.
 ///
 /// ```
 /// use authkv::models::{AccountType, ProviderAccount};
@@ -156,7 +156,7 @@ impl<X> NewAccount<X> {
 pub struct ProviderAccount<X = ()> {
     /// How the provider signs people in.
     pub account_type: AccountType,
-    /// The provider, as the application calls it, for example `github`.
+    /// The provider, by the application's name for it, for example `github`.
     pub provider: String,
     /// The account's id at the provider.
     pub provider_account_id: ProviderAccountId,
@@ -166,9 +166,9 @@ pub struct ProviderAccount<X = ()> {
     pub refresh_token: Option<Token>,
     /// The OpenID Connect id token.
     pub id_token: Option<Token>,
-    /// When the access token expires, in seconds since 1970 in UTC.
+    /// The expiry of the access token, in seconds since 1970 in UTC.
     pub expires_at: Option<i64>,
-    /// The OAuth token type, mostly `bearer`.
+    /// The OAuth token type, usually `bearer`.
     pub token_type: Option<String>,
     /// The OAuth scope.
     pub scope: Option<String>,
@@ -202,29 +202,29 @@ impl<X: Default> ProviderAccount<X> {
 }
 
 impl<X> ProviderAccount<X> {
-    /// The account to link to this user, who must be signed in.
+    /// The account to link to this user. The user must be signed in.
     pub fn of_user(self, user_id: impl Into<UserId>) -> NewAccount<X> {
         account_from!(self => NewAccount { id: None, user_id: user_id.into(), extra: self.extra })
     }
 }
 
-/// Which account: the pair of provider and provider account id, compared part by part.
+/// The key of an account: the pair of provider and provider account id, compared part by part.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AccountKey {
-    /// The provider, as the application calls it.
+    /// The provider, by the application's name for it.
     pub provider: String,
     /// The account's id at the provider.
     pub provider_account_id: ProviderAccountId,
 }
 
 impl AccountKey {
-    /// The pair of both parts: `AccountKey::new("github", 583_231_u64)`.
+    /// Pairs both parts: `AccountKey::new("github", 583_231_u64)`.
     pub fn new(provider: impl Into<String>, provider_account_id: impl Into<ProviderAccountId>) -> Self {
         Self { provider: provider.into(), provider_account_id: provider_account_id.into() }
     }
 }
 
-/// What to change about an account; with new OAuth tokens, for example, when the old access token has expired.
+/// Changes to an account, for example new OAuth tokens when the old access token has expired.
 ///
 /// ```
 /// use authkv::models::{AccountKey, AccountPatch, Change};
@@ -237,7 +237,7 @@ impl AccountKey {
 /// ```
 #[derive(Clone)]
 pub struct AccountPatch {
-    /// Which account.
+    /// The account to change.
     pub account: AccountKey,
     /// The OAuth access token.
     pub access_token: Change<Token>,
@@ -245,9 +245,9 @@ pub struct AccountPatch {
     pub refresh_token: Change<Token>,
     /// The OpenID Connect id token.
     pub id_token: Change<Token>,
-    /// When the access token expires, in seconds since 1970 in UTC.
+    /// The expiry of the access token, in seconds since 1970 in UTC.
     pub expires_at: Change<i64>,
-    /// The OAuth token type, mostly `bearer`.
+    /// The OAuth token type, usually `bearer`.
     pub token_type: Change<String>,
     /// The OAuth scope.
     pub scope: Change<String>,
@@ -274,13 +274,14 @@ impl AccountPatch {
     }
 }
 
-/// What a user must be left with when an account is unlinked, so that they can still sign in.
+/// What a user must still have after an account is unlinked, so that they can still sign in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MustLeave {
     /// Another account or an authenticator (a passkey).
     Account,
-    /// The same, or a verified e-mail address: for an application that sends links or codes to sign in with.
+    /// Another account, an authenticator, or a verified e-mail address, for an application that sends sign-in links or
+    /// codes.
     AccountOrEmail,
     /// Nothing: the user may be locked out.
     Nothing,
