@@ -1,4 +1,4 @@
-//! Accounts.
+//! Operations on accounts.
 
 use crate::error::{Error, Result, UniqueKey};
 use crate::kv::txn::Txn;
@@ -29,7 +29,7 @@ pub(crate) fn get(txn: &Txn<'_>, key: &AccountKey) -> Result<Option<AccountRecor
     }
 }
 
-/// The accounts of a user, at most `limit`; none if the user waits to be swept.
+/// Returns the accounts of a user, at most `limit`. A user who is waiting to be swept has none.
 pub(crate) fn list(txn: &Txn<'_>, user_id: &UserId, limit: usize) -> Result<Vec<AccountRecord>> {
     txn.prefetch_prefix(&ACCOUNTS_BY_USER, user_id);
     if !txn.contains(&USERS, user_id)? {
@@ -43,8 +43,8 @@ pub(crate) fn by_field(txn: &Txn<'_>, field: &str, value: &FieldKey) -> Result<O
     fields::first(txn, field, value.clone())?.map_or(Ok(None), |account| unless_swept(txn, account))
 }
 
-/// A part of a list of accounts, after a place in it. Those that wait to be swept are left out, so that there may be
-/// fewer than `limit` and yet more to come.
+/// Returns a page of a list of accounts, after a cursor. Accounts that are waiting to be swept are left out, so a page
+/// may have fewer than `limit` items although more pages follow.
 pub(crate) fn list_by_field(
     txn: &Txn<'_>,
     field: &str,
@@ -58,12 +58,12 @@ pub(crate) fn list_by_field(
     Ok(Page { items: items.collect::<Result<_>>()?, next: page.next })
 }
 
-/// The account, unless its user was deleted and it waits to be swept.
+/// Returns the account, unless its user was deleted and the account is waiting to be swept.
 pub(super) fn unless_swept(txn: &Txn<'_>, account: AccountRecord) -> Result<Option<AccountRecord>> {
     Ok(users::owner(txn, &account.user_id)?.map(|_| account))
 }
 
-/// Gives an account the tokens with which its provider has just told of it.
+/// Updates an account with the tokens that its provider has just reported.
 pub(super) fn refresh(txn: &mut Txn<'_>, old: &AccountRecord, given: &AccountRecord) -> Result<AccountRecord> {
     let new = old.refreshed(given);
     replace(txn, Some(old), Some(&new))?;
@@ -93,7 +93,7 @@ pub(crate) fn unlink(txn: &mut Txn<'_>, key: &AccountKey) -> Result<Option<Accou
     Ok(Some(account))
 }
 
-/// Unlinks an account of this user, unless that would leave them with too little.
+/// Unlinks an account of this user, unless too little would be left for the user to sign in.
 pub(crate) fn unlink_of(
     txn: &mut Txn<'_>,
     user_id: &UserId,
@@ -118,13 +118,13 @@ fn leaves_enough(txn: &Txn<'_>, user_id: &UserId, must_leave: MustLeave) -> Resu
         || !txn.with_prefix(&AUTHENTICATORS_BY_USER, user_id, 1)?.is_empty())
 }
 
-/// The account with this key, whether its user exists or was deleted and is being swept.
+/// Returns the account with this key, whether its user exists or was deleted and is being swept.
 fn of_any_user(txn: &Txn<'_>, key: &AccountKey) -> Result<Option<AccountRecord>> {
     let key = (key.provider.clone(), key.provider_account_id.clone());
     txn.get(&ACCOUNT_BY_PROVIDER, &key)?.map(|(id, _)| resolve(txn, &id)).transpose()
 }
 
-/// Removes an account that waits to be swept; one of an existing user is in the way.
+/// Removes an account that is waiting to be swept. Refuses with a conflict if the account's user exists.
 fn evict_swept(txn: &mut Txn<'_>, holder: &AccountRecord, key: UniqueKey) -> Result<()> {
     if users::owner(txn, &holder.user_id)?.is_some() {
         return Err(Error::Conflict(key));

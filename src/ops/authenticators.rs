@@ -1,4 +1,4 @@
-//! Authenticators.
+//! Operations on authenticators.
 
 use crate::error::{Error, Result, UniqueKey};
 use crate::kv::txn::Txn;
@@ -47,7 +47,7 @@ pub(super) fn remove_of_account(txn: &mut Txn<'_>, user_id: &UserId, account_id:
     Ok(())
 }
 
-/// All of them: a person has a handful.
+/// Returns all of them, without a limit: a person has a handful.
 fn of_user(txn: &Txn<'_>, user_id: &UserId) -> Result<Vec<AuthenticatorRecord>> {
     let entries = txn.with_prefix(&AUTHENTICATORS_BY_USER, user_id, usize::MAX)?;
     resolve_all(txn, &entries)

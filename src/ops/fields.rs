@@ -1,4 +1,4 @@
-//! Records by the application's own fields.
+//! Looks records up by the application's own fields.
 
 use std::ops::Bound;
 
@@ -9,7 +9,7 @@ use crate::models::{Cursor, FieldKey, Page, RangeOf};
 use crate::ops::{resolve, resolve_all};
 use crate::records::entries::FieldIndexed;
 
-/// The other records that have a value of this one in a unique index.
+/// Returns the other records that already have a value of this record in a unique index.
 pub(super) fn holders<R: FieldIndexed>(txn: &Txn<'_>, record: &R) -> Result<Vec<(UniqueKey, R)>> {
     let mut holders = Vec::new();
     for (field, value) in record.unique_values(txn.indexes())? {

@@ -1,4 +1,4 @@
-//! Upkeep: removing what deleted users leave behind and what has expired, in bounded steps.
+//! Upkeep: removes the records of deleted users and expired records, in bounded steps.
 
 use std::ops::Bound;
 
@@ -18,11 +18,11 @@ use crate::records::{
     AccountRecord, AuthenticatorRecord, CodeRecord, SessionRecord, StateRecord, TokenRecord, WebSessionRecord,
 };
 
-/// How many records one step removes at most: few enough that the writes behind it wait for milliseconds. An engine may
+/// The most records that one step removes: few enough that the writes behind it wait for milliseconds. An engine may
 /// allow fewer.
 pub(crate) const STEP_RECORDS_MAX: usize = 256;
 
-/// How many expired records were removed, or would be.
+/// How many expired records a purge removed, or would remove.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Purged {
@@ -36,7 +36,7 @@ pub struct Purged {
     pub states: usize,
     /// Web sessions.
     pub web_sessions: usize,
-    /// Whether there may be more that has expired, for another call to remove.
+    /// True if there may be more expired records for another call to remove.
     pub more: bool,
 }
 
@@ -53,7 +53,8 @@ impl Purged {
     }
 }
 
-/// Removes the records of a user who was just deleted, or notes that some are left and has them follow.
+/// Removes the records of a user who was just deleted. If they are too many for one step, it marks the user for the
+/// sweep and schedules the rest as a follow-up.
 pub(crate) fn remove_records_of(txn: &mut Txn<'_>, user_id: &UserId) -> Result<()> {
     if !remove_step(txn, user_id)? {
         txn.put(&SWEEP, user_id, &())?;
@@ -62,7 +63,7 @@ pub(crate) fn remove_records_of(txn: &mut Txn<'_>, user_id: &UserId) -> Result<(
     Ok(())
 }
 
-/// Says that [`remove_records_of`] is going to be called.
+/// Hints that [`remove_records_of`] will be called.
 pub(crate) fn prefetch_records_of(txn: &Txn<'_>, user_id: &UserId) {
     txn.prefetch_prefix(&ACCOUNTS_BY_USER, user_id);
     txn.prefetch_prefix(&AUTHENTICATORS_BY_USER, user_id);
@@ -70,7 +71,7 @@ pub(crate) fn prefetch_records_of(txn: &Txn<'_>, user_id: &UserId) {
     txn.prefetch_prefix(&SESSIONS, user_id);
 }
 
-/// One step of removing what deleted users have left.
+/// One step of removing the records that deleted users left behind.
 pub(crate) fn sweep(txn: &mut Txn<'_>) -> Result<()> {
     let Some((user_id, ())) = txn.first(&SWEEP, 1)?.pop() else {
         return Ok(());
@@ -84,13 +85,13 @@ pub(crate) fn sweep(txn: &mut Txn<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Whether deleted users have left anything.
+/// True if deleted users have records left.
 pub(crate) fn must_sweep(txn: &Txn<'_>) -> Result<bool> {
     Ok(!txn.first(&SWEEP, 1)?.is_empty())
 }
 
-/// Removes what expired before `now`, the oldest first and at most `limit`. A session that is listed earlier than it
-/// expires is listed anew.
+/// Removes at most `limit` records that expired before `now`, the oldest first. A session that is listed earlier than
+/// it expires is listed at its expiry instead.
 pub(crate) fn purge_expired(txn: &mut Txn<'_>, now: Millis, limit: usize) -> Result<Purged> {
     let limit = txn.step_records(limit);
     let listed = txn.below(&BY_EXPIRY, &now, limit)?;
@@ -112,7 +113,7 @@ pub(crate) fn purge_expired(txn: &mut Txn<'_>, now: Millis, limit: usize) -> Res
     Ok(purged)
 }
 
-/// Says that what is listed is going to be looked up.
+/// Hints that the listed records will be looked up.
 fn prefetch(txn: &Txn<'_>, listed: &[((Millis, Expiring), ())]) {
     for ((_, expiring), ()) in listed {
         match expiring.clone() {
@@ -125,7 +126,7 @@ fn prefetch(txn: &Txn<'_>, listed: &[((Millis, Expiring), ())]) {
     }
 }
 
-/// Puts in the place of a record what is left of it, and answers whether that is nothing.
+/// Replaces a record by what `left` keeps of it. Returns true if nothing is left.
 fn purge<R: Record + Clone>(txn: &mut Txn<'_>, key: &R::Key, left: impl FnOnce(R) -> Option<R>) -> Result<bool> {
     let record: R = resolve(txn, key)?;
     let left = left(record.clone());
@@ -133,7 +134,7 @@ fn purge<R: Record + Clone>(txn: &mut Txn<'_>, key: &R::Key, left: impl FnOnce(R
     Ok(left.is_none())
 }
 
-/// Counts what [`purge_expired`] would remove if it had no limit.
+/// Counts the records that [`purge_expired`] would remove without a limit.
 pub(crate) fn count_expired(txn: &Txn<'_>, now: Millis) -> Result<Purged> {
     let (mut counted, mut last, end) = (Purged::default(), Vec::new(), now.to_bytes());
     loop {
@@ -158,7 +159,7 @@ pub(crate) fn count_expired(txn: &Txn<'_>, now: Millis) -> Result<Purged> {
     }
 }
 
-/// Removes records of a user, as many as one step may; answers whether that were surely all.
+/// Removes as many records of a user as one step may. Returns true if certainly none are left.
 fn remove_step(txn: &mut Txn<'_>, user_id: &UserId) -> Result<bool> {
     let mut room = txn.step_records(STEP_RECORDS_MAX);
     remove_some::<AccountRecord>(txn, &ACCOUNTS_BY_USER, user_id, &mut room)?;

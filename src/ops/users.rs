@@ -1,4 +1,4 @@
-//! Users.
+//! Operations on users.
 
 use crate::error::{Error, Result, UniqueKey};
 use crate::kv::txn::Txn;
@@ -55,7 +55,7 @@ pub(crate) fn by_field(txn: &Txn<'_>, field: &str, value: &FieldKey) -> Result<O
     fields::first(txn, field, value.clone())
 }
 
-/// A part of a list of users, after a place in it.
+/// Returns a page of a list of users, after a cursor.
 pub(crate) fn list_by_field(
     txn: &Txn<'_>,
     field: &str,
@@ -66,14 +66,15 @@ pub(crate) fn list_by_field(
     fields::page(txn, field, range, after, limit)
 }
 
-/// Notes that somebody has proven to read the user's e-mail address.
+/// Records that somebody has proven to receive mail at the user's e-mail address.
 pub(super) fn verify(txn: &mut Txn<'_>, user: UserRecord, now: Millis) -> Result<UserRecord> {
     let verified = user.clone().verified(now);
     replace(txn, Some(&user), Some(&verified))?;
     Ok(verified)
 }
 
-/// Removes the user and as many records as one step may; the rest follows and is absent meanwhile.
+/// Removes the user and as many of their records as one step may. The other records are removed later and count as
+/// absent until then.
 pub(crate) fn delete(txn: &mut Txn<'_>, id: &UserId) -> Result<Option<UserRecord>> {
     upkeep::prefetch_records_of(txn, id);
     let Some(user) = get(txn, id)? else {
@@ -84,7 +85,7 @@ pub(crate) fn delete(txn: &mut Txn<'_>, id: &UserId) -> Result<Option<UserRecord
     Ok(Some(user))
 }
 
-/// Refuses a user with the value of another one in a unique index on own fields.
+/// Refuses a user who has the value of another user in a unique index on own fields.
 fn require_free_fields(txn: &Txn<'_>, user: &UserRecord) -> Result<()> {
     match fields::holders(txn, user)?.into_iter().next() {
         Some((key, _)) => Err(Error::Conflict(key)),
@@ -92,7 +93,7 @@ fn require_free_fields(txn: &Txn<'_>, user: &UserRecord) -> Result<()> {
     }
 }
 
-/// The user that an account, session or authenticator belongs to; none if it only waits to be swept.
+/// Returns the user who owns an account, session or authenticator. `None` if the record is only waiting to be swept.
 pub(super) fn owner(txn: &Txn<'_>, id: &UserId) -> Result<Option<UserRecord>> {
     let user = get(txn, id)?;
     if user.is_none() && !txn.contains(&SWEEP, id)? {
