@@ -1,4 +1,4 @@
-//! The answer to a call: await it in async code, or call `wait()` in blocking code.
+//! The answer to a call: a future for async code, with `wait()` for blocking code.
 
 use std::fmt;
 use std::pin::{Pin, pin};
@@ -14,7 +14,7 @@ use crate::error::{Error, Result, StorageError};
 /// application's code.
 type Finish<T> = Box<dyn FnOnce() -> Result<T> + Send>;
 
-/// The answer to a call. Await it, or block on [`wait`](Self::wait).
+/// The answer to a call. It is a future to await, or to block on with [`wait`](Self::wait).
 ///
 /// The work starts when the method is called, not when the reply is first polled. Dropping the reply cancels nothing: a
 /// write that was accepted is carried out. Reads are answered at once.
