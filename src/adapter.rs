@@ -8,22 +8,21 @@ use crate::reply::Reply;
 
 /// The database adapter of Auth.js, in Rust spelling.
 ///
-/// Every method is one atomic, isolated step that happens whole or not at all, and the methods behave as if they ran
-/// one after another. An acknowledged write is durable as the store's [`Durability`](crate::Durability) says, and every
-/// later call from any thread sees it. Lookups accept any text. "Not found" is `None`, never an error, except where a
-/// method says so.
+/// Every method is atomic and isolated: it happens whole or not at all, and the methods behave as if they ran one after
+/// another. An acknowledged write is as durable as the store's [`Durability`](crate::Durability) says, and every later
+/// call from any thread sees it. Lookups accept any text. "Not found" is `None`, never an error, unless a method says
+/// otherwise.
 ///
-/// Besides those that each method names, every method may answer with these errors:
-/// [`Storage`](crate::Error::Storage) when the storage fails or is damaged, [`Closed`](crate::Error::Closed) after the
-/// store was closed, and [`MissingTable`](crate::Error::MissingTable) when it was opened with `synchronize` off. Every
-/// method that writes may answer [`Busy`](crate::Error::Busy) when too many writes wait, and
+/// Besides the errors listed with it, every method may answer [`Storage`](crate::Error::Storage) when the storage fails
+/// or is damaged, [`Closed`](crate::Error::Closed) after the store was closed, and
+/// [`MissingTable`](crate::Error::MissingTable) when the store was opened with `synchronize` off. Every method that
+/// writes may answer [`Busy`](crate::Error::Busy) when too many writes are waiting, and
 /// [`OutcomeUnknown`](crate::Error::OutcomeUnknown) when the commit failed half-way.
 ///
-/// The contract behind the names is that of
-/// [`@auth/core`](https://authjs.dev/guides/creating-a-database-adapter), with the gaps closed that let concurrent
-/// sign-ins break it.
+/// The contract is that of [`@auth/core`](https://authjs.dev/guides/creating-a-database-adapter), without the gaps that
+/// let concurrent sign-ins break it.
 pub trait Adapter<M: Models = ()>: Send + Sync {
-    /// Creates a user and returns it, with a fresh id if it has none.
+    /// Creates a user and returns it. The user gets a fresh id if none is given.
     ///
     /// # Errors
     /// [`Conflict`](crate::Error::Conflict) when the id, the e-mail address or the value of an own field with a unique
@@ -41,7 +40,7 @@ pub trait Adapter<M: Models = ()>: Send + Sync {
     /// ```
     fn create_user(&self, user: NewUser<M::User>) -> Reply<User<M::User>>;
 
-    /// The user with this id.
+    /// Returns the user with this id.
     ///
     /// ```
     /// # use authkv::models::NewUser;
@@ -54,7 +53,8 @@ pub trait Adapter<M: Models = ()>: Send + Sync {
     /// ```
     fn get_user(&self, id: &UserId) -> Reply<Option<User<M::User>>>;
 
-    /// The user with this e-mail address, compared as the store's [`EmailMatching`](crate::EmailMatching) says.
+    /// Returns the user with this e-mail address. Addresses are compared as the store's
+    /// [`EmailMatching`](crate::EmailMatching) says.
     ///
     /// ```
     /// # use authkv::models::NewUser;
@@ -67,7 +67,7 @@ pub trait Adapter<M: Models = ()>: Send + Sync {
     /// ```
     fn get_user_by_email(&self, email: &str) -> Reply<Option<User<M::User>>>;
 
-    /// The user to whom this account is linked.
+    /// Returns the user to whom this account is linked.
     ///
     /// ```
     /// # use authkv::{Adapter, AuthKv, models::*};
@@ -80,12 +80,12 @@ pub trait Adapter<M: Models = ()>: Send + Sync {
     /// ```
     fn get_user_by_account(&self, account: &AccountKey) -> Reply<Option<User<M::User>>>;
 
-    /// Changes what the patch names and nothing else, and returns the user. A new e-mail address is taken and the old
-    /// one freed in the same step.
+    /// Changes the fields that the patch names, and no others, and returns the user. A new e-mail address is taken and
+    /// the old one freed in the same step.
     ///
     /// # Errors
-    /// [`UnknownUser`](crate::Error::UnknownUser), [`Conflict`](crate::Error::Conflict) when the e-mail address or the
-    /// value of an own field with a unique index is another user's, and
+    /// [`UnknownUser`](crate::Error::UnknownUser), [`Conflict`](crate::Error::Conflict) when another user has the
+    /// e-mail address or the value of an own field with a unique index, and
     /// [`InvalidArgument`](crate::Error::InvalidArgument).
     ///
     /// ```
@@ -99,11 +99,11 @@ pub trait Adapter<M: Models = ()>: Send + Sync {
     /// ```
     fn update_user(&self, patch: UserPatch) -> Reply<User<M::User>>;
 
-    /// Removes a user with all accounts, sessions and authenticators, and returns the user; `None` if there is none.
+    /// Removes a user with all accounts, sessions and authenticators, and returns the user, or `None` if there is none.
     /// Verification tokens belong to an identifier and stay.
     ///
-    /// To every other call all of it happens in one step. Of a user with very many records some are removed from the
-    /// file a little later; until then the user's id cannot be used again.
+    /// Every other call sees all of it happen in one step. If the user has very many records, some of them are removed
+    /// from the file a little later; until then the user's id cannot be used again.
     ///
     /// ```
     /// # use authkv::{Adapter, AuthKv, models::*};
@@ -117,13 +117,12 @@ pub trait Adapter<M: Models = ()>: Send + Sync {
     /// ```
     fn delete_user(&self, id: &UserId) -> Reply<Option<User<M::User>>>;
 
-    /// Links an account to a user and returns it, with a fresh id if it has none.
+    /// Links an account to a user and returns it. The account gets a fresh id if none is given.
     ///
     /// # Errors
     /// [`UnknownUser`](crate::Error::UnknownUser), [`Conflict`](crate::Error::Conflict) when the pair of provider and
-    /// provider account id is linked already, be it to the same user, or the id or the value of an own field with a unique
-    /// index is taken, and
-    /// [`InvalidArgument`](crate::Error::InvalidArgument).
+    /// provider account id is already linked, even to the same user, or when the id or the value of an own field with a
+    /// unique index is taken, and [`InvalidArgument`](crate::Error::InvalidArgument).
     ///
     /// ```
     /// # use authkv::{Adapter, AuthKv, models::*};
@@ -138,8 +137,8 @@ pub trait Adapter<M: Models = ()>: Send + Sync {
     /// ```
     fn link_account(&self, account: NewAccount<M::Account>) -> Reply<Account<M::Account>>;
 
-    /// Removes this account, and with a WebAuthn account the user's authenticators of the same provider account id;
-    /// returns the account, or `None` if there is none. Sessions stay.
+    /// Removes this account and returns it, or `None` if there is none. With a WebAuthn account, the user's
+    /// authenticators with the same provider account id are removed too. Sessions stay.
     ///
     /// ```
     /// # use authkv::{Adapter, AuthKv, models::*};
@@ -153,7 +152,7 @@ pub trait Adapter<M: Models = ()>: Send + Sync {
     /// ```
     fn unlink_account(&self, account: &AccountKey) -> Reply<Option<Account<M::Account>>>;
 
-    /// The account with this id at this provider; the id comes first, as in Auth.js.
+    /// Returns the account with this id at this provider. The id comes first, as in Auth.js.
     ///
     /// ```
     /// # use authkv::{Adapter, AuthKv, models::*};
@@ -186,7 +185,8 @@ pub trait Adapter<M: Models = ()>: Send + Sync {
     /// ```
     fn create_session(&self, session: NewSession<M::Session>) -> Reply<Session<M::Session>>;
 
-    /// The session with this token and its user, both from one moment; `None` when it is unknown or has expired.
+    /// Returns the session with this token and its user, both from one moment, or `None` if the session is unknown or
+    /// has expired.
     ///
     /// ```
     /// # use authkv::{Adapter, AuthKv, models::*};
@@ -200,8 +200,8 @@ pub trait Adapter<M: Models = ()>: Send + Sync {
     /// ```
     fn get_session_and_user(&self, session_token: &str) -> Reply<Option<SessionAndUser<M::Session, M::User>>>;
 
-    /// Changes what the patch names and returns the session. It never creates one: `None` when the session is unknown
-    /// or has expired.
+    /// Changes the fields that the patch names and returns the session. Returns `None` if the session is unknown or has
+    /// expired; it never creates one.
     ///
     /// # Errors
     /// [`UnknownUser`](crate::Error::UnknownUser) when the patch names a user who does not exist, and
@@ -220,7 +220,7 @@ pub trait Adapter<M: Models = ()>: Send + Sync {
     /// ```
     fn update_session(&self, patch: SessionPatch) -> Reply<Option<Session<M::Session>>>;
 
-    /// Removes a session, expired or not, and returns it; `None` if there is none, as with a stale cookie.
+    /// Removes a session, expired or not, and returns it. Returns `None` if there is none, as with a stale cookie.
     ///
     /// ```
     /// # use authkv::{Adapter, AuthKv, models::*};
@@ -234,7 +234,8 @@ pub trait Adapter<M: Models = ()>: Send + Sync {
     /// ```
     fn delete_session(&self, session_token: &str) -> Reply<Option<Session<M::Session>>>;
 
-    /// Stores a verification token and returns it. An identifier may have several; the same pair again replaces.
+    /// Stores a verification token and returns it. An identifier may have several tokens. Storing the same pair again
+    /// replaces the earlier token.
     ///
     /// # Errors
     /// [`InvalidArgument`](crate::Error::InvalidArgument).
@@ -251,11 +252,11 @@ pub trait Adapter<M: Models = ()>: Send + Sync {
         token: VerificationToken<M::VerificationToken>,
     ) -> Reply<VerificationToken<M::VerificationToken>>;
 
-    /// Takes a verification token: of any number of concurrent calls at most one gets it. Without a match on both parts
-    /// the answer is `None` and nothing is removed. An expired token is removed and returned too, as in Auth.js: accept it
-    /// only if it is not [expired](VerificationToken::is_expired).
+    /// Removes a verification token and returns it. Of any number of concurrent calls, at most one gets it. If no token
+    /// matches both parts, the answer is `None` and nothing is removed. An expired token is removed and returned too,
+    /// as in Auth.js: accept it only if it is not [expired](VerificationToken::is_expired).
     ///
-    /// Without an identifier the token alone decides, if exactly one identifier has it.
+    /// Without an identifier, the token is looked up by itself, and is found if exactly one identifier has it.
     ///
     /// ```
     /// # use authkv::{Adapter, AuthKv, models::*};
@@ -299,7 +300,7 @@ pub trait Adapter<M: Models = ()>: Send + Sync {
     /// ```
     fn create_authenticator(&self, authenticator: Authenticator) -> Reply<Authenticator>;
 
-    /// The authenticator with this credential id.
+    /// Returns the authenticator with this credential id.
     ///
     /// ```
     /// # use authkv::{Adapter, AuthKv, models::*};
@@ -321,7 +322,7 @@ pub trait Adapter<M: Models = ()>: Send + Sync {
     /// ```
     fn get_authenticator(&self, credential_id: &CredentialId) -> Reply<Option<Authenticator>>;
 
-    /// Every authenticator of a user, once each, in the order of their credential ids; none for an unknown user.
+    /// Returns every authenticator of a user once, in the order of their credential ids. An unknown user has none.
     ///
     /// ```
     /// # use authkv::{Adapter, AuthKv, models::*};

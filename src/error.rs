@@ -1,4 +1,4 @@
-//! What can go wrong: one error type, with the few kinds that a caller acts on.
+//! The error type of the crate, with the few kinds that a caller acts on.
 
 use std::borrow::Cow;
 use std::error::Error as StdError;
@@ -6,57 +6,58 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// The result of everything in this crate.
+/// The result type of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why a call did not do what was asked. "Not found" is a value, not an error, except where a method says so.
+/// Why a call failed. "Not found" is a value, not an error, unless a method says otherwise.
 ///
-/// Messages are one lower-case sentence and never contain a token, an e-mail address or a record.
+/// Each message is one lower-case sentence and never contains a token, an e-mail address or a record.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Error {
-    /// A unique key is taken; nothing was written.
+    /// A unique key is already in use. Nothing was written.
     Conflict(UniqueKey),
-    /// The user that a record should belong to, or that should change, does not exist; nothing was written.
+    /// The call would change a user, or store a record for a user, who does not exist. Nothing was written.
     UnknownUser,
-    /// No authenticator has this credential id; nothing was written.
+    /// No authenticator has this credential id. Nothing was written.
     UnknownCredential,
-    /// The account is the last way in which its user can sign in; nothing was written.
+    /// Unlinking this account would leave its user with no way to sign in. Nothing was written.
     LastWayToSignIn,
-    /// A value in the input cannot be stored; nothing was written.
+    /// A value in the input cannot be stored. Nothing was written.
     InvalidArgument {
-        /// The field as it is called in the input record, or the name of a custom field.
+        /// The field's name in the input record, or the name of a custom field.
         field: Cow<'static, str>,
         /// What is wrong with it.
         problem: Problem,
     },
     /// The store could not be opened.
     Open {
-        /// The file; none for a store that is not opened by its path.
+        /// The file. `None` if the store is not opened by its path.
         path: Option<PathBuf>,
-        /// What is in the way.
+        /// Why it could not be opened.
         problem: OpenProblem,
     },
     /// A table is missing: the store was opened with `synchronize` off and
     /// [`AuthKv::synchronize`](crate::AuthKv::synchronize) has not been called.
     MissingTable(&'static str),
-    /// Too many writes wait already; this one was not accepted and nothing was written. On a cluster, too many calls are
-    /// under way, or others were in the way of this one until its timeout; nothing was written either.
+    /// Too many writes are waiting, so this one was not accepted. On a cluster, too many calls are under way, or other
+    /// calls conflicted with this one until its timeout. Nothing was written.
     Busy,
-    /// The store was closed before the call; nothing was written.
+    /// The store was closed before the call. Nothing was written.
     Closed,
-    /// The storage failed or its contents are damaged; nothing was written.
+    /// The storage failed, or its contents are damaged. Nothing was written.
     Storage(StorageError),
-    /// The storage failed while committing, or the record that was written cannot be shown because its own fields do not
-    /// fit the application's model: the write was done whole or not at all, but which is not known. Read to find out.
+    /// The write was done whole or not at all, but it is not known which. Either the storage failed while committing,
+    /// or the written record cannot be shown because its own fields do not fit the application's model. Read to find
+    /// out.
     OutcomeUnknown(StorageError),
 }
 
-/// A key that belongs to one record at a time.
+/// A key that at most one record has at a time.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum UniqueKey {
-    /// A user's id, also while a deleted user's last records are still being removed.
+    /// A user's id. The id of a deleted user stays taken until the last of their records is removed.
     UserId,
     /// A user's e-mail address, in the store's normal form.
     Email,
@@ -70,7 +71,7 @@ pub enum UniqueKey {
     SessionToken,
     /// An authenticator's credential id.
     CredentialId,
-    /// An own field with a unique index, by its name.
+    /// An own field with a unique index, given by its name.
     Field(Cow<'static, str>),
 }
 
@@ -78,39 +79,40 @@ pub enum UniqueKey {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Problem {
-    /// It must not be empty.
+    /// The value must not be empty.
     Empty,
-    /// It is longer than the limit.
+    /// The value is longer than the limit.
     TooLong {
-        /// How long it is, in bytes.
+        /// The length of the value, in bytes.
         bytes: usize,
-        /// How long it may be, in bytes.
+        /// The limit, in bytes.
         limit: usize,
     },
-    /// It is a number outside of what it may be.
+    /// The number is out of range.
     OutOfRange {
-        /// The smallest that it may be.
+        /// The smallest number allowed.
         least: u32,
-        /// The greatest.
+        /// The greatest number allowed.
         most: u32,
     },
-    /// A custom field has the name of one of the record's own fields.
+    /// A custom field has the name of one of the record's standard fields.
     ReservedName,
-    /// Custom fields must serialise to a struct or a map with text keys, or to `()`; the text says what they are.
+    /// Custom fields must serialise to a struct, to a map with text keys, or to `()`. The text says what they are
+    /// instead.
     NotFields(String),
-    /// It cannot be written as JSON; the text says why.
+    /// The value cannot be written as JSON. The text says why.
     NotJson(String),
-    /// Lists and maps are nested more deeply in it than the limit.
+    /// Lists and maps in the value are nested more deeply than the limit.
     TooDeep {
-        /// How many levels there may be.
+        /// The number of levels allowed.
         limit: usize,
     },
     /// The application's model has no such field.
     UnknownField,
-    /// The application's model could not be read back from the custom fields as they would be stored: a value is of
-    /// another type, or is missing. (A number that is not finite is stored as null.)
+    /// The custom fields, as they would be stored, cannot be read back as the application's model: a value has another
+    /// type, or is missing. (A number that is not finite is stored as null.)
     Misfit,
-    /// The value of a field that has an index is neither a truth value, an integer, an instant nor a text.
+    /// The field has an index, and its value is not a boolean, an integer, an instant or a text.
     NotIndexable,
     /// The field has no index.
     NotIndexed,
@@ -118,82 +120,82 @@ pub enum Problem {
     IndexedTwice,
     /// The field's index is not unique.
     NotUnique,
-    /// A text is no [`Cursor`](crate::models::Cursor).
+    /// The text is not a [`Cursor`](crate::models::Cursor).
     NotACursor,
-    /// It does not say where a cluster is, or not how to talk to it, for this reason.
+    /// The address does not say where a cluster is, or does not say how to talk to it. The text is the reason.
     NotAnAddress(&'static str),
 }
 
-/// Why a store could not be opened. The contents of the file are as they were.
+/// Why a store could not be opened. The contents of the file are unchanged.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum OpenProblem {
-    /// The file is something else than a redb database.
+    /// The file is not a redb database.
     NotRedb,
     /// The path is a folder.
     Folder,
-    /// The file may not be written to.
+    /// The file is not writable.
     ReadOnly,
-    /// The file is open already, in another process or in this one.
+    /// The file is already open, in another process or in this one.
     Locked,
     /// A newer version of this crate wrote the store.
     NewerFormat {
-        /// The format that the store has.
+        /// The format of the store.
         found: u32,
         /// The newest format that this version reads.
         known: u32,
     },
-    /// The store holds other custom models, or a newer version of them.
+    /// The store holds other custom models than it was opened with, or a newer version of them.
     OtherModels {
         /// Name and version in the store.
         found: (String, u32),
         /// Name and version that it was opened with.
         expected: (String, u32),
     },
-    /// A change to these models, name and version, was begun and not finished. Open the store with them to finish it.
+    /// A change to these models was begun and not finished. Open the store with these models to finish it.
     ChangeUnfinished {
         /// Name and version of the models.
         to: (String, u32),
     },
-    /// The store has older models or other indexes than it was opened with, and `synchronize` is off, so that they are
-    /// not changed.
+    /// The store has older models or other indexes than it was opened with. They were not changed, because
+    /// `synchronize` is off.
     ModelsNotSynchronized {
         /// Name and version in the store.
         found: (String, u32),
         /// Name and version that it was opened with.
         expected: (String, u32),
     },
-    /// A record cannot be changed to the models that the store was opened with. The store is as it was, unless an earlier
-    /// change was interrupted and this one went on with it.
+    /// A record cannot be changed to the models that the store was opened with. The store is unchanged, unless this
+    /// change resumed an earlier one that was interrupted.
     MigrationRefused {
-        /// Which record: of what kind and with which id.
+        /// The kind and the id of the record.
         record: String,
-        /// Why not.
+        /// Why it cannot be changed.
         why: String,
     },
-    /// The store compares e-mail addresses in another way than it was opened with.
+    /// The store compares e-mail addresses in another way than the one it was opened with.
     OtherEmailMatching {
-        /// The matching that the store was made with.
+        /// The matching that the store was created with.
         found: &'static str,
         /// The matching that it was opened with.
         expected: &'static str,
     },
-    /// An [`AuthKv`](crate::AuthKv) works on this database already; clone that one.
+    /// An [`AuthKv`](crate::AuthKv) already uses this database. Clone that one.
     DatabaseInUse,
-    /// There is no store.
+    /// There is no store at this place.
     NoStore,
-    /// There is a store already, or something else.
+    /// The place already holds a store, or something else.
     NotEmpty,
-    /// It is the copy of a store that was begun and not finished: copy it again to finish it.
+    /// This is an unfinished copy of a store. Run the copy again to finish it.
     CopyUnfinished {
-        /// From where it is copied.
+        /// The place of the original.
         from: String,
     },
-    /// The store changes all the while that it is copied: stop the application first.
+    /// The store keeps changing while it is copied. Stop the application first.
     KeepsChanging,
-    /// Another process has changed the models or the indexes of the store since it was opened here: open it again.
+    /// Another process changed the models or the indexes of the store after it was opened here. Open it again.
     ChangedElsewhere,
-    /// The file cannot be made, read or written, or its contents are damaged.
+    /// The file cannot be created, read or written, or its contents are damaged.
     Storage(StorageError),
 }
 
@@ -215,12 +217,12 @@ impl StorageError {
 }
 
 impl Error {
-    /// Damage: what was read cannot be what was written.
+    /// Returns a damage error: the bytes that were read cannot be the bytes that were written.
     pub(crate) fn corrupt(context: &'static str) -> Self {
         Self::Storage(StorageError::new(context))
     }
 
-    /// This error as one of opening a store.
+    /// Turns this error into an error of opening a store.
     pub(crate) fn opening(self, path: Option<PathBuf>) -> Self {
         match self {
             Self::Open { problem, .. } => Self::Open { path, problem },

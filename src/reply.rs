@@ -1,4 +1,4 @@
-//! The answer to a call: a future for async code, `wait()` for blocking code.
+//! The answer to a call: a future for async code, with `wait()` for blocking code.
 
 use std::fmt;
 use std::pin::{Pin, pin};
@@ -10,13 +10,14 @@ use oneshot::AsyncReceiver;
 
 use crate::error::{Error, Result, StorageError};
 
-/// What the writer sends: the last step of the call, which runs in the caller because it may be the application's code.
+/// What the writer sends: the last step of the call. It runs on the caller's thread, because it may be the
+/// application's code.
 type Finish<T> = Box<dyn FnOnce() -> Result<T> + Send>;
 
-/// The answer to a call, to be awaited or waited for.
+/// The answer to a call. It is a future to await, or to block on with [`wait`](Self::wait).
 ///
-/// The work starts when the method is called, not when the reply is first polled, and dropping the reply cancels
-/// nothing: a write that was accepted is carried out. Reads are answered at once.
+/// The work starts when the method is called, not when the reply is first polled. Dropping the reply cancels nothing: a
+/// write that was accepted is carried out. Reads are answered at once.
 ///
 /// ```
 /// use authkv::models::NewUser;
@@ -40,12 +41,13 @@ enum State<T> {
 }
 
 impl<T> Reply<T> {
-    /// A reply that is there already, for those who implement [`Adapter`](crate::Adapter) themselves.
+    /// A reply that is ready now, for your own implementation of [`Adapter`](crate::Adapter).
     pub fn ready(result: Result<T>) -> Self {
         Self(State::Ready(result))
     }
 
-    /// A reply that comes later, with the way to give it, for those who implement [`Adapter`](crate::Adapter) themselves.
+    /// A reply that comes later, and the [`Answer`] that completes it, for your own implementation of
+    /// [`Adapter`](crate::Adapter).
     ///
     /// ```
     /// let (answer, reply) = authkv::Reply::later();
@@ -61,18 +63,18 @@ impl<T> Reply<T> {
         (Answer(sender), Self(State::Queued(receiver)))
     }
 
-    /// Whether polling it answers at once.
-    pub(crate) fn is_there(&self) -> bool {
+    /// True if polling returns at once.
+    pub(crate) fn is_ready(&self) -> bool {
         match &self.0 {
             State::Queued(receiver) => receiver.has_message() || receiver.is_closed(),
             State::Ready(_) | State::Taken => true,
         }
     }
 
-    /// Blocks the thread until the answer is there.
+    /// Blocks the thread until the answer is ready.
     ///
-    /// In async code, await the reply instead: waiting for a write holds up the executor's thread for as long as a
-    /// commit takes.
+    /// In async code, await the reply instead: waiting for a write blocks the executor's thread for as long as a commit
+    /// takes.
     ///
     /// # Errors
     /// The errors of the method that was called.
@@ -84,17 +86,17 @@ impl<T> Reply<T> {
     }
 }
 
-/// Gives a [`Reply`] that comes later. Dropped without an answer it leaves the caller with
+/// Completes a [`Reply`] that comes later. If it is dropped without an answer, the caller gets
 /// [`OutcomeUnknown`](Error::OutcomeUnknown).
 pub struct Answer<T>(oneshot::Sender<Finish<T>>);
 
 impl<T: Send + 'static> Answer<T> {
-    /// Answers the caller, who may be gone.
+    /// Sends the answer. The caller may already be gone.
     pub fn send(self, result: Result<T>) {
         self.send_finished_by(move || result);
     }
 
-    /// Answers with what the caller has to do last.
+    /// Sends the last step, which the caller runs to get the answer.
     pub(crate) fn send_finished_by(self, finish: impl FnOnce() -> Result<T> + Send + 'static) {
         let _ = self.0.send(Box::new(finish));
     }
@@ -112,7 +114,7 @@ impl<T> Future for Reply<T> {
     type Output = Result<T>;
 
     /// # Panics
-    /// When polled again after it has answered, as futures do.
+    /// When polled again after it was ready, as futures do.
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<T>> {
         let result = match std::mem::replace(&mut self.0, State::Taken) {
             State::Ready(result) => result,

@@ -179,7 +179,7 @@ fn sessions_stay_when_an_account_is_unlinked(on: &Subject) {
     assert_eq!(on.find_session("a-secret").unwrap().session, session);
 }
 
-/// Two users with a WebAuthn account and authenticators of the provider account ids `one` and `two`.
+/// Two users, each with a WebAuthn account and with authenticators of the provider account ids `one` and `two`.
 fn with_passkeys(on: &Subject) -> [UserId; 2] {
     ["ada", "bob"].map(|name| {
         let user = on.user(name);

@@ -1,4 +1,4 @@
-//! E-mail addresses: when two are the same.
+//! E-mail addresses: when two of them are the same.
 
 use super::subject::Subject;
 use crate::models::NewUser;
@@ -15,7 +15,7 @@ fn the_case_of_ascii_letters_does_not_matter(on: &Subject) {
     for email in ["abcxyz019@example.com", "ABCXYZ019@EXAMPLE.COM", "abcXYZ019@Example.Com"] {
         assert_eq!(on.find_by_email(email).as_ref(), Some(&user));
     }
-    // The neighbours of the letters in ASCII, which differ in the same bit.
+    // These characters are next to the letters in ASCII, and differ in the same bit.
     on.auth.create_user(NewUser::email("@[`{")).wait().unwrap();
     for email in ["`[`{", "@{`{", "@[@{", "@[`["] {
         assert_eq!(on.find_by_email(email), None);
@@ -38,7 +38,7 @@ fn the_spelling_that_was_given_comes_back(on: &Subject) {
     }
 }
 
-/// Pairs that some Unicode fold takes for the same.
+/// Pairs that some Unicode folds treat as equal.
 const LOOK_ALIKES: [(&str, &str); 8] = [
     ("i@example.com", "İ@example.com"),
     ("i@example.net", "ı@example.net"),
@@ -62,7 +62,7 @@ fn no_letter_beyond_ascii_is_folded(on: &Subject) {
 
 fn nothing_else_about_an_address_is_changed(on: &Subject) {
     let emails = ["ada@a.example", " ada@a.example", "ada@a.example ", "a.da@a.example", "ada+1@a.example", "ada"];
-    // The same letter composed and decomposed.
+    // The same letter, composed and decomposed.
     let emails = emails.into_iter().chain(["\u{E9}@a.example", "e\u{301}@a.example"]);
     let users: Vec<_> = emails.map(|email| on.auth.create_user(NewUser::email(email)).wait().unwrap()).collect();
     for user in users {

@@ -1,4 +1,4 @@
-//! Expiry: an expired session is absent to all but deleting it and cleaning up.
+//! Expiry: an expired session is absent, except to its deletion and to clean-up.
 
 use chrono::{DateTime, TimeDelta, Utc};
 

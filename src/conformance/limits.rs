@@ -1,4 +1,4 @@
-//! Limits: what is too long or empty is refused with its name and the limit, and nothing is written.
+//! Limits: a text that is too long or empty is refused with the field's name and the limit, and nothing is written.
 
 use super::subject::{Subject, authenticator, invalid};
 use crate::models::{
@@ -20,10 +20,10 @@ cases! {
 const KEY_BYTES_MAX: usize = 512;
 const FIELD_BYTES_MAX: usize = 64 << 10;
 
-/// Writes a record that has the text in one field. The rest of the record is valid.
+/// Writes a record with the text in one field. The rest of the record is valid.
 type Write = fn(&Subject, String) -> Result<()>;
 
-/// By the field's name, every way to write something that is a key or a part of one.
+/// By field name, every way to write a key or a part of one.
 const KEYS: [(&str, Write); 13] = [
     ("id", |on, text| on.auth.create_user(NewUser { id: Some(text.into()), ..NewUser::default() }).wait().map(drop)),
     ("email", |on, text| on.auth.create_user(NewUser::email(text)).wait().map(drop)),
@@ -53,7 +53,7 @@ const KEYS: [(&str, Write); 13] = [
     ("provider_account_id", |on, text| register(on, authenticator("by-account", &"ada".into(), &text))),
 ];
 
-/// By the field's name, every way to write any other text.
+/// By field name, every way to write any other text.
 const FIELDS: [(&str, Write); 13] = [
     ("name", |on, text| on.auth.create_user(NewUser { name: Some(text), ..NewUser::default() }).wait().map(drop)),
     ("image", |on, text| on.auth.create_user(NewUser { image: Some(text), ..NewUser::default() }).wait().map(drop)),
@@ -76,7 +76,7 @@ const FIELDS: [(&str, Write); 13] = [
     }),
 ];
 
-/// The id of a user who exists if there can be one.
+/// Tries to create a user with this id, and returns the id.
 fn user(on: &Subject, id: String) -> String {
     let _ = on.auth.create_user(NewUser { id: Some(id.clone().into()), ..NewUser::default() }).wait();
     id
@@ -100,7 +100,7 @@ fn link(on: &Subject, id: &str, fill: impl FnOnce(&mut NewAccount)) -> Result<()
     on.auth.link_account(account).wait().map(drop)
 }
 
-/// One byte more than the limit is refused and writes nothing; the limit is accepted.
+/// One byte more than the limit must be refused and write nothing. The limit itself must be accepted.
 fn must_have_limit(on: &Subject, field: &str, write: Write, fill: char, limit: usize) {
     let text = |bytes| fill.to_string().repeat(bytes);
     let before = on.contents();

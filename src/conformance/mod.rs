@@ -1,7 +1,7 @@
-//! The contract of [`Adapter`](crate::Adapter) as tests that run on any adapter, for those who write one.
+//! The contract of [`Adapter`](crate::Adapter) as tests that run on any adapter.
 //!
-//! Behind the feature `conformance`, which is meant for tests: enable it in `[dev-dependencies]`. One call runs
-//! everything, each case on an adapter of its own:
+//! For authors of adapters. It needs the feature `conformance`, which is meant for tests: enable it in
+//! `[dev-dependencies]`. One call runs everything, each case on an adapter of its own:
 //!
 //! ```
 //! use authkv::AuthKv;
@@ -15,13 +15,13 @@
 //! });
 //! ```
 //!
-//! An adapter with an application's own fields goes through [`WithOwnFields`].
+//! An adapter with an application's own fields must be wrapped in [`WithOwnFields`].
 //!
-//! A test harness of one's own gets the cases one by one from [`cases`]. [`model`] compares an adapter with a naive one
-//! in random operations.
+//! For a test harness of your own, [`cases`] returns the cases one by one. [`model`] compares an adapter with a naive
+//! model in random operations.
 //!
 //! # Panics
-//! Everything here panics where an adapter does not keep the contract, as tests do.
+//! As in any test, everything here panics if an adapter breaks the contract.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
@@ -77,7 +77,7 @@ const CASES: [&[Case]; 12] = [
     replies::CASES,
 ];
 
-/// One statement of the contract, as a test. It prints as its topic and the statement, for example
+/// One statement of the contract, as a test. It is displayed as its topic and the statement, for example
 /// `tokens::a_token_is_taken_once`.
 #[derive(Clone, Copy)]
 pub struct Case {
@@ -86,16 +86,16 @@ pub struct Case {
     test: fn(&Subject),
 }
 
-/// All cases.
+/// Returns all cases.
 pub fn cases() -> impl Iterator<Item = Case> {
     CASES.into_iter().flatten().copied()
 }
 
 impl Case {
-    /// Runs the case on an adapter that holds nothing yet.
+    /// Runs the case on an adapter that is still empty.
     ///
     /// # Panics
-    /// When the adapter does not keep this part of the contract.
+    /// When the adapter breaks this part of the contract.
     pub fn run(&self, subject: &Subject) {
         (self.test)(subject);
         subject.contents();
@@ -115,11 +115,11 @@ impl fmt::Debug for Case {
     }
 }
 
-/// Runs all cases, each on an adapter of its own that holds nothing yet, several at a time.
+/// Runs all cases, several at a time, each on an empty adapter of its own.
 ///
 /// # Panics
-/// When the adapter does not keep the contract; the message names the cases that failed. What each of them met is
-/// printed before by the thread that has the name of the case.
+/// When the adapter breaks the contract. The message names the cases that failed. Before that, each failed case prints
+/// its failure from a thread that has the name of the case.
 pub fn run(make: impl Fn(Clock) -> Subject + Sync) {
     let waiting = Mutex::new(cases());
     let failed = Mutex::new(Vec::new());

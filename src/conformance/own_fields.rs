@@ -1,4 +1,4 @@
-//! Adapters with own fields, put to the same tests as those without.
+//! Runs the same tests on adapters with own fields.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
@@ -11,17 +11,17 @@ use crate::models::{
 };
 use crate::{Adapter, Reply};
 
-/// Own fields of which there are as many different ones as numbers.
+/// Own fields that can be made from a number: different numbers make different fields.
 pub trait Sample: Extra + PartialEq {
-    /// The fields with this number.
+    /// Makes the fields of this number.
     fn sample(number: u64) -> Self;
 
-    /// The number that these fields were made with.
+    /// Returns the number that these fields were made from.
     fn number(&self) -> u64;
 }
 
-/// An adapter with own fields as one without, so that the same tests can be put to it. It gives each record that it
-/// creates own fields, and panics if a record comes back with other fields than it was given. It waits for each reply.
+/// Wraps an adapter with own fields as one without, so that the same tests can run on it. It gives own fields to each
+/// record that it creates, and panics if a record comes back with other fields. It waits for each reply.
 ///
 /// ```
 /// use authkv::conformance::{Sample, WithOwnFields};
@@ -66,7 +66,7 @@ pub struct WithOwnFields<M> {
 }
 
 impl<M: Models> WithOwnFields<M> {
-    /// This adapter, as one without own fields.
+    /// Wraps this adapter.
     pub fn new(adapter: Arc<dyn Adapter<M>>) -> Self {
         Self { adapter }
     }
@@ -196,7 +196,7 @@ fn without_token<X: Sample>(token: VerificationToken<X>) -> VerificationToken {
     token.with_extra(())
 }
 
-/// The same number for the same key.
+/// Returns the same number for the same key.
 fn number_of(key: &[&str]) -> u64 {
     let mut hasher = DefaultHasher::new();
     key.hash(&mut hasher);

@@ -1,4 +1,4 @@
-//! Races: of many threads that want one thing at once, exactly one gets it.
+//! Races: when many threads want the same thing at once, exactly one gets it.
 
 use std::collections::BTreeSet;
 
@@ -27,7 +27,7 @@ cases! {
 
 const ROUNDS: usize = 20;
 
-/// The only one that was accepted; all others must have been refused for this key.
+/// Returns the only result that was accepted. All others must have been refused because of this key.
 #[track_caller]
 fn only_winner<T>(results: Vec<Result<T>>, taken: UniqueKey) -> T {
     let mut winners = Vec::new();
@@ -42,7 +42,7 @@ fn only_winner<T>(results: Vec<Result<T>>, taken: UniqueKey) -> T {
     winners.remove(0)
 }
 
-/// The only one that found what all wanted.
+/// Returns the only result that found what all threads wanted.
 #[track_caller]
 fn only_finder<T>(results: Vec<Result<Option<T>>>) -> T {
     let mut found: Vec<T> = results.into_iter().filter_map(|result| result.unwrap()).collect();

@@ -1,4 +1,4 @@
-//! Replies: sent to another thread, never polled, dropped half-way.
+//! Replies that are sent to another thread, never polled, or dropped half-way.
 
 use std::future::Future;
 use std::pin::Pin;

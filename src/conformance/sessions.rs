@@ -1,4 +1,4 @@
-//! Sessions: creating, finding, updating and deleting them. Their expiry has a module of its own.
+//! Sessions: creating, finding, updating and deleting them. Expiry has a module of its own.
 
 use chrono::TimeDelta;
 

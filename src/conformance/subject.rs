@@ -1,4 +1,4 @@
-//! What a case is given: an adapter and the clock that it reads; and short ways to fill it and to expect a refusal.
+//! The subject that a case gets: an adapter and its clock, with short ways to fill the adapter and to expect refusals.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Barrier};
@@ -13,7 +13,7 @@ use crate::models::{
 };
 use crate::{Adapter, Error, Problem, Result, UniqueKey};
 
-/// An adapter under test, with the clock that it must read.
+/// An adapter under test, with the clock that it must use.
 pub struct Subject {
     /// The adapter.
     pub auth: Arc<dyn Adapter>,
@@ -35,28 +35,29 @@ impl Clock {
         Self(Arc::new(AtomicI64::new(1_900_000_000_000_000_000)))
     }
 
-    /// What it shows.
+    /// Returns the time that the clock shows.
     pub fn now(&self) -> DateTime<Utc> {
         DateTime::from_timestamp_nanos(self.0.load(Ordering::SeqCst))
     }
 
-    /// Sets all of its clones.
+    /// Sets this clock and all of its clones.
     ///
     /// # Panics
-    /// Outside the years 1678 to 2261.
+    /// When `now` is outside the years 1678 to 2261.
     pub fn set(&self, now: DateTime<Utc>) {
         self.0.store(now.timestamp_nanos_opt().expect("from 1678 to 2261"), Ordering::SeqCst);
     }
 }
 
 impl Subject {
-    /// An adapter that holds nothing yet and takes the time from this clock.
+    /// An adapter that is still empty and takes the time from this clock.
     pub fn new(auth: Arc<dyn Adapter>, clock: Clock) -> Self {
         Self { auth, clock, contents: Box::new(String::new) }
     }
 
-    /// With a way to describe all that is stored, any text that differs when the contents do: it shows that a refused
-    /// call wrote nothing. It is also called at the end of each case and may panic if it finds what is stored wrong.
+    /// Adds a description of everything that is stored: any text that differs when the contents differ. It shows that a
+    /// refused call wrote nothing. It is also called at the end of each case, and may panic if it finds the contents
+    /// wrong.
     #[must_use]
     pub fn described_by(self, contents: impl Fn() -> String + Send + Sync + 'static) -> Self {
         Self { contents: Box::new(contents), ..self }
@@ -66,18 +67,18 @@ impl Subject {
         (self.contents)()
     }
 
-    /// A new user with the e-mail address `{name}@example.com`.
+    /// Creates a user with the e-mail address `{name}@example.com`.
     pub fn user(&self, name: &str) -> User {
         let user = NewUser { name: Some(name.into()), ..NewUser::email(format!("{name}@example.com")) };
         self.auth.create_user(user).wait().expect("the address is free")
     }
 
-    /// A new user with this id and no e-mail address.
+    /// Creates a user with this id and no e-mail address.
     pub fn user_with_id(&self, id: &str) -> User {
         self.auth.create_user(NewUser { id: Some(id.into()), ..NewUser::default() }).wait().expect("the id is free")
     }
 
-    /// A new session that expires tomorrow.
+    /// Creates a session that expires tomorrow.
     pub fn session(&self, token: &str, user_id: &UserId) -> Session {
         self.auth
             .create_session(NewSession::new(token, user_id.clone(), self.tomorrow()))
@@ -85,7 +86,7 @@ impl Subject {
             .expect("the token is free")
     }
 
-    /// A new OAuth account.
+    /// Links an OAuth account.
     pub fn account(&self, provider: &str, id: impl Into<ProviderAccountId>, user_id: &UserId) -> Account {
         self.auth
             .link_account(NewAccount::new(user_id.clone(), AccountType::Oauth, provider, id))
@@ -93,7 +94,7 @@ impl Subject {
             .expect("the pair is free")
     }
 
-    /// A new authenticator.
+    /// Creates an authenticator.
     pub fn authenticator(&self, credential_id: &str, user_id: &UserId) -> Authenticator {
         self.auth
             .create_authenticator(authenticator(credential_id, user_id, "passkey"))
@@ -101,7 +102,7 @@ impl Subject {
             .expect("the credential id is free")
     }
 
-    /// A new verification token that expires tomorrow.
+    /// Creates a verification token that expires tomorrow.
     pub fn token(&self, identifier: &str, token: &str) -> VerificationToken {
         self.auth
             .create_verification_token(VerificationToken::new(identifier, token, self.tomorrow()))
@@ -109,37 +110,37 @@ impl Subject {
             .expect("a verification token has no conflicts")
     }
 
-    /// A day after the clock's time.
+    /// Returns the instant one day after the clock's time.
     pub fn tomorrow(&self) -> DateTime<Utc> {
         self.clock.now() + TimeDelta::days(1)
     }
 
-    /// The user with this id.
+    /// Returns the user with this id.
     pub fn find_user(&self, id: &UserId) -> Option<User> {
         self.auth.get_user(id).wait().expect("a lookup succeeds")
     }
 
-    /// The user with this e-mail address.
+    /// Returns the user with this e-mail address.
     pub fn find_by_email(&self, email: &str) -> Option<User> {
         self.auth.get_user_by_email(email).wait().expect("a lookup succeeds")
     }
 
-    /// The session with this token, with its user.
+    /// Returns the session with this token, and its user.
     pub fn find_session(&self, token: &str) -> Option<SessionAndUser> {
         self.auth.get_session_and_user(token).wait().expect("a lookup succeeds")
     }
 
-    /// The account with this pair.
+    /// Returns the account with this pair of provider and id.
     pub fn find_account(&self, provider: &str, id: &str) -> Option<Account> {
         self.auth.get_account(&id.into(), provider).wait().expect("a lookup succeeds")
     }
 
-    /// The authenticator with this credential id.
+    /// Returns the authenticator with this credential id.
     pub fn find_authenticator(&self, credential_id: &str) -> Option<Authenticator> {
         self.auth.get_authenticator(&credential_id.into()).wait().expect("a lookup succeeds")
     }
 
-    /// The credential ids of a user's authenticators, sorted.
+    /// Returns the credential ids of a user's authenticators, sorted.
     pub fn authenticators_of(&self, user_id: &UserId) -> Vec<String> {
         let list = self.auth.list_authenticators_by_user_id(user_id).wait().expect("a lookup succeeds");
         let mut ids: Vec<_> = list.into_iter().map(|found| found.credential_id.as_str().to_owned()).collect();
@@ -147,12 +148,12 @@ impl Subject {
         ids
     }
 
-    /// Uses up a verification token of an identifier.
+    /// Uses a verification token with its identifier.
     pub fn take(&self, identifier: &str, token: &str) -> Option<VerificationToken> {
         self.auth.use_verification_token(Some(identifier), token).wait().expect("taking a token succeeds")
     }
 
-    /// Uses up a verification token without its identifier.
+    /// Uses a verification token without its identifier.
     pub fn take_by_token(&self, token: &str) -> Option<VerificationToken> {
         self.auth.use_verification_token(None, token).wait().expect("taking a token succeeds")
     }
@@ -172,7 +173,7 @@ pub fn authenticator(credential_id: &str, user_id: &UserId, account_id: &str) ->
     }
 }
 
-/// The key that a refusal names as taken.
+/// Returns the key that a refusal names as taken.
 #[track_caller]
 pub fn conflict<T>(result: Result<T>) -> UniqueKey {
     match refusal(result) {
@@ -181,7 +182,7 @@ pub fn conflict<T>(result: Result<T>) -> UniqueKey {
     }
 }
 
-/// The field that a refusal names as invalid, and what is wrong with it.
+/// Returns the field that a refusal names as invalid, and the problem with it.
 #[track_caller]
 pub fn invalid<T>(result: Result<T>) -> (String, Problem) {
     match refusal(result) {
@@ -207,10 +208,10 @@ pub(super) fn refusal<T>(result: Result<T>) -> Error {
 /// How many threads race.
 pub const THREADS: usize = 32;
 
-/// What each thread's call answered, when [`THREADS`] of them begin at once. `work` is given the thread's number.
+/// Starts [`THREADS`] calls of `work` at once and returns their results. `work` gets the number of its thread.
 ///
 /// # Panics
-/// When a thread does.
+/// When `work` panics in a thread.
 pub fn at_once<T: Send>(work: impl Fn(usize) -> T + Sync) -> Vec<T> {
     let barrier = Barrier::new(THREADS);
     thread::scope(|scope| {
@@ -226,7 +227,7 @@ pub fn at_once<T: Send>(work: impl Fn(usize) -> T + Sync) -> Vec<T> {
     })
 }
 
-/// Tries until it is true, for a generous while.
+/// Polls until `is_true` returns true, for at most a minute.
 #[track_caller]
 pub fn eventually(what: &str, mut is_true: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(60);

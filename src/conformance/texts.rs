@@ -1,4 +1,4 @@
-//! Odd texts: however odd, none reaches a record of another kind or of another key.
+//! Odd texts: no text, however odd, finds a record of another kind or with another key.
 
 use super::subject::{Subject, must_be_unknown_user, refusal};
 use crate::Error;
@@ -44,7 +44,7 @@ const ODD: [&str; 26] = [
     "'; DROP TABLE users; --",
 ];
 
-/// A user with one of everything, whose keys are all `ada`.
+/// A user with one record of each kind, whose keys are all `ada`.
 fn filled(on: &Subject) -> NewUser {
     let user = NewUser { id: Some("ada".into()), ..NewUser::email("ada") };
     let ada = on.auth.create_user(user.clone()).wait().unwrap();
@@ -61,7 +61,7 @@ fn odd_lookups_find_nothing_and_change_nothing(on: &Subject) {
     let huge = ["x".repeat(64 << 10), "ada\0".repeat(16 << 10), "👩‍👩‍👧".repeat(4_000), "y".repeat(513)];
     let more = ["", "ADA", "ada\0", "\0ada", "ada ", "ad", "adaa"];
     for text in ODD.into_iter().chain(more).chain(huge.iter().map(String::as_str)) {
-        // Addresses are the one key in which case does not matter.
+        // E-mail addresses are the only keys in which case does not matter.
         if text != "ADA" {
             assert_eq!(on.find_by_email(text), None);
         }
@@ -146,7 +146,7 @@ fn odd_fields_come_back(on: &Subject) {
     }
 }
 
-/// Texts whose pairs are the same when they are joined carelessly.
+/// Texts that give equal pairs when they are joined carelessly.
 const PARTS: [&str; 12] = ["a", "a:", "b", ":b", "a:b", "b:c", "a\0", "\0b", "\0", "\0\u{1}", "\u{1}", "aa"];
 
 fn pairs() -> impl Iterator<Item = (&'static str, &'static str)> {

@@ -91,7 +91,7 @@ fn a_token_needs_no_user(on: &Subject) {
 
 fn an_expired_token_is_taken_with_its_true_expiry(on: &Subject) {
     let (ada, bob) = (on.token("ada", "a-secret"), on.token("bob", "another"));
-    // So soon that no store has cleaned it up.
+    // So soon after the expiry that no store has removed it yet.
     on.clock.set(on.tomorrow() + TimeDelta::hours(1));
     assert_eq!(on.take("ada", "a-secret"), Some(ada));
     assert_eq!(on.take("ada", "a-secret"), None);

@@ -123,7 +123,7 @@ fn a_deleted_user_is_returned_once(on: &Subject) {
     assert!(matches!(on.auth.update_user(UserPatch::new(ada.id)).wait(), Err(Error::UnknownUser)));
 }
 
-/// A user with two of everything, whose keys start with the user's name.
+/// A user with two records of each kind, whose keys start with the user's name.
 fn with_two_of_everything(on: &Subject, name: &str) -> crate::models::User {
     let user = on.user(name);
     for n in ["1", "2"] {

@@ -1,4 +1,5 @@
-//! Record bytes: the envelope around what bincode makes. No other file names bincode; `format.md` writes its bytes down.
+//! Record bytes: an envelope around the bytes that bincode writes. No other file names bincode. `format.md` documents
+//! the bytes.
 
 use bincode::config::{Configuration, Limit, LittleEndian, Varint};
 use serde::{Deserialize, Serialize};
@@ -8,16 +9,16 @@ use crate::models::RECORD_BYTES_MAX;
 
 const VERSION: u8 = 1;
 
-/// With a limit, so that a length in damaged bytes cannot make the decoder reserve memory without end. bincode counts
-/// what a length announces and then again what is read.
+/// The limit keeps a length in damaged bytes from making the decoder reserve unbounded memory. It is twice the longest
+/// record, because bincode counts the length that is announced and then, again, the bytes that are read.
 const CONFIG: Configuration<LittleEndian, Varint, Limit<{ 2 * RECORD_BYTES_MAX }>> =
     bincode::config::standard().with_limit::<{ 2 * RECORD_BYTES_MAX }>();
 
-/// The stored form of a value: version, checksum over table, key and body, body. An entry that is all key has an empty
-/// body; its checksum is what tells a damaged key.
+/// Encodes a value in its stored form: version, checksum over table, key and body, body. An entry that is all key has
+/// an empty body. Its checksum reveals a damaged key.
 ///
 /// # Errors
-/// Invalid argument if the body is longer than a record may be.
+/// Invalid argument if the body is longer than the longest record.
 pub(crate) fn encode<V: Serialize>(table: &str, key: &[u8], value: &V) -> Result<Vec<u8>> {
     let body = bincode::serde::encode_to_vec(value, CONFIG)
         .map_err(|error| Error::Storage(StorageError::caused("a record cannot be encoded", error)))?;
@@ -27,7 +28,7 @@ pub(crate) fn encode<V: Serialize>(table: &str, key: &[u8], value: &V) -> Result
     Ok(enveloped(table, key, &body))
 }
 
-/// A body with its version and checksum in front.
+/// Puts version and checksum in front of a body.
 pub(crate) fn enveloped(table: &str, key: &[u8], body: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(5 + body.len());
     bytes.push(VERSION);
@@ -36,10 +37,10 @@ pub(crate) fn enveloped(table: &str, key: &[u8], body: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// The value in its stored form.
+/// Decodes a value from its stored form.
 ///
 /// # Errors
-/// A storage failure if the bytes are not exactly what [`encode`] made for this table and key.
+/// A storage failure if the bytes are not exactly what [`encode`] wrote for this table and key.
 pub(crate) fn decode<'a, V: Deserialize<'a>>(table: &str, key: &[u8], bytes: &'a [u8]) -> Result<V> {
     let body = verified(table, key, bytes)?;
     match bincode::serde::borrow_decode_from_slice(body, CONFIG) {
@@ -49,10 +50,10 @@ pub(crate) fn decode<'a, V: Deserialize<'a>>(table: &str, key: &[u8], bytes: &'a
     }
 }
 
-/// The body of a value in its stored form.
+/// Returns the body of a value in its stored form.
 ///
 /// # Errors
-/// A storage failure if the checksum is not that of this table, key and body.
+/// A storage failure if the checksum does not match this table, key and body.
 pub(crate) fn verified<'a>(table: &str, key: &[u8], bytes: &'a [u8]) -> Result<&'a [u8]> {
     let [VERSION, c0, c1, c2, c3, body @ ..] = bytes else {
         return Err(Error::corrupt("a record has an unknown version"));

@@ -1,5 +1,5 @@
-//! Key bytes: ordered as their values are in every component, and no component begins another one's bytes, so that the
-//! keys with a component in common are exactly those that begin with its bytes.
+//! Key bytes. In every component they sort like their values. The bytes of one component are never a prefix of
+//! another's, so the keys that share a component are exactly those that begin with its bytes.
 //!
 //! | component | bytes |
 //! |---|---|
@@ -8,18 +8,18 @@
 //! | id, any other | `02`, text |
 //! | token hash | 32 bytes |
 //! | instant | milliseconds since 1970 as 8 bytes, big-endian, sign bit flipped |
-//! | what expires | `01`, user id, session id; `02`, token hash, text; `03`, text; `04`, token hash; or `05`, token hash |
-//! | own field | `01`, `00` or `01` for a truth value; `02`, integer as 16 bytes, big-endian, sign bit flipped; `03`, instant; `04`, text |
+//! | expiring record | `01`, user id, session id; `02`, token hash, text; `03`, text; `04`, token hash; or `05`, token hash |
+//! | own field | `01`, `00` or `01` for a boolean; `02`, integer as 16 bytes, big-endian, sign bit flipped; `03`, instant; `04`, text |
 
 use crate::models::{
     AccountId, CredentialId, FieldKey, Id, Millis, ProviderAccountId, RangeOf, SessionId, TokenHash, UserId, Value,
 };
 
-/// A value that can be (part of) a table's key.
+/// A value that can be a table's key, or a part of one.
 pub(crate) trait Key: Sized {
     fn write(&self, out: &mut Vec<u8>);
 
-    /// Takes the value off the front, or answers `None` if the bytes are not what [`write`](Self::write) makes.
+    /// Takes a value off the front of `input`. Returns `None` if the bytes are not what [`write`](Self::write) writes.
     fn read(input: &mut &[u8]) -> Option<Self>;
 
     fn to_bytes(&self) -> Vec<u8> {
@@ -28,14 +28,14 @@ pub(crate) trait Key: Sized {
         out
     }
 
-    /// The key that is exactly these bytes.
+    /// Reads a key that is exactly these bytes.
     fn from_bytes(mut bytes: &[u8]) -> Option<Self> {
         let key = Self::read(&mut bytes)?;
         bytes.is_empty().then_some(key)
     }
 }
 
-/// The bytes just after all keys that start with `prefix`; `None` if there is no such end.
+/// The end of the range of all keys that start with `prefix`. `None` if the range has no end.
 pub(crate) fn prefix_end(mut prefix: Vec<u8>) -> Option<Vec<u8>> {
     while let Some(last) = prefix.pop() {
         if let Some(next) = last.checked_add(1) {
@@ -77,7 +77,7 @@ fn write_text(text: &str, out: &mut Vec<u8>) {
     out.extend([0, 0]);
 }
 
-/// What all texts that start with this one begin with.
+/// Writes the bytes with which all texts that start with this one begin.
 fn write_text_start(text: &str, out: &mut Vec<u8>) {
     for byte in text.bytes() {
         out.push(byte);
@@ -146,7 +146,7 @@ impl Key for FieldKey {
     }
 }
 
-/// The first key of an own field's values in a range, and the end of them; none if no value is in it.
+/// The first key, and the end, of the range of an own field's values. `None` if the range is empty.
 pub(crate) fn field_range(field: &str, range: &RangeOf) -> Option<(Vec<u8>, Vec<u8>)> {
     let mut field_bytes = Vec::new();
     write_text(field, &mut field_bytes);

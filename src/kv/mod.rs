@@ -1,6 +1,7 @@
-//! Tables of typed rows over bytes: keys, values, and transactions that collect changes. No user in sight.
+//! Tables of typed rows over bytes: keys, values, and transactions that collect changes. This layer does not know what
+//! a user is.
 //!
-//! Uses `models` only for the types that keys are made of. Start with `txn`.
+//! It uses `models` only for the types that keys are made of. Start with `txn`.
 
 pub(crate) mod codec;
 pub(crate) mod key;

@@ -1,4 +1,4 @@
-//! Tables: which key and which value a row has, and how it is stored.
+//! Tables: the key and value types of their rows, and the stored form of a row.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -7,18 +7,18 @@ use super::codec;
 use super::key::Key;
 use crate::error::{Error, Result};
 
-/// Which table, to an engine.
+/// How an engine identifies a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct TableId {
-    /// Its place among all tables.
+    /// The table's place among all tables.
     pub(crate) index: usize,
     pub(crate) name: &'static str,
 }
 
-/// A table of `V` by `K`.
+/// A table that maps `K` to `V`.
 pub(crate) struct Table<K, V> {
     pub(crate) id: TableId,
-    /// Gives a value that was read what its key says, which its bytes do not repeat.
+    /// Fills in the fields of a decoded value that are stored only in its key.
     pub(super) keyed: fn(&mut V, &K),
 }
 
@@ -27,17 +27,17 @@ impl<K, V> Table<K, V> {
         Self { id: TableId { index, name }, keyed: |_, _| {} }
     }
 
-    /// The same of values that lack what their key says.
+    /// Sets how to fill in the fields of a value that are stored only in its key.
     pub(crate) const fn keyed(self, keyed: fn(&mut V, &K)) -> Self {
         Self { keyed, ..self }
     }
 }
 
 impl<K: Key, V: DeserializeOwned> Table<K, V> {
-    /// A row in its stored form.
+    /// Decodes a row from its stored form.
     ///
     /// # Errors
-    /// A storage failure if it is damaged.
+    /// A storage failure if the row is damaged.
     pub(crate) fn row(&self, key: &[u8], value: &[u8]) -> Result<(K, V)> {
         let mut value = codec::decode(self.id.name, key, value)?;
         let key = K::from_bytes(key).ok_or_else(|| Error::corrupt("a key cannot be read"))?;

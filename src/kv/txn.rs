@@ -1,4 +1,4 @@
-//! Transactions: typed tables over the bytes that an engine holds, with the changes collected until it applies them.
+//! Transactions: typed tables over an engine's bytes. Changes are collected until the engine applies them.
 
 use std::collections::BTreeMap;
 use std::ops::{Bound, ControlFlow, RangeBounds};
@@ -14,15 +14,16 @@ use super::view::{ByteRange, RowVisitor, View};
 use crate::error::{Error, Result};
 use crate::models::Indexes;
 
-/// One operation's view of the store. Its reads and scans see its own changes; nobody else does until they are committed.
+/// One operation's view of the store. Its reads and scans see its own changes. Nobody else sees them before they are
+/// committed.
 pub(crate) struct Txn<'v> {
     view: &'v dyn View,
     changes: Changes,
-    /// The application's indexes; none where the operation changes no record that can have some.
+    /// The application's indexes. `None` if the operation changes no record that can have any.
     indexes: Option<Arc<Indexes>>,
 }
 
-/// Runs the operation with the application's indexes, which its writes keep in step.
+/// Runs the operation with the application's indexes, so that its writes update them.
 pub(crate) fn with_indexes<R>(
     indexes: Arc<Indexes>,
     op: impl Fn(&mut Txn<'_>) -> Result<R>,
@@ -33,18 +34,18 @@ pub(crate) fn with_indexes<R>(
     }
 }
 
-/// What an operation wants changed.
+/// The changes that an operation has made.
 #[derive(Default)]
 pub(crate) struct Changes {
     pub(crate) rows: Rows,
-    /// What the engine shall run in a later transaction, when this one is committed.
+    /// Work for the engine to run in a later transaction, after this one is committed.
     pub(crate) follow_up: Option<FollowUp>,
 }
 
-/// The new value of each changed row, or none where it is to be removed.
+/// The new value of each changed row. `None` removes the row.
 pub(crate) type Rows = BTreeMap<(TableId, Vec<u8>), Option<Vec<u8>>>;
 
-/// The rest of work that is too much for one transaction.
+/// The rest of the work that is too much for one transaction.
 pub(crate) struct FollowUp {
     work: fn(&mut Txn<'_>) -> Result<()>,
     indexes: Option<Arc<Indexes>>,
@@ -62,7 +63,7 @@ impl<'v> Txn<'v> {
         Self { view, changes: Changes::default(), indexes: None }
     }
 
-    /// The indexes on own fields that a change must keep in step.
+    /// The indexes on own fields, which each write must update.
     pub(crate) fn indexes(&self) -> &Indexes {
         static NONE: Indexes = Indexes { users: Vec::new(), accounts: Vec::new() };
         self.indexes.as_deref().unwrap_or(&NONE)
@@ -94,29 +95,29 @@ impl<'v> Txn<'v> {
         Ok(found)
     }
 
-    /// The same for a row that is nearly always there.
-    pub(crate) fn contains_as_expected<K: Key, V>(&self, table: &Table<K, V>, key: &K) -> Result<bool> {
+    /// Like [`contains`](Self::contains), for a row that almost always exists.
+    pub(crate) fn contains_or_assumed<K: Key, V>(&self, table: &Table<K, V>, key: &K) -> Result<bool> {
         let bytes = key.to_bytes();
         let is_changed = self.changes.rows.contains_key(&(table.id, bytes.clone()));
-        Ok((!is_changed && self.view.expect(table.id, &bytes)) || self.contains(table, key)?)
+        Ok((!is_changed && self.view.assume_exists(table.id, &bytes)) || self.contains(table, key)?)
     }
 
-    /// Says that the operation is going to get this row, so that an engine can fetch it with others.
-    pub(crate) fn foresee<K: Key, V>(&self, table: &Table<K, V>, key: &K) {
-        self.view.foresee(table.id, &key.to_bytes());
+    /// Hints that the operation will get this row, so that an engine can fetch it together with others.
+    pub(crate) fn prefetch<K: Key, V>(&self, table: &Table<K, V>, key: &K) {
+        self.view.prefetch(table.id, &key.to_bytes());
     }
 
-    /// The same of rows whose key starts with `prefix`.
-    pub(crate) fn foresee_prefix<A: Key, B: Key, V>(&self, table: &Table<(A, B), V>, prefix: &A) {
-        with_prefix(prefix, |range| self.view.foresee_range(table.id, range));
+    /// Hints that the operation will read the rows whose key starts with `prefix`.
+    pub(crate) fn prefetch_prefix<A: Key, B: Key, V>(&self, table: &Table<(A, B), V>, prefix: &A) {
+        with_prefix(prefix, |range| self.view.prefetch_range(table.id, range));
     }
 
-    /// The first rows of a table, at most `limit`.
+    /// Returns the first rows of a table, at most `limit`.
     pub(crate) fn first<K: Key, V: DeserializeOwned>(&self, table: &Table<K, V>, limit: usize) -> Result<Vec<(K, V)>> {
         self.rows(table, (Bound::Unbounded, Bound::Unbounded), limit)
     }
 
-    /// The rows whose key starts with `prefix`, at most `limit`.
+    /// Returns the rows whose key starts with `prefix`, at most `limit`.
     pub(crate) fn with_prefix<A: Key, B: Key, V: DeserializeOwned>(
         &self,
         table: &Table<(A, B), V>,
@@ -126,7 +127,7 @@ impl<'v> Txn<'v> {
         with_prefix(prefix, |range| self.rows(table, range, limit))
     }
 
-    /// The rows whose key's first component is below `end`, at most `limit`.
+    /// Returns the rows whose first key component is below `end`, at most `limit`.
     pub(crate) fn below<A: Key, B: Key, V: DeserializeOwned>(
         &self,
         table: &Table<(A, B), V>,
@@ -136,7 +137,7 @@ impl<'v> Txn<'v> {
         self.rows(table, (Bound::Unbounded, Bound::Excluded(&end.to_bytes())), limit)
     }
 
-    /// The rows of a range of keys, at most `limit`.
+    /// Returns the rows in a range of keys, at most `limit`.
     pub(crate) fn rows<K: Key, V: DeserializeOwned>(
         &self,
         table: &Table<K, V>,
@@ -172,7 +173,7 @@ impl<'v> Txn<'v> {
         self.changes.rows.insert((table, key), None);
     }
 
-    /// Has the engine run `work` in a transaction of its own after this one.
+    /// Makes the engine run `work` in a transaction of its own after this one.
     pub(crate) fn follow_up(&mut self, work: fn(&mut Txn<'_>) -> Result<()>) {
         self.changes.follow_up = Some(FollowUp { work, indexes: self.indexes.clone() });
     }
@@ -191,17 +192,17 @@ impl<'v> Txn<'v> {
         self.view.get(table, key, visit)
     }
 
-    /// How many rows the table should have, as the view keeps count of them; without this operation's own changes.
-    pub(crate) fn counted(&self, table: TableId) -> Result<u64> {
+    /// How many rows the view says the table has. This operation's own changes are not counted.
+    pub(crate) fn row_count(&self, table: TableId) -> Result<u64> {
         self.view.len(table)
     }
 
-    /// `wanted`, or as many records as a step may change if these are fewer.
+    /// Returns `wanted`, or the number of records that a step may change if that is smaller.
     pub(crate) fn step_records(&self, wanted: usize) -> usize {
         wanted.min(self.view.step_records_max())
     }
 
-    /// Merges the view's rows with the changed ones.
+    /// Visits the view's rows merged with the changed ones.
     pub(crate) fn scan_bytes(&self, table: TableId, range: ByteRange<'_>, visit: &mut RowVisitor<'_>) -> Result<()> {
         let start = match range.0 {
             Bound::Unbounded => Bound::Included((table, Vec::new())),
@@ -241,8 +242,8 @@ impl<'v> Txn<'v> {
         Ok(())
     }
 
-    /// Reads on only while the view's keys ascend within the range. With damaged pages they may come from anywhere, and
-    /// again and again.
+    /// Scans the view while its keys ascend within the range. Damaged pages can return keys from anywhere, over and
+    /// over.
     fn scan_view(&self, table: TableId, range: ByteRange<'_>, visit: &mut RowVisitor<'_>) -> Result<()> {
         let mut last = Vec::new();
         self.view.scan(table, range, &mut |key, value| {
@@ -256,7 +257,7 @@ impl<'v> Txn<'v> {
     }
 }
 
-/// The keys that start with `prefix`.
+/// Calls `range` with the range of all keys that start with `prefix`.
 fn with_prefix<A: Key, R>(prefix: &A, range: impl FnOnce(ByteRange<'_>) -> R) -> R {
     let start = prefix.to_bytes();
     let end = prefix_end(start.clone());
@@ -267,7 +268,7 @@ fn with_prefix<A: Key, R>(prefix: &A, range: impl FnOnce(ByteRange<'_>) -> R) ->
 mod tests {
     use super::*;
 
-    /// A table that damage has put in disorder.
+    /// A damaged table, whose rows are out of order.
     struct Disorder(&'static [&'static str]);
 
     impl View for Disorder {

@@ -1,34 +1,36 @@
-//! What an engine shows an operation: rows of bytes, in the order of their keys.
+//! The view of the tables that an engine gives an operation: rows of bytes, in key order.
 
 use std::ops::{Bound, ControlFlow};
 
 use super::table::TableId;
 use crate::error::Result;
 
-/// What an engine shows an operation: one unchanging state of all tables, or its own not yet committed transaction.
+/// The view that an engine gives an operation: either one unchanging state of all tables, or the engine's own
+/// uncommitted transaction.
 pub(crate) trait View {
     /// Calls `visit` with the value at `key`, if there is one.
     fn get(&self, table: TableId, key: &[u8], visit: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()>;
 
-    /// Calls `visit` with the rows of `range`, in the order of their keys, until it breaks.
+    /// Calls `visit` with the rows of `range`, in key order, until it breaks.
     fn scan(&self, table: TableId, range: ByteRange<'_>, visit: &mut RowVisitor<'_>) -> Result<()>;
 
     /// How many rows the table should have.
     fn len(&self, table: TableId) -> Result<u64>;
 
-    /// Says that the operation is going to look up this row, to an engine that fetches several at once.
-    fn foresee(&self, _: TableId, _: &[u8]) {}
+    /// Hints that the operation will look up this row, for an engine that fetches several rows at once.
+    fn prefetch(&self, _: TableId, _: &[u8]) {}
 
-    /// The same of the first rows of a range.
-    fn foresee_range(&self, _: TableId, _: ByteRange<'_>) {}
+    /// Hints that the operation will read the first rows of a range.
+    fn prefetch_range(&self, _: TableId, _: ByteRange<'_>) {}
 
-    /// Whether the operation may take it for granted that there is a row at `key`: an engine that does not know may make
-    /// that a condition of the operation's changes.
-    fn expect(&self, _: TableId, _: &[u8]) -> bool {
+    /// True if the operation may assume that there is a row at `key`. An engine that does not know may answer true and
+    /// make the row's existence a condition of the operation's changes.
+    fn assume_exists(&self, _: TableId, _: &[u8]) -> bool {
         false
     }
 
-    /// How many records a step of an operation may change at most; an engine may take smaller transactions than another.
+    /// The maximum number of records that one step of an operation may change. It differs between engines, because one
+    /// may take smaller transactions than another.
     fn step_records_max(&self) -> usize {
         usize::MAX
     }

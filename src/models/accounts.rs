@@ -1,4 +1,4 @@
-//! Accounts: what links a user to a provider.
+//! Accounts: the links between users and providers.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{AccountId, Change, FieldPatch, ProviderAccountId, UserId};
 use crate::models::Token;
 
-/// Declares a kind of account: the fields that only it has, and then those that all have.
+/// Declares a kind of account: its own fields, then the fields that all accounts have.
 macro_rules! account {
     ($(#[$docs:meta])* $name:ident { $($own:tt)* }) => {
         $(#[$docs])*
@@ -16,7 +16,7 @@ macro_rules! account {
             $($own)*
             /// How the provider signs people in.
             pub account_type: AccountType,
-            /// The provider, as the application calls it, for example `github`.
+            /// The provider, by the application's name for it, for example `github`.
             pub provider: String,
             /// The account's id at the provider.
             pub provider_account_id: ProviderAccountId,
@@ -26,9 +26,9 @@ macro_rules! account {
             pub refresh_token: Option<Token>,
             /// The OpenID Connect id token.
             pub id_token: Option<Token>,
-            /// When the access token expires, in seconds since 1970 in UTC.
+            /// The expiry of the access token, in seconds since 1970 in UTC.
             pub expires_at: Option<i64>,
-            /// The OAuth token type, mostly `bearer`.
+            /// The OAuth token type, usually `bearer`.
             pub token_type: Option<String>,
             /// The OAuth scope.
             pub scope: Option<String>,
@@ -40,7 +40,7 @@ macro_rules! account {
     };
 }
 
-/// Makes an account of another one that has the same provider and the same OAuth tokens.
+/// Converts one kind of account into another: provider and OAuth tokens stay the same.
 macro_rules! account_from {
     ($from:ident => $to:ident { $($own:tt)* }) => {
         $to {
@@ -60,7 +60,7 @@ macro_rules! account_from {
 }
 pub(crate) use account_from;
 
-/// How a provider signs people in.
+/// How the provider signs people in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AccountType {
@@ -79,7 +79,7 @@ account! {
     Account {
         /// The id.
         pub id: AccountId,
-        /// The user whose account it is.
+        /// The user who owns the account.
         pub user_id: UserId,
     }
 }
@@ -97,9 +97,9 @@ account! {
     /// # let _: NewAccount = account;
     /// ```
     NewAccount {
-        /// The id, or none to have one made.
+        /// The id. `None` to have one generated.
         pub id: Option<AccountId>,
-        /// The user whose account it is; must exist.
+        /// The user who will own the account. The user must exist.
         pub user_id: UserId,
     }
 }
@@ -117,7 +117,7 @@ impl<X: Default> NewAccount<X> {
 }
 
 impl<X> Account<X> {
-    /// The same, with these own fields instead.
+    /// Returns this account with other own fields.
     #[must_use]
     pub fn with_extra<Y>(self, extra: Y) -> Account<Y> {
         account_from!(self => Account { id: self.id, user_id: self.user_id, extra })
@@ -125,7 +125,7 @@ impl<X> Account<X> {
 }
 
 impl<X> NewAccount<X> {
-    /// The same, with these own fields instead.
+    /// Returns this account with other own fields.
     #[must_use]
     pub fn with_extra<Y>(self, extra: Y) -> NewAccount<Y> {
         account_from!(self => NewAccount { id: self.id, user_id: self.user_id, extra })
@@ -133,7 +133,7 @@ impl<X> NewAccount<X> {
 }
 
 account! {
-    /// An account as a provider tells of it, which is nobody's yet or somebody's already: what a callback of OAuth has in hand.
+    /// An account as a provider reports it in an OAuth callback. It may be linked to a user already, or to none.
     ///
     /// ```
     /// use authkv::models::{AccountType, ProviderAccount};
@@ -172,29 +172,29 @@ impl<X: Default> ProviderAccount<X> {
 }
 
 impl<X> ProviderAccount<X> {
-    /// The account to link to this user, who must be signed in.
+    /// The account to link to this user. The user must be signed in.
     pub fn of_user(self, user_id: impl Into<UserId>) -> NewAccount<X> {
         account_from!(self => NewAccount { id: None, user_id: user_id.into(), extra: self.extra })
     }
 }
 
-/// Which account: the pair of provider and provider account id, compared part by part.
+/// The key of an account: the pair of provider and provider account id, compared part by part.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AccountKey {
-    /// The provider, as the application calls it.
+    /// The provider, by the application's name for it.
     pub provider: String,
     /// The account's id at the provider.
     pub provider_account_id: ProviderAccountId,
 }
 
 impl AccountKey {
-    /// The pair of both parts: `AccountKey::new("github", 583_231_u64)`.
+    /// Pairs both parts: `AccountKey::new("github", 583_231_u64)`.
     pub fn new(provider: impl Into<String>, provider_account_id: impl Into<ProviderAccountId>) -> Self {
         Self { provider: provider.into(), provider_account_id: provider_account_id.into() }
     }
 }
 
-/// What to change about an account; with new OAuth tokens, for example, when the old access token has expired.
+/// Changes to an account, for example new OAuth tokens when the old access token has expired.
 ///
 /// ```
 /// use authkv::models::{AccountKey, AccountPatch, Change};
@@ -207,7 +207,7 @@ impl AccountKey {
 /// ```
 #[derive(Clone)]
 pub struct AccountPatch {
-    /// Which account.
+    /// The account to change.
     pub account: AccountKey,
     /// The OAuth access token.
     pub access_token: Change<Token>,
@@ -215,9 +215,9 @@ pub struct AccountPatch {
     pub refresh_token: Change<Token>,
     /// The OpenID Connect id token.
     pub id_token: Change<Token>,
-    /// When the access token expires, in seconds since 1970 in UTC.
+    /// The expiry of the access token, in seconds since 1970 in UTC.
     pub expires_at: Change<i64>,
-    /// The OAuth token type, mostly `bearer`.
+    /// The OAuth token type, usually `bearer`.
     pub token_type: Change<String>,
     /// The OAuth scope.
     pub scope: Change<String>,
@@ -244,13 +244,14 @@ impl AccountPatch {
     }
 }
 
-/// What a user must be left with when an account is unlinked, so that they can still sign in.
+/// What a user must still have after an account is unlinked, so that they can still sign in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MustLeave {
     /// Another account or an authenticator (a passkey).
     Account,
-    /// The same, or a verified e-mail address: for an application that sends links or codes to sign in with.
+    /// Another account, an authenticator, or a verified e-mail address, for an application that sends sign-in links or
+    /// codes.
     AccountOrEmail,
     /// Nothing: the user may be locked out.
     Nothing,

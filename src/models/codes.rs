@@ -1,38 +1,38 @@
-//! Codes: short numbers that people are sent and type in.
+//! Codes: short numbers that are sent to people, who type them in.
 
 use chrono::{DateTime, Utc};
 
 use crate::models::Token;
 
-/// What [`issue_code`](crate::AuthKv::issue_code) came to.
+/// The result of [`issue_code`](crate::AuthKv::issue_code).
 #[derive(Clone, Debug, PartialEq)]
 #[must_use = "there may be no code to send"]
 pub enum IssuedCode {
-    /// There is a new code.
+    /// A new code was issued.
     Code {
-        /// The code, to be sent to the identifier. The store keeps only its hash.
+        /// The code to send to the identifier. The store keeps only its hash.
         code: Token,
-        /// The last instant at which it is accepted.
+        /// The code is accepted until this instant (UTC), inclusive.
         expires: DateTime<Utc>,
     },
-    /// There is none: too many wrong codes were entered for the identifier.
+    /// No code was issued: too many wrong codes were entered for the identifier.
     Locked {
-        /// The last instant at which that is so.
+        /// Locked until this instant (UTC), inclusive.
         until: DateTime<Utc>,
     },
 }
 
-/// What [`verify_code`](crate::AuthKv::verify_code) came to.
+/// The result of [`verify_code`](crate::AuthKv::verify_code).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "the code may be wrong"]
 pub enum CodeCheck {
-    /// It is the code, which is used up now.
+    /// The code is right. It cannot be used again.
     Right,
-    /// It is not the code.
+    /// The code is wrong.
     Wrong {
-        /// How many more wrong ones may be entered. After the last, there is no code any more.
+        /// How many more wrong codes may be entered. After the last one, the code no longer exists.
         guesses_left: u32,
     },
-    /// There is no code: it was used, has expired, was never issued, or too many wrong ones were entered.
+    /// There is no code: it was used, has expired, was never issued, or too many wrong codes were entered.
     NoCode,
 }

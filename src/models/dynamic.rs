@@ -2,8 +2,8 @@
 
 use super::{DynamicFields, Models};
 
-/// The models of a host that knows its fields only at run time: each record has a map of [`Value`]s. It opens a store
-/// with any models.
+/// The models of a host that knows its own fields only at run time: each record has a map of [`Value`](super::Value)s.
+/// They open a store that has any models.
 ///
 /// ```
 /// use authkv::models::{Dynamic, NewUser, Value};

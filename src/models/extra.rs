@@ -1,4 +1,4 @@
-//! An application's own fields: which records have which, and how older ones become newer ones.
+//! An application's own fields: which records have which, and how fields of an older version are migrated.
 
 use std::fmt::Debug;
 
@@ -7,75 +7,78 @@ use serde::de::DeserializeOwned;
 
 use super::{Account, DynamicFields, Index, User};
 
-/// An application's own fields on the records, as serde structs; `()` for none.
+/// An application's own fields on the records, as serde structs. `()` means none.
 ///
-/// A field is stored under its serde name, so that adding one with `#[serde(default)]`, dropping one or reordering
-/// them needs no migration. For other changes, raise [`VERSION`](Self::VERSION) and say with
-/// [`migrate_user`](Self::migrate_user) and its like what becomes of the old fields.
+/// A field is stored under its serde name, so no migration is needed to add a field with `#[serde(default)]`, to drop
+/// one, or to reorder them. For other changes, raise [`VERSION`](Self::VERSION) and implement
+/// [`migrate_user`](Self::migrate_user) and the functions like it, which convert the old fields.
 pub trait Models: Send + Sync + 'static {
-    /// The name of these models; it is in the file, and a file with other models is refused. One that has no own fields
-    /// yet (`()`), or those of [`Dynamic`], is changed to these models.
+    /// The name of these models. It is stored in the file, and a file with other models is refused. A file that has no
+    /// own fields yet (`()`), or those of [`Dynamic`](super::Dynamic), is changed to these models.
     const NAME: &'static str;
-    /// The version of these models, from 1; a file with a newer one is refused, and one with an older one is migrated.
+    /// The version of these models, from 1. A file with a newer version is refused; a file with an older one is
+    /// migrated.
     const VERSION: u32;
     /// The own fields of a [`User`].
     type User: Extra;
     /// The own fields of an [`Account`].
     type Account: Extra;
-    /// The own fields of a [`Session`].
+    /// The own fields of a [`Session`](super::Session).
     type Session: Extra;
-    /// The own fields of a [`VerificationToken`].
+    /// The own fields of a [`VerificationToken`](super::VerificationToken).
     type VerificationToken: Extra;
-    /// Own fields of users by which they are found. An index that is added is built when a store is opened; one that is
+    /// The indexed own fields of users. An index that is added is built when a store is opened; an index that is
     /// dropped is removed.
     const USER_INDEXES: &'static [Index] = &[];
-    /// Own fields of accounts by which they are found, likewise.
+    /// The indexed own fields of accounts, likewise.
     const ACCOUNT_INDEXES: &'static [Index] = &[];
 
-    /// The own fields of a user as they are in this version, made from those of version `from` (0 if the store had no
-    /// own fields or the [`Dynamic`] ones before). It must always answer the same, as it may be called twice.
+    /// Converts the own fields of a user from version `from` to this version. `from` is 0 if the store had no own
+    /// fields, or those of [`Dynamic`](super::Dynamic). The function must be deterministic, because it may be called
+    /// twice for a record.
     ///
-    /// Without it the fields stay as they are. What it answers must fit [`User`](Self::User), or the store is not
-    /// changed at all. A field that is renamed is renamed here: `#[serde(alias)]` reads the old name, but neither patches
-    /// nor indexes know it.
+    /// The default leaves the fields as they are. The result must fit [`User`](Self::User), or the store is not changed
+    /// at all. Rename a field here: `#[serde(alias)]` reads the old name, but patches and indexes do not know it.
     ///
     /// # Errors
-    /// Any; it is in the error of opening the store. All records are tried before the first is changed, so the store is
-    /// then as it was, unless an earlier attempt was interrupted and this one goes on with it.
+    /// Any error. It is part of the error of opening the store. All records are tried before the first is changed, so
+    /// the store is then unchanged, unless this attempt resumed an earlier one that was interrupted.
     fn migrate_user(from: u32, user: User<DynamicFields>) -> Result<DynamicFields, MigrationError> {
         let _ = from;
         Ok(user.extra)
     }
 
-    /// As [`migrate_user`](Self::migrate_user), for accounts.
+    /// Like [`migrate_user`](Self::migrate_user), for accounts.
     ///
     /// # Errors
-    /// As there.
+    /// The same as those of [`migrate_user`](Self::migrate_user).
     fn migrate_account(from: u32, account: Account<DynamicFields>) -> Result<DynamicFields, MigrationError> {
         let _ = from;
         Ok(account.extra)
     }
 
-    /// As [`migrate_user`](Self::migrate_user), for sessions; the store does not know their tokens.
+    /// Like [`migrate_user`](Self::migrate_user), for sessions. It gets no token, because the store does not know
+    /// session tokens.
     ///
     /// # Errors
-    /// As there.
+    /// The same as those of [`migrate_user`](Self::migrate_user).
     fn migrate_session(from: u32, fields: DynamicFields) -> Result<DynamicFields, MigrationError> {
         let _ = from;
         Ok(fields)
     }
 
-    /// As [`migrate_user`](Self::migrate_user), for verification tokens, which the store does not know either.
+    /// Like [`migrate_user`](Self::migrate_user), for verification tokens. It gets no token, because the store does not
+    /// know verification tokens.
     ///
     /// # Errors
-    /// As there.
+    /// The same as those of [`migrate_user`](Self::migrate_user).
     fn migrate_verification_token(from: u32, fields: DynamicFields) -> Result<DynamicFields, MigrationError> {
         let _ = from;
         Ok(fields)
     }
 }
 
-/// Why an application cannot migrate a record: any error, or a text.
+/// The reason why an application cannot migrate a record: any error, or a text.
 pub type MigrationError = Box<dyn std::error::Error + Send + Sync>;
 
 impl Models for () {
@@ -87,7 +90,7 @@ impl Models for () {
     type VerificationToken = ();
 }
 
-/// What the own fields of a record must be able to do. Every type that can implements it.
+/// The traits that a record's own fields need. Every type that has them implements this one.
 pub trait Extra: Serialize + DeserializeOwned + Clone + Debug + Send + Sync + 'static {}
 
 impl<X: Serialize + DeserializeOwned + Clone + Debug + Send + Sync + 'static> Extra for X {}

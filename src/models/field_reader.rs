@@ -1,4 +1,4 @@
-//! Reading own fields into a struct, with note of those that the struct does not have.
+//! Reads own fields into a struct, and collects the fields that the struct does not have.
 
 use std::cell::RefCell;
 
@@ -7,8 +7,8 @@ use serde::de::{Deserializer, IntoDeserializer, Visitor};
 use serde::forward_to_deserialize_any;
 use serde_json::{Map, Value};
 
-/// Reads the fields into whatever serialises to them: a struct, a map, `()`, or one of these in an enum, an option or a
-/// newtype. It notes fields that a struct does not have.
+/// Deserialises the fields into any type that serialises to named fields: a struct, a map, `()`, or one of these in an
+/// enum, an option or a newtype. It collects the fields that a struct does not have in `unknown`.
 pub(super) struct Reader<'u> {
     pub(super) fields: Map<String, Value>,
     pub(super) unknown: &'u RefCell<Vec<String>>,
@@ -60,7 +60,7 @@ impl<'de> Deserializer<'de> for Reader<'_> {
     }
 }
 
-/// The value of one field, which notes if nobody wants it.
+/// The value of one field. If the visitor ignores it, the field's name is added to `unknown`.
 struct FieldValue<'u> {
     name: String,
     value: Value,
@@ -75,8 +75,8 @@ impl<'de> IntoDeserializer<'de, serde_json::Error> for FieldValue<'_> {
     }
 }
 
-/// Hands the wanted value on as it is.
-macro_rules! handed_on {
+/// Forwards to the deserializer of the value.
+macro_rules! forward {
     ($($method:ident($($argument:ident: $type:ty),*))*) => {$(
         fn $method<V: Visitor<'de>>(self, $($argument: $type,)* visitor: V) -> Result<V::Value, Self::Error> {
             self.value.$method($($argument,)* visitor)
@@ -92,7 +92,7 @@ impl<'de> Deserializer<'de> for FieldValue<'_> {
         visitor.visit_unit()
     }
 
-    handed_on! {
+    forward! {
         deserialize_any() deserialize_bool() deserialize_i8() deserialize_i16() deserialize_i32() deserialize_i64()
         deserialize_i128() deserialize_u8() deserialize_u16() deserialize_u32() deserialize_u64() deserialize_u128()
         deserialize_f32() deserialize_f64() deserialize_char() deserialize_str() deserialize_string()

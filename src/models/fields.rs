@@ -1,4 +1,4 @@
-//! An application's own fields as they are stored: by name, and how they become a struct again.
+//! Stores an application's own fields by name, and reads them back into a struct.
 
 use std::cell::RefCell;
 
@@ -14,18 +14,18 @@ use super::patch::FieldPatch;
 use super::value::{DynamicFields, Value as DynamicValue};
 use crate::error::{Error, Problem, Result};
 
-/// An application's own fields as they are stored: a JSON object, or nothing at all where there are none.
+/// An application's own fields as they are stored: a JSON object, or no bytes if there are none.
 #[derive(Clone, Default, PartialEq)]
 pub(crate) struct Fields(Map<String, Value>);
 
 impl Fields {
-    /// The fields of an application's struct, which can be read back into one. `reserved` are the names that the record
-    /// uses itself.
+    /// Converts an application's struct to fields, and checks that they can be read back into it. `reserved` are the
+    /// names of the record's standard fields.
     pub(crate) fn of<X: Serialize + DeserializeOwned>(extra: &X, reserved: &[&str]) -> Result<Self> {
         Self::of_all("extra", extra, reserved)
     }
 
-    /// The same, with `all` as what an error calls them together.
+    /// Like [`of`](Self::of). `all` is what an error calls the fields as a whole.
     pub(crate) fn of_all<X: Serialize + DeserializeOwned>(
         all: &'static str,
         extra: &X,
@@ -49,14 +49,14 @@ impl Fields {
         }
     }
 
-    /// These fields, or those that they are to become. What is to stay the same is stored as it is.
-    pub(crate) fn becoming(self, fields: &DynamicFields, reserved: &[&str]) -> Result<Self> {
+    /// Returns these fields changed to `fields`. If nothing differs, it returns the stored form unchanged.
+    pub(crate) fn changed_to(self, fields: &DynamicFields, reserved: &[&str]) -> Result<Self> {
         let stays = self.clone().read::<DynamicFields>().is_ok_and(|(now, _)| now == *fields);
         if stays { Ok(self) } else { Self::of(fields, reserved) }
     }
 
     pub(crate) fn into_extra<X: DeserializeOwned>(self) -> Result<X> {
-        // What serde says may show the value of a field.
+        // Serde's error may contain the value of a field.
         let misfit = |_| Error::corrupt("a record's own fields do not fit the application's model");
         self.read().map(|(extra, _)| extra).map_err(misfit)
     }
@@ -70,8 +70,9 @@ impl Fields {
         }
     }
 
-    /// Refuses a patch after which an application's struct could not be read, or would not have what the patch sets.
-    pub(crate) fn must_take<X: DeserializeOwned>(mut self, patch: &FieldPatch) -> Result<()> {
+    /// Refuses a patch if the application's struct could not be read afterwards, or does not have a field that the
+    /// patch sets.
+    pub(crate) fn check_patch<X: DeserializeOwned>(mut self, patch: &FieldPatch) -> Result<()> {
         self.apply(patch);
         let (_, unknown) = self.read::<X>().map_err(|_| Error::invalid("extra", Problem::Misfit))?;
         match unknown.into_iter().find(|name| patch.sets(name)) {
@@ -80,12 +81,12 @@ impl Fields {
         }
     }
 
-    /// Whether an application's struct can be read from these fields.
+    /// True if an application's struct can be read from these fields.
     pub(crate) fn fit<X: DeserializeOwned>(&self) -> bool {
         self.clone().read::<X>().is_ok()
     }
 
-    /// The value of a field as an index has it; none where the record is not in the index.
+    /// The value of a field as an index stores it. `None` if the record is not in the index.
     pub(crate) fn key(&self, field: &str) -> Result<Option<FieldKey>> {
         let Some(value) = self.0.get(field) else {
             return Ok(None);
@@ -104,7 +105,7 @@ impl Fields {
         self.0.is_empty()
     }
 
-    /// The struct, and the names of the fields that it does not have.
+    /// Returns the struct, and the names of the fields that it does not have.
     fn read<X: DeserializeOwned>(self) -> Result<(X, Vec<String>), serde_json::Error> {
         let unknown = RefCell::default();
         let extra = X::deserialize(Reader { fields: self.0, unknown: &unknown })?;
@@ -238,7 +239,7 @@ mod tests {
         }
     }
 
-    /// A list without end.
+    /// An endless list.
     struct Endless;
 
     impl Serialize for Endless {
@@ -249,12 +250,12 @@ mod tests {
 
     #[test]
     fn a_patch_that_the_struct_does_not_take_is_refused() {
-        let patched = |patch| Fields::of(&ada(), &[]).unwrap().must_take::<Profile>(&patch);
+        let patched = |patch| Fields::of(&ada(), &[]).unwrap().check_patch::<Profile>(&patch);
         assert_eq!(problem(patched(FieldPatch::new().set("phnoe", "2"))), ("phnoe".to_owned(), Problem::UnknownField));
         assert_eq!(problem(patched(FieldPatch::new().set("phone", 2))), ("extra".to_owned(), Problem::Misfit));
         assert_eq!(problem(patched(FieldPatch::new().clear("phone"))), ("extra".to_owned(), Problem::Misfit));
         patched(FieldPatch::new().set("phone", "2").clear("age").clear("unknown")).unwrap();
-        let unit = Fields::default().must_take::<()>(&FieldPatch::new().set("phone", "2"));
+        let unit = Fields::default().check_patch::<()>(&FieldPatch::new().set("phone", "2"));
         assert_eq!(problem(unit), ("phone".to_owned(), Problem::UnknownField));
     }
 
@@ -262,7 +263,7 @@ mod tests {
     fn fields_of_an_older_struct_that_nobody_knows_are_no_obstacle() {
         let older: BTreeMap<String, String> = [("phone", "1"), ("fax", "2")].map(|(k, v)| (k.into(), v.into())).into();
         let fields = Fields::of(&older, &[]).unwrap();
-        fields.clone().must_take::<Profile>(&FieldPatch::new().set("age", 7)).unwrap();
+        fields.clone().check_patch::<Profile>(&FieldPatch::new().set("age", 7)).unwrap();
         assert_eq!(fields.into_extra::<Profile>().unwrap().phone, "1");
     }
 }

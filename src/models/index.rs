@@ -1,4 +1,4 @@
-//! Indexes on an application's own fields: how they are declared, and what is asked of them.
+//! Indexes on an application's own fields: their declarations and their queries.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 use super::{Millis, Value};
 use crate::error::{Error, Problem};
 
-/// An index on an own field, declared in [`Models`](super::Models). It covers the records whose field is a truth value, an integer, an
-/// [`Instant`](super::Instant) or a text of at most 512 bytes; a record without the field, or with null, is not in it,
-/// and one with any other value is refused.
+/// An index on an own field, declared in [`Models`](super::Models). It covers the records whose field is a boolean, an
+/// integer, an [`Instant`](super::Instant) or a text of at most 512 bytes. A record without the field, or with null, is
+/// not in the index. A record with any other value is refused.
 ///
 /// ```
 /// use authkv::models::Index;
@@ -30,7 +30,8 @@ impl Index {
         Self { field: Cow::Borrowed(field), unique: false }
     }
 
-    /// An index on a field whose value at most one record has at a time, as at most one user has an e-mail address.
+    /// A unique index: at most one record has a value of the field at a time, as at most one user has an e-mail
+    /// address.
     pub const fn unique(field: &'static str) -> Self {
         Self { field: Cow::Borrowed(field), unique: true }
     }
@@ -44,7 +45,7 @@ pub(crate) struct Indexes {
 }
 
 impl Indexes {
-    /// In the order of their fields, for the order in which they are declared does not matter.
+    /// Sorts the indexes by field, because the order in which they are declared does not matter.
     pub(crate) fn new(users: &[Index], accounts: &[Index]) -> Self {
         let sorted = |indexes: &[Index]| {
             let mut indexes = indexes.to_vec();
@@ -55,7 +56,7 @@ impl Indexes {
     }
 }
 
-/// The value of an indexed field, as it is ordered: truth values, integers, instants, texts.
+/// The value of an indexed field, in sort order: booleans, integers, instants, texts.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum FieldKey {
     Bool(bool),
@@ -65,7 +66,7 @@ pub(crate) enum FieldKey {
 }
 
 impl FieldKey {
-    /// None for null. A text may be of any length here, as one that is asked for may.
+    /// Returns `None` for null. A text may have any length here, because a query may contain any text.
     pub(crate) fn of(value: Value) -> Result<Option<Self>, Problem> {
         match value {
             Value::Null => Ok(None),
@@ -78,8 +79,8 @@ impl FieldKey {
     }
 }
 
-/// Which values of an indexed field to list. They are in order: truth values, integers and instants by size, texts by
-/// their bytes.
+/// A range of values of an indexed field to list. Booleans, integers and instants are ordered by size, texts by their
+/// bytes.
 #[derive(Clone, Debug)]
 pub struct FieldRange(pub(crate) RangeOf);
 
@@ -93,12 +94,12 @@ pub(crate) enum RangeOf {
 }
 
 impl FieldRange {
-    /// All values, of every kind: truth values first, then integers, instants and texts.
+    /// All values of every kind: booleans first, then integers, instants and texts.
     pub fn all() -> Self {
         Self(RangeOf::All)
     }
 
-    /// This value.
+    /// Only this value.
     pub fn only(value: impl Into<Value>) -> Self {
         let value = value.into();
         Self(RangeOf::Between(value.clone(), value))
@@ -109,32 +110,33 @@ impl FieldRange {
         Self(RangeOf::Prefix(text.into()))
     }
 
-    /// This value and greater ones of its kind.
+    /// This value and greater values of the same kind.
     pub fn at_least(value: impl Into<Value>) -> Self {
         Self(RangeOf::AtLeast(value.into()))
     }
 
-    /// This value and smaller ones of its kind.
+    /// This value and smaller values of the same kind.
     pub fn at_most(value: impl Into<Value>) -> Self {
         Self(RangeOf::AtMost(value.into()))
     }
 
-    /// These two values and all between them; nothing if they are of different kinds.
+    /// These two values and all values between them. Nothing if they are of different kinds.
     pub fn between(least: impl Into<Value>, greatest: impl Into<Value>) -> Self {
         Self(RangeOf::Between(least.into(), greatest.into()))
     }
 }
 
-/// A part of a list.
+/// A page of a list.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Page<T> {
-    /// The records, in the order of the field's values and then of their ids.
+    /// The records, ordered by the field's value and then by id.
     pub items: Vec<T>,
-    /// Where the next page begins; none after the last one.
+    /// The start of the next page. `None` on the last page.
     pub next: Option<Cursor>,
 }
 
-/// A place in a list. As text, for a link to the next page, it is hexadecimal; it contains the value of the field there.
+/// A position in a list. As text it is hexadecimal, for use in a link to the next page. It contains the field's value
+/// at that position.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Cursor(pub(crate) Vec<u8>);
 
@@ -148,7 +150,7 @@ impl FromStr for Cursor {
     type Err = Error;
 
     /// # Errors
-    /// [`InvalidArgument`](Error::InvalidArgument) if it is no cursor.
+    /// [`InvalidArgument`](Error::InvalidArgument) if the text is not a cursor.
     fn from_str(text: &str) -> Result<Self, Error> {
         let digits: Option<Vec<u8>> = text.chars().map(|digit| Some(digit.to_digit(16)? as u8)).collect();
         match digits {
@@ -160,7 +162,7 @@ impl FromStr for Cursor {
     }
 }
 
-/// It contains the value of a field, which may identify a person.
+/// Redacted, because the field's value may identify a person.
 impl fmt::Debug for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Cursor(<redacted>)")

@@ -1,11 +1,11 @@
-//! Instants: milliseconds since 1970 in UTC, as they are stored.
+//! Instants as they are stored: milliseconds since 1970 in UTC.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
-/// An instant to the millisecond. Made from a finer one, it is the last millisecond at or before it.
+/// An instant with millisecond precision. A finer instant is rounded down.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct Millis(i64);
 
@@ -18,13 +18,13 @@ impl Millis {
         self.0
     }
 
-    /// So much later, but not outside of what chrono can express.
+    /// Adds a span. The result is clamped to what chrono can express.
     pub(crate) fn plus(self, span: TimeDelta) -> Self {
         let (first, last) = (Self::from(DateTime::<Utc>::MIN_UTC), Self::from(DateTime::<Utc>::MAX_UTC));
         Self(self.0.saturating_add(span.num_milliseconds())).clamp(first, last)
     }
 
-    /// `None` if the number is outside of what chrono can express, as only a damaged one can be.
+    /// Returns `None` if the number is outside what chrono can express. Only a damaged number can be.
     pub(crate) fn to_instant(self) -> Option<DateTime<Utc>> {
         DateTime::from_timestamp_millis(self.0)
     }
@@ -36,10 +36,10 @@ impl From<DateTime<Utc>> for Millis {
     }
 }
 
-/// The instant that was stored.
+/// Converts a stored instant.
 ///
 /// # Errors
-/// A storage failure if it is damaged.
+/// A storage failure if the instant is damaged.
 pub(crate) fn instant(millis: Millis) -> Result<DateTime<Utc>> {
     millis.to_instant().ok_or_else(|| Error::corrupt("an instant is outside of the calendar"))
 }

@@ -1,4 +1,4 @@
-//! Values as JSON, within the limits of what may be stored.
+//! Converts values to JSON, within the limits of the store.
 
 use std::io;
 
@@ -9,7 +9,7 @@ use serde_json::ser::{CompactFormatter, Formatter};
 use super::limits::{FIELD_BYTES_MAX, FIELD_DEPTH_MAX};
 use crate::error::{Error, Problem, Result};
 
-/// A value in JSON. It is nested and as long as it may be at most, however it serialises.
+/// Writes a value as JSON. It stops at the limits for depth and length, whatever the value serialises to.
 pub(crate) fn json_text(value: &impl Serialize, bytes_max: usize) -> Result<String, Problem> {
     let mut out = Bounded { bytes: Vec::new(), bytes_max };
     let mut serializer = serde_json::Serializer::with_formatter(&mut out, Nesting(0));
@@ -63,8 +63,7 @@ impl io::Write for Bounded {
     }
 }
 
-/// How deep in lists and maps the serializer is. It stops before a value that is nested without end overflows the
-/// stack.
+/// The current depth in lists and maps. It stops an endlessly nested value before the value overflows the stack.
 struct Nesting(usize);
 
 impl Nesting {

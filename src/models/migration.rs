@@ -1,25 +1,25 @@
-//! How far a store has come that is changed to newer models.
+//! Progress of changing a store to newer models.
 
-/// How far a store has come that is changed, when it is opened, to newer models or other indexes.
+/// The progress of a store that is being changed, while it is opened, to newer models or other indexes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MigrationProgress {
-    /// What is being done: first all records are tried, and nothing is changed before all of them can be.
+    /// The current step. First all records are tried, and nothing is changed until all of them have passed.
     pub step: MigrationStep,
-    /// How many records this step has done.
+    /// How many records this step has finished.
     pub records_done: u64,
-    /// How many records there are; not known while they are tried, nor when a change is taken up again.
+    /// How many records there are. `None` while they are tried, and when an interrupted change is resumed.
     pub records: Option<u64>,
 }
 
-/// What is being done to a store that is changed to newer models or other indexes.
+/// The steps of changing a store to newer models or other indexes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MigrationStep {
-    /// Each record is tried, without changing anything.
+    /// Trying each record without changing anything.
     Trying,
-    /// Indexes that are no longer declared, or that are to be built anew, are removed.
+    /// Removing the indexes that are no longer declared or will be rebuilt.
     ClearingIndexes,
-    /// The records are changed and the indexes built.
+    /// Changing the records and building the indexes.
     Changing,
 }

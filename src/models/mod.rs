@@ -1,12 +1,13 @@
 //! The records of an application's sign-in: users, accounts, sessions, verification tokens and authenticators.
 //!
-//! The fields are those of Auth.js, in Rust spelling. `X` is an application's own fields, `()` if it has none. For
-//! each record that can be written there is a type for making one (`New…`) and, where Auth.js has an update, one for
-//! changing it (`…Patch`), in which leaving a field alone, clearing it and setting it are three different things.
+//! The fields are those of Auth.js, in Rust spelling. `X` is the type of the application's own fields, `()` if it has
+//! none. Each record that can be written has a type for creating it (`New…`) and, where Auth.js has an update, a type
+//! for changing it (`…Patch`). In a patch, leaving a field alone, clearing it and setting it are three different
+//! things.
 //!
 //! Texts are UTF-8. E-mail addresses, ids, provider parts, tokens and identifiers have at most 512 bytes, other fields
-//! 64 KiB, a whole record 512 KiB. Instants are kept to the millisecond; what is finer is cut off. `Debug` shows
-//! neither tokens nor what identifies a person.
+//! 64 KiB, and a whole record 512 KiB. Instants are kept to the millisecond; anything finer is cut off. `Debug` shows
+//! neither tokens nor anything that identifies a person.
 
 mod accounts;
 mod authenticators;

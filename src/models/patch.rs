@@ -1,4 +1,4 @@
-//! Patches: what an update does with a field, and with the application's own fields by their names.
+//! Patches: what an update does to a field, and to the application's own fields by name.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,7 +10,7 @@ use super::json::{check_name, check_value, to_json};
 use super::limits::FIELD_BYTES_MAX;
 use crate::error::{Error, Problem, Result};
 
-/// What a patch does with one field.
+/// What a patch does to one field.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Change<T> {
     /// The field stays as it is.
@@ -55,7 +55,7 @@ impl<T> Change<T> {
     }
 }
 
-/// Changes to an application's own fields, by their serde names. Fields that it does not name stay as they are, so that
+/// Changes to an application's own fields, by their serde names. Fields that a patch does not name stay as they are, so
 /// two patches of different fields both survive.
 ///
 /// ```
@@ -72,12 +72,13 @@ impl FieldPatch {
         Self::default()
     }
 
-    /// Sets a field. The method that is given the patch refuses a name that the model does not have and a value that
-    /// does not fit the field or any limit. (What serde reads through `#[serde(flatten)]` or an internally tagged enum
-    /// takes any name.) As in JSON, a number that is not finite is null.
+    /// Sets a field. The method that gets the patch refuses a name that the model does not have, and a value that does
+    /// not fit the field or a limit. (A model that reads through `#[serde(flatten)]` or an internally tagged enum takes
+    /// any name.) As in JSON, a number that is not finite becomes null.
     ///
-    /// The patch is tried on the record as it is then. Should the model make one field depend on another, two patches at
-    /// the same time may each fit and both not, and the record is unreadable until it is patched again.
+    /// The patch is checked against the record as it is at that moment. If the model makes one field depend on another,
+    /// two concurrent patches may each fit alone but not together. The record is then unreadable until it is patched
+    /// again.
     #[must_use]
     pub fn set(mut self, name: impl Into<String>, value: impl Serialize) -> Self {
         self.0.insert(name.into(), to_json(&value, FIELD_BYTES_MAX).map(Some));
@@ -91,7 +92,7 @@ impl FieldPatch {
         self
     }
 
-    /// Refuses values that cannot be stored and names that the record uses itself.
+    /// Refuses values that cannot be stored, and names of the record's standard fields.
     pub(crate) fn check(&self, reserved: &[&str]) -> Result<()> {
         for (name, change) in &self.0 {
             check_name(name, reserved)?;
@@ -108,12 +109,12 @@ impl FieldPatch {
         self.0.is_empty()
     }
 
-    /// Whether it sets this field.
+    /// True if the patch sets this field.
     pub(crate) fn sets(&self, name: &str) -> bool {
         matches!(self.0.get(name), Some(Ok(Some(_))))
     }
 
-    /// What each field is set to; none where it is cleared.
+    /// The new value of each field. `None` if the field is cleared.
     pub(crate) fn changes(&self) -> impl Iterator<Item = (&String, &Option<Value>)> {
         self.0.iter().filter_map(|(name, change)| Some((name, change.as_ref().ok()?)))
     }

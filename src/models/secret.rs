@@ -1,4 +1,5 @@
-//! Tokens: what signs a person in. They are never printed, and session and verification tokens are stored only hashed.
+//! Tokens: the secrets that sign a person in. They are never printed. Session and verification tokens are stored only
+//! as hashes.
 
 use std::fmt;
 
@@ -8,23 +9,23 @@ use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result, StorageError};
 
-/// A secret text: a session token, a verification token or an OAuth token, as it was given. `Debug` does not show it.
+/// A secret text, as it was given: a session token, a verification token or an OAuth token. `Debug` does not show it.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Token(String);
 
 impl Token {
-    /// A new secret: 256 bits of the operating system's randomness, in hexadecimal.
+    /// Generates a secret: 256 bits of the operating system's randomness, in hexadecimal.
     ///
     /// # Errors
-    /// [`Storage`](crate::Error::Storage) when the operating system has no randomness to give.
+    /// [`Storage`](crate::Error::Storage) when the operating system cannot supply randomness.
     pub fn random() -> Result<Self> {
         let mut bytes = [0; 32];
         getrandom::fill(&mut bytes).map_err(no_randomness)?;
         Ok(Self(hex(&bytes)))
     }
 
-    /// A new number of so many decimal digits, each as likely as any other.
+    /// Generates a number with this many decimal digits. All numbers are equally likely.
     pub(crate) fn random_digits(digits: u32) -> Result<Self> {
         let number = uniform(10_u64.saturating_pow(digits), || getrandom::u64().map_err(no_randomness))?;
         Ok(Self(format!("{number:0width$}", width = digits as usize)))
@@ -48,8 +49,8 @@ fn no_randomness(error: getrandom::Error) -> Error {
     Error::Storage(StorageError::caused("there is no randomness for a token", error))
 }
 
-/// A number below `end`, each as likely as any other: what is drawn above the last multiple of `end` would favour the
-/// small ones, and is drawn again.
+/// Returns a number below `end`; all are equally likely. A draw above the last multiple of `end` would favour small
+/// numbers, so it is rejected and drawn again.
 fn uniform(end: u64, draw: impl Fn() -> Result<u64>) -> Result<u64> {
     let beyond = (u64::MAX % end + 1) % end;
     loop {
@@ -78,11 +79,11 @@ impl fmt::Debug for Token {
     }
 }
 
-/// The SHA-256 of a secret that is made for being shown again: all that the store keeps of it.
+/// The SHA-256 of a secret that will be presented again. The store keeps nothing else of the secret.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub(crate) struct TokenHash([u8; 32]);
 
-/// As bytes: numbers one by one, as serde has arrays, would take longer to read.
+/// Serialises as bytes. An array, which serde reads number by number, would take longer to read.
 impl Serialize for TokenHash {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_bytes(&self.0)
@@ -100,7 +101,7 @@ impl TokenHash {
         Self(Sha256::digest(token.as_bytes()).into())
     }
 
-    /// Of a secret that counts only for somebody or something, so that equal ones of two have different hashes.
+    /// Hashes a secret together with its context. Equal secrets in different contexts have different hashes.
     pub(crate) fn within(context: &str, secret: &str) -> Self {
         let length = (context.len() as u64).to_be_bytes();
         Self(Sha256::new().chain_update(length).chain_update(context).chain_update(secret).finalize().into())
@@ -114,7 +115,7 @@ impl TokenHash {
         hex(&self.0)
     }
 
-    /// The hash that [`to_hex`](Self::to_hex) writes so; none if there is none.
+    /// Parses what [`to_hex`](Self::to_hex) writes. Returns `None` for any other text.
     pub(crate) fn from_hex(text: &str) -> Option<Self> {
         let mut hash = Self([0; 32]);
         for (byte, digits) in hash.0.iter_mut().zip(text.as_bytes().chunks(2)) {
@@ -123,7 +124,7 @@ impl TokenHash {
         (hash.to_hex() == text).then_some(hash)
     }
 
-    /// Two numbers that are as good as random, and independent of each other.
+    /// Two numbers that are as good as random and independent of each other.
     pub(crate) fn numbers(&self) -> [u64; 2] {
         let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, ..] = self.0;
         [u64::from_le_bytes([a, b, c, d, e, f, g, h]), u64::from_le_bytes([i, j, k, l, m, n, o, p])]
@@ -134,12 +135,12 @@ impl TokenHash {
     }
 }
 
-/// Bytes that differ where others do, and are fewer.
+/// A 32-byte hash of bytes. Different inputs have different hashes.
 pub(crate) fn fingerprint(bytes: &[u8]) -> [u8; 32] {
     Sha256::digest(bytes).into()
 }
 
-/// How `Debug` prints a field that may identify a person: whether it is there, and no more.
+/// Prints, for `Debug`, only whether a field is present, because its value may identify a person.
 pub(crate) struct Redacted<'a, T>(pub(crate) &'a Option<T>);
 
 impl<T> fmt::Debug for Redacted<'_, T> {
@@ -155,7 +156,7 @@ mod tests {
 
     use super::*;
 
-    /// What is made of these draws, the last one first.
+    /// Runs `uniform` on these draws, the last one first. Returns the number, and how many draws are left over.
     fn drawn(end: u64, draws: &[u64]) -> (u64, usize) {
         let draws = RefCell::new(draws.to_vec());
         let number = uniform(end, || Ok(draws.borrow_mut().pop().unwrap())).unwrap();

@@ -1,4 +1,4 @@
-//! Sessions: that a browser is signed in.
+//! Sessions: signed-in browsers and devices.
 
 use chrono::{DateTime, Utc};
 
@@ -8,30 +8,31 @@ use crate::models::Token;
 /// A signed-in browser or device.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Session<X = ()> {
-    /// The id; unlike the token it is no secret.
+    /// The id. Unlike the token, it is not secret.
     pub id: SessionId,
-    /// The secret in the browser's cookie. The store keeps only its SHA-256; this is the one that the caller passed.
+    /// The secret in the browser's cookie. The store keeps only its SHA-256. This value is the one that the caller
+    /// passed.
     pub session_token: Token,
-    /// Who is signed in.
+    /// The user who is signed in.
     pub user_id: UserId,
-    /// The last instant at which the session is valid.
+    /// The session is valid until this instant (UTC), inclusive.
     pub expires: DateTime<Utc>,
     /// The application's own fields.
     pub extra: X,
 }
 
-/// A session as it is listed: without its token, which the store does not know.
+/// A session in a list. It lacks the token, which the store does not know.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SessionInfo<X = ()> {
     /// The id.
     pub id: SessionId,
-    /// Who is signed in.
+    /// The user who is signed in.
     pub user_id: UserId,
-    /// When it was created.
+    /// When the session was created.
     pub created: DateTime<Utc>,
-    /// When it was last extended, or created.
+    /// When the session was last extended, or created.
     pub extended: DateTime<Utc>,
-    /// The last instant at which the session is valid.
+    /// The session is valid until this instant (UTC), inclusive.
     pub expires: DateTime<Utc>,
     /// The application's own fields.
     pub extra: X,
@@ -40,25 +41,25 @@ pub struct SessionInfo<X = ()> {
 /// A session to create.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NewSession<X = ()> {
-    /// The secret for the browser's cookie: unguessable, at least 128 bits from a cryptographic generator.
+    /// The secret for the browser's cookie. It must be unguessable: at least 128 bits from a cryptographic generator.
     pub session_token: Token,
-    /// Who signs in; must exist.
+    /// The user who signs in. The user must exist.
     pub user_id: UserId,
-    /// The last instant at which the session is valid.
+    /// The session is valid until this instant (UTC), inclusive.
     pub expires: DateTime<Utc>,
     /// The application's own fields.
     pub extra: X,
 }
 
 impl<X: Default> NewSession<X> {
-    /// A session that ends by itself after `expires`.
+    /// A session that expires after `expires`.
     pub fn new(session_token: impl Into<Token>, user_id: impl Into<UserId>, expires: DateTime<Utc>) -> Self {
         Self { session_token: session_token.into(), user_id: user_id.into(), expires, extra: X::default() }
     }
 }
 
 impl<X> Session<X> {
-    /// The same, with these own fields instead.
+    /// Returns this session with other own fields.
     #[must_use]
     pub fn with_extra<Y>(self, extra: Y) -> Session<Y> {
         Session { id: self.id, session_token: self.session_token, user_id: self.user_id, expires: self.expires, extra }
@@ -66,21 +67,21 @@ impl<X> Session<X> {
 }
 
 impl<X> NewSession<X> {
-    /// The same, with these own fields instead.
+    /// Returns this session with other own fields.
     #[must_use]
     pub fn with_extra<Y>(self, extra: Y) -> NewSession<Y> {
         NewSession { session_token: self.session_token, user_id: self.user_id, expires: self.expires, extra }
     }
 }
 
-/// What to change about a session. A field that is none stays as it is.
+/// Changes to a session. A field that is `None` stays as it is.
 #[derive(Clone, Debug)]
 pub struct SessionPatch {
-    /// Which session.
+    /// The session to change.
     pub session_token: Token,
     /// Hands the session to another user, who must exist.
     pub user_id: Option<UserId>,
-    /// A new last instant at which the session is valid.
+    /// The new expiry. The session is valid until this instant (UTC), inclusive.
     pub expires: Option<DateTime<Utc>>,
     /// The application's own fields.
     pub extra: FieldPatch,

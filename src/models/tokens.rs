@@ -1,4 +1,4 @@
-//! Verification tokens: one-time proofs that somebody reads an address.
+//! Verification tokens: one-time proofs that somebody receives messages at an address.
 
 use std::fmt;
 
@@ -6,26 +6,26 @@ use chrono::{DateTime, Utc};
 
 use crate::models::Token;
 
-/// A token sent to an identifier, mostly an e-mail address. It works once. The type is input and output alike.
+/// A token sent to an identifier, usually an e-mail address. It works once. The same type is used for input and output.
 #[derive(Clone, PartialEq)]
 pub struct VerificationToken<X = ()> {
-    /// Whom it was sent to. `Debug` does not show it.
+    /// The identifier that the token was sent to. `Debug` does not show it.
     pub identifier: String,
-    /// The secret. The store keeps only its SHA-256; in a result it is the one that the caller passed.
+    /// The secret. The store keeps only its SHA-256. In a result, this value is the one that the caller passed.
     pub token: Token,
-    /// The last instant at which it should be accepted.
+    /// The token should be accepted until this instant (UTC), inclusive.
     pub expires: DateTime<Utc>,
     /// The application's own fields.
     pub extra: X,
 }
 
 impl<X> VerificationToken<X> {
-    /// Whether the token must not be accepted any more at this instant.
+    /// True if the token must no longer be accepted at `now`.
     pub fn is_expired(&self, now: DateTime<Utc>) -> bool {
         self.expires < now
     }
 
-    /// The same, with these own fields instead.
+    /// Returns this token with other own fields.
     #[must_use]
     pub fn with_extra<Y>(self, extra: Y) -> VerificationToken<Y> {
         VerificationToken { identifier: self.identifier, token: self.token, expires: self.expires, extra }

@@ -1,4 +1,4 @@
-//! Users.
+//! Users: the people who can sign in.
 
 use std::fmt;
 
@@ -10,13 +10,13 @@ use crate::models::Redacted;
 /// A person who can sign in.
 #[derive(Clone, PartialEq)]
 pub struct User<X = ()> {
-    /// The id; it never changes.
+    /// The id. It never changes.
     pub id: UserId,
     /// The name to show.
     pub name: Option<String>,
     /// The e-mail address, as it was spelled when it was given. At most one user has it.
     pub email: Option<String>,
-    /// When the address was proven to be the user's.
+    /// When the user proved to own the address.
     pub email_verified: Option<DateTime<Utc>>,
     /// The URL of a picture.
     pub image: Option<String>,
@@ -34,13 +34,13 @@ pub struct User<X = ()> {
 /// ```
 #[derive(Clone, Default, PartialEq)]
 pub struct NewUser<X = ()> {
-    /// The id, or none to have one made.
+    /// The id. `None` to have one generated.
     pub id: Option<UserId>,
     /// The name to show.
     pub name: Option<String>,
-    /// The e-mail address; it must be free.
+    /// The e-mail address. It must be free.
     pub email: Option<String>,
-    /// When the address was proven to be the user's.
+    /// When the user proved to own the address.
     pub email_verified: Option<DateTime<Utc>>,
     /// The URL of a picture.
     pub image: Option<String>,
@@ -49,14 +49,14 @@ pub struct NewUser<X = ()> {
 }
 
 impl<X: Default> NewUser<X> {
-    /// A user of whom only the e-mail address is known.
+    /// A user with nothing but an e-mail address.
     pub fn email(email: impl Into<String>) -> Self {
         Self { email: Some(email.into()), ..Self::default() }
     }
 }
 
 impl<X> User<X> {
-    /// The same, with these own fields instead.
+    /// Returns this user with other own fields.
     #[must_use]
     pub fn with_extra<Y>(self, extra: Y) -> User<Y> {
         User {
@@ -71,7 +71,7 @@ impl<X> User<X> {
 }
 
 impl<X> NewUser<X> {
-    /// The same, with these own fields instead.
+    /// Returns this user with other own fields.
     #[must_use]
     pub fn with_extra<Y>(self, extra: Y) -> NewUser<Y> {
         NewUser {
@@ -85,7 +85,7 @@ impl<X> NewUser<X> {
     }
 }
 
-/// What to change about a user.
+/// Changes to a user.
 ///
 /// ```
 /// use authkv::models::{Change, UserPatch};
@@ -94,13 +94,13 @@ impl<X> NewUser<X> {
 /// ```
 #[derive(Clone)]
 pub struct UserPatch {
-    /// Which user.
+    /// The user to change.
     pub id: UserId,
     /// The name to show.
     pub name: Change<String>,
-    /// The e-mail address; a new one must be free, and the old one becomes so in the same step.
+    /// The e-mail address. A new one must be free, and the old one becomes free in the same step.
     pub email: Change<String>,
-    /// When the address was proven to be the user's.
+    /// When the user proved to own the address.
     pub email_verified: Change<DateTime<Utc>>,
     /// The URL of a picture.
     pub image: Change<String>,

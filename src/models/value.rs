@@ -15,10 +15,10 @@ pub type DynamicFields = BTreeMap<String, Value>;
 
 /// A value of an own field: what JSON has, and instants.
 ///
-/// Lists and maps are nested 32 levels deep at most. A number that is not finite is refused when it is stored.
+/// Lists and maps may be nested at most 32 levels deep. A number that is not finite is refused when it is stored.
 #[derive(Clone, PartialEq)]
 pub enum Value {
-    /// No value. It is not the same as a field that is absent.
+    /// No value. This is not the same as an absent field.
     Null,
     /// True or false.
     Bool(bool),
@@ -28,22 +28,22 @@ pub enum Value {
     Float(f64),
     /// A text.
     Text(String),
-    /// An instant, in UTC and to the millisecond.
+    /// An instant in UTC, to the millisecond.
     Instant(Instant),
-    /// Values in their order.
+    /// Values in order.
     List(Vec<Value>),
     /// Values by name.
     Map(BTreeMap<String, Value>),
 }
 
-/// An instant in own fields, in UTC and to the millisecond; a finer one is cut off. It is stored as what it is, where
-/// the types of other crates are mostly stored as texts: a struct that has one reads what [`Dynamic`](super::Dynamic) wrote as
-/// [`Value::Instant`], and the other way about.
+/// An instant in own fields, in UTC and to the millisecond; anything finer is cut off. It is stored as an instant,
+/// whereas most other crates store theirs as text. A struct with an `Instant` reads what [`Dynamic`](super::Dynamic)
+/// wrote as [`Value::Instant`], and vice versa.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Instant(DateTime<Utc>);
 
-/// The name under which the milliseconds of an instant stand alone in a map. A name in a map that is the same, or has
-/// more `$` in front, is written with one more.
+/// The single key of a map that stands for an instant; its value is the milliseconds. When a map of the application has
+/// this key, or this key with more `$` in front, the key is written with one more `$`.
 const INSTANT: &str = "$instant";
 
 fn is_escaped(name: &str) -> bool {
@@ -104,7 +104,7 @@ from! {
     Map: BTreeMap<String, Value>;
 }
 
-/// Shows of which kind it is, and no more: it may identify a person.
+/// Shows only the kind of the value, because the value may identify a person.
 impl fmt::Debug for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -203,7 +203,7 @@ impl<'de> Deserialize<'de> for Value {
     }
 }
 
-/// The instant or the map that a map as it is stored stands for.
+/// Converts a stored map to the instant or the map that it stands for.
 fn unescaped(map: BTreeMap<String, Value>) -> Value {
     if let (Some(Value::Integer(millis)), 1) = (map.get(INSTANT), map.len())
         && let Some(instant) = i64::try_from(*millis).ok().and_then(|millis| Millis::new(millis).to_instant())

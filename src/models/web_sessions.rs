@@ -9,23 +9,23 @@ use serde_json::Value;
 use super::{UserId, WebSessionId};
 use crate::models::TokenHash;
 
-/// What an application keeps in a web session: JSON values by name.
+/// The application's data in a web session: JSON values by name.
 pub type WebSessionData = HashMap<String, Value>;
 
-/// A web session as it is found and listed: without its token, which the store does not know.
+/// A web session as it is found and listed. It lacks the token, which the store does not know.
 #[derive(Clone, PartialEq)]
 pub struct WebSession {
-    /// The id; unlike the token it is no secret.
+    /// The id. Unlike the token, it is not secret.
     pub id: WebSessionId,
-    /// Who is signed in, if anybody is.
+    /// The user who is signed in, if anybody is.
     pub user_id: Option<UserId>,
-    /// When it was created.
+    /// When the session was created.
     pub created: DateTime<Utc>,
-    /// When it was last written, or created.
+    /// When the session was last written, or created.
     pub saved: DateTime<Utc>,
-    /// The last instant at which the session is valid.
+    /// The session is valid until this instant (UTC), inclusive.
     pub expires: DateTime<Utc>,
-    /// What the application keeps in it.
+    /// The application's data.
     pub data: WebSessionData,
 }
 
@@ -46,7 +46,7 @@ impl WebSessionId {
         token.to_hex().into()
     }
 
-    /// None if no session has this id.
+    /// Returns `None` if the id cannot be that of a session.
     pub(crate) fn hash(&self) -> Option<TokenHash> {
         TokenHash::from_hex(self.as_str())
     }

@@ -1,9 +1,9 @@
-//! Accounts.
+//! Operations on accounts.
 
 use crate::error::{Error, Result, UniqueKey};
 use crate::kv::txn::Txn;
 use crate::models::{AccountKey, AccountType, Cursor, FieldKey, MustLeave, Page, RangeOf, UserId};
-use crate::ops::{all_pointed_to, authenticators, fields, pointed_to, users};
+use crate::ops::{authenticators, fields, resolve, resolve_all, users};
 use crate::records::entries::replace;
 use crate::records::schema::{ACCOUNT_BY_PROVIDER, ACCOUNTS, ACCOUNTS_BY_USER, AUTHENTICATORS_BY_USER, USERS};
 use crate::records::{AccountRecord, AccountUpdate};
@@ -11,13 +11,13 @@ use crate::records::{AccountRecord, AccountUpdate};
 pub(crate) fn link(txn: &mut Txn<'_>, account: &AccountRecord) -> Result<()> {
     users::require(txn, &account.user_id)?;
     if let Some(holder) = of_any_user(txn, &account.account_key())? {
-        make_room(txn, &holder, UniqueKey::ProviderAccount)?;
+        evict_swept(txn, &holder, UniqueKey::ProviderAccount)?;
     }
     if let Some(holder) = txn.get(&ACCOUNTS, &account.id)? {
-        make_room(txn, &holder, UniqueKey::AccountId)?;
+        evict_swept(txn, &holder, UniqueKey::AccountId)?;
     }
     for (key, holder) in fields::holders(txn, account)? {
-        make_room(txn, &holder, key)?;
+        evict_swept(txn, &holder, key)?;
     }
     replace(txn, None, Some(account))
 }
@@ -29,22 +29,22 @@ pub(crate) fn get(txn: &Txn<'_>, key: &AccountKey) -> Result<Option<AccountRecor
     }
 }
 
-/// The accounts of a user, at most `limit`; none if the user waits to be swept.
+/// Returns the accounts of a user, at most `limit`. A user who is waiting to be swept has none.
 pub(crate) fn list(txn: &Txn<'_>, user_id: &UserId, limit: usize) -> Result<Vec<AccountRecord>> {
-    txn.foresee_prefix(&ACCOUNTS_BY_USER, user_id);
+    txn.prefetch_prefix(&ACCOUNTS_BY_USER, user_id);
     if !txn.contains(&USERS, user_id)? {
         return Ok(Vec::new());
     }
     let entries = txn.with_prefix(&ACCOUNTS_BY_USER, user_id, limit)?;
-    all_pointed_to(txn, &entries)
+    resolve_all(txn, &entries)
 }
 
 pub(crate) fn by_field(txn: &Txn<'_>, field: &str, value: &FieldKey) -> Result<Option<AccountRecord>> {
     fields::first(txn, field, value.clone())?.map_or(Ok(None), |account| unless_swept(txn, account))
 }
 
-/// A part of a list of accounts, after a place in it. Those that wait to be swept are left out, so that there may be
-/// fewer than `limit` and yet more to come.
+/// Returns a page of a list of accounts, after a cursor. Accounts that are waiting to be swept are left out, so a page
+/// may have fewer than `limit` items although more pages follow.
 pub(crate) fn list_by_field(
     txn: &Txn<'_>,
     field: &str,
@@ -53,17 +53,17 @@ pub(crate) fn list_by_field(
     limit: usize,
 ) -> Result<Page<AccountRecord>> {
     let page = fields::page::<AccountRecord>(txn, field, range, after, limit)?;
-    page.items.iter().for_each(|account| txn.foresee(&USERS, &account.user_id));
+    page.items.iter().for_each(|account| txn.prefetch(&USERS, &account.user_id));
     let items = page.items.into_iter().filter_map(|account| unless_swept(txn, account).transpose());
     Ok(Page { items: items.collect::<Result<_>>()?, next: page.next })
 }
 
-/// The account, unless its user was deleted and it waits to be swept.
+/// Returns the account, unless its user was deleted and the account is waiting to be swept.
 pub(super) fn unless_swept(txn: &Txn<'_>, account: AccountRecord) -> Result<Option<AccountRecord>> {
     Ok(users::owner(txn, &account.user_id)?.map(|_| account))
 }
 
-/// Gives an account the tokens with which its provider has just told of it.
+/// Updates an account with the tokens that its provider has just reported.
 pub(super) fn refresh(txn: &mut Txn<'_>, old: &AccountRecord, given: &AccountRecord) -> Result<AccountRecord> {
     let new = old.refreshed(given);
     replace(txn, Some(old), Some(&new))?;
@@ -76,7 +76,7 @@ pub(crate) fn update(txn: &mut Txn<'_>, update: &AccountUpdate) -> Result<Option
     };
     let new = update.apply(&old);
     for (key, holder) in fields::holders(txn, &new)? {
-        make_room(txn, &holder, key)?;
+        evict_swept(txn, &holder, key)?;
     }
     replace(txn, Some(&old), Some(&new))?;
     Ok(Some(new))
@@ -93,7 +93,7 @@ pub(crate) fn unlink(txn: &mut Txn<'_>, key: &AccountKey) -> Result<Option<Accou
     Ok(Some(account))
 }
 
-/// Unlinks an account of this user, unless that would leave them with too little.
+/// Unlinks an account of this user, unless too little would be left for the user to sign in.
 pub(crate) fn unlink_of(
     txn: &mut Txn<'_>,
     user_id: &UserId,
@@ -104,10 +104,10 @@ pub(crate) fn unlink_of(
         return Ok(None);
     }
     let account = unlink(txn, key)?;
-    if is_left(txn, user_id, must_leave)? { Ok(account) } else { Err(Error::LastWayToSignIn) }
+    if leaves_enough(txn, user_id, must_leave)? { Ok(account) } else { Err(Error::LastWayToSignIn) }
 }
 
-fn is_left(txn: &Txn<'_>, user_id: &UserId, must_leave: MustLeave) -> Result<bool> {
+fn leaves_enough(txn: &Txn<'_>, user_id: &UserId, must_leave: MustLeave) -> Result<bool> {
     let by_email = match must_leave {
         MustLeave::Nothing => return Ok(true),
         MustLeave::Account => false,
@@ -118,14 +118,14 @@ fn is_left(txn: &Txn<'_>, user_id: &UserId, must_leave: MustLeave) -> Result<boo
         || !txn.with_prefix(&AUTHENTICATORS_BY_USER, user_id, 1)?.is_empty())
 }
 
-/// The account with this key, whether its user exists or was deleted and is being swept.
+/// Returns the account with this key, whether its user exists or was deleted and is being swept.
 fn of_any_user(txn: &Txn<'_>, key: &AccountKey) -> Result<Option<AccountRecord>> {
     let key = (key.provider.clone(), key.provider_account_id.clone());
-    txn.get(&ACCOUNT_BY_PROVIDER, &key)?.map(|(id, _)| pointed_to(txn, &id)).transpose()
+    txn.get(&ACCOUNT_BY_PROVIDER, &key)?.map(|(id, _)| resolve(txn, &id)).transpose()
 }
 
-/// Removes an account that waits to be swept; one of an existing user is in the way.
-fn make_room(txn: &mut Txn<'_>, holder: &AccountRecord, key: UniqueKey) -> Result<()> {
+/// Removes an account that is waiting to be swept. Refuses with a conflict if the account's user exists.
+fn evict_swept(txn: &mut Txn<'_>, holder: &AccountRecord, key: UniqueKey) -> Result<()> {
     if users::owner(txn, &holder.user_id)?.is_some() {
         return Err(Error::Conflict(key));
     }

@@ -1,9 +1,9 @@
-//! Authenticators.
+//! Operations on authenticators.
 
 use crate::error::{Error, Result, UniqueKey};
 use crate::kv::txn::Txn;
 use crate::models::{CredentialId, ProviderAccountId, UserId};
-use crate::ops::{all_pointed_to, users};
+use crate::ops::{resolve_all, users};
 use crate::records::AuthenticatorRecord;
 use crate::records::entries::replace;
 use crate::records::schema::{AUTHENTICATORS, AUTHENTICATORS_BY_USER, USERS};
@@ -27,7 +27,7 @@ pub(crate) fn get(txn: &Txn<'_>, id: &CredentialId) -> Result<Option<Authenticat
 }
 
 pub(crate) fn list(txn: &Txn<'_>, user_id: &UserId) -> Result<Vec<AuthenticatorRecord>> {
-    txn.foresee_prefix(&AUTHENTICATORS_BY_USER, user_id);
+    txn.prefetch_prefix(&AUTHENTICATORS_BY_USER, user_id);
     if txn.contains(&USERS, user_id)? { of_user(txn, user_id) } else { Ok(Vec::new()) }
 }
 
@@ -47,8 +47,8 @@ pub(super) fn remove_of_account(txn: &mut Txn<'_>, user_id: &UserId, account_id:
     Ok(())
 }
 
-/// All of them: a person has a handful.
+/// Returns all of them, without a limit: a person has a handful.
 fn of_user(txn: &Txn<'_>, user_id: &UserId) -> Result<Vec<AuthenticatorRecord>> {
     let entries = txn.with_prefix(&AUTHENTICATORS_BY_USER, user_id, usize::MAX)?;
-    all_pointed_to(txn, &entries)
+    resolve_all(txn, &entries)
 }

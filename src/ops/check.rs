@@ -1,4 +1,5 @@
-//! Checking: that every record can be read, that none is missing, and that the indexes say exactly what the records do.
+//! Checks that every record can be read, that no record is missing, and that the indexes agree exactly with the
+//! records.
 
 use std::ops::{Bound, ControlFlow};
 
@@ -17,7 +18,7 @@ use crate::records::{
     WebSessionRecord,
 };
 
-/// How many problems a report describes; the rest is only counted.
+/// How many problems a report describes. Further problems are only counted.
 const DESCRIBED_MAX: usize = 100;
 
 const INDEXES: [TableId; 9] = [
@@ -32,7 +33,7 @@ const INDEXES: [TableId; 9] = [
     WEB_SESSIONS_BY_USER.id,
 ];
 
-/// What a check found.
+/// The result of a check.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CheckReport {
@@ -52,17 +53,17 @@ pub struct CheckReport {
     pub states: u64,
     /// How many web sessions, expired ones included.
     pub web_sessions: u64,
-    /// How many of the accounts, authenticators and sessions of both kinds belong to deleted users and wait to be
+    /// How many accounts, authenticators, sessions and web sessions belong to deleted users and are waiting to be
     /// removed. No method sees them.
     pub waiting_to_be_swept: u64,
     /// How many problems were found.
     pub problem_count: u64,
-    /// What the first 100 problems are, without anything secret.
+    /// Descriptions of the first 100 problems. They contain no secrets.
     pub problems: Vec<String>,
 }
 
 impl CheckReport {
-    /// Whether no problem was found.
+    /// True if no problem was found.
     pub fn is_sound(&self) -> bool {
         self.problem_count == 0
     }
@@ -75,8 +76,8 @@ impl CheckReport {
     }
 }
 
-/// Reads everything. Each record must be found by its key and have the entries that it computes; as many entries as that
-/// must be all there are, and each table must have as many rows as it counts.
+/// Reads everything. Each record must be found by its key and have the index entries computed from it. There must be no
+/// other entries, and each table must have as many rows as its counter says.
 pub(crate) fn check(txn: &Txn<'_>, indexes: &Indexes) -> Result<CheckReport> {
     let mut check = Check { txn, indexes, report: CheckReport::default(), expected: [0; TABLES.len()] };
     check.report.users = check.records(|_: &UserRecord| None)?;
@@ -90,7 +91,7 @@ pub(crate) fn check(txn: &Txn<'_>, indexes: &Indexes) -> Result<CheckReport> {
     check.indexes()?;
     check.unique_values::<UserRecord>(|_| true)?;
     check.unique_values::<AccountRecord>(|id| {
-        // That an account is missing or damaged was seen before.
+        // A missing or damaged account was already reported.
         let account = txn.get(&ACCOUNTS, id).ok().flatten();
         account.is_some_and(|account| txn.contains(&USERS, &account.user_id).unwrap_or(false))
     })?;
@@ -101,7 +102,7 @@ struct Check<'c, 'v> {
     txn: &'c Txn<'v>,
     indexes: &'c Indexes,
     report: CheckReport,
-    /// How many entries the records have, by the index's place among the tables.
+    /// How many entries the records should have in each index, by the index's place among the tables.
     expected: [u64; TABLES.len()],
 }
 
@@ -123,7 +124,7 @@ impl Check<'_, '_> {
     }
 
     fn count(&mut self, table: TableId, found: u64) -> Result<()> {
-        let counted = self.txn.counted(table)?;
+        let counted = self.txn.row_count(table)?;
         if found != counted {
             self.report.problem(table, &format!("{found} of {counted} rows are there"));
         }
@@ -151,7 +152,7 @@ impl Check<'_, '_> {
         Ok(())
     }
 
-    /// Whether a lookup finds a row, and a right one.
+    /// True if a lookup finds a row and `right` accepts its value.
     fn has(&self, table: TableId, key: &[u8], right: impl Fn(&[u8]) -> bool) -> Result<bool> {
         let mut found = false;
         self.txn.get_bytes(table, key, &mut |value| {
@@ -177,7 +178,8 @@ impl Check<'_, '_> {
         Ok(())
     }
 
-    /// Entries of one value follow each other. `is_there` says whether a record is more than one that waits to be swept.
+    /// Counts shared values in unique indexes. Entries with the same value are adjacent. `is_there` returns whether a
+    /// record is a live one, and not one that is waiting to be swept.
     fn unique_values<R: FieldIndexed>(&mut self, is_there: impl Fn(&R::Key) -> bool) -> Result<()> {
         let table = R::BY_FIELD.id;
         let unique = |field: &str| R::indexes(self.indexes).iter().any(|index| index.unique && index.field == field);
@@ -208,7 +210,8 @@ mod tests {
     use crate::models::{Millis, NewUser};
     use crate::records::EmailMatching;
 
-    /// A store of one user without an e-mail address, that counts `counted` of them and finds it by its key or not.
+    /// A store with one user, who has no e-mail address. Its counter says `counted`, and a lookup finds the user only
+    /// if `found`.
     struct OneUser {
         row: Entry,
         counted: u64,

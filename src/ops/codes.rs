@@ -1,4 +1,4 @@
-//! Codes: one for each identifier, with a limit to the wrong guesses at it.
+//! Operations on codes: one code per identifier, with a limit on wrong guesses.
 
 use crate::error::Result;
 use crate::kv::txn::Txn;
@@ -7,8 +7,8 @@ use crate::records::CodeRecord;
 use crate::records::entries::replace;
 use crate::records::schema::CODES;
 
-/// Puts a code in the place of the identifier's old one. The wrong guesses at one that has not expired count on; when they
-/// are too many, nothing is done, and the answer is until when that is so.
+/// Replaces the identifier's code. If the old code has not expired, its wrong guesses count against the new one. If
+/// there are already too many, nothing is written, and the end of the lock is returned.
 pub(crate) fn create(txn: &mut Txn<'_>, code: &CodeRecord, now: Millis, guesses_max: u32) -> Result<Option<Millis>> {
     let old = txn.get(&CODES, &code.identifier)?;
     let counting = old.as_ref().filter(|old| old.expires >= now);
@@ -22,7 +22,7 @@ pub(crate) fn create(txn: &mut Txn<'_>, code: &CodeRecord, now: Millis, guesses_
     Ok(None)
 }
 
-/// Compares a guess with the code of an identifier, which is gone when it is right, and counts it when it is wrong.
+/// Compares a guess with the code of an identifier. A right guess removes the code; a wrong guess is counted.
 pub(crate) fn guess(
     txn: &mut Txn<'_>,
     identifier: &String,

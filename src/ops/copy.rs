@@ -1,7 +1,7 @@
-//! Copying a store as it is, row by row; see `copying`.
+//! Copies a store row by row, unchanged. The loop is in `store/copy.rs`.
 //!
-//! While it goes on, `meta` of the copy has one row, `copy`, which says from where; the rows that make it a store come last
-//! and all at once.
+//! During a copy, `meta` of the target has a single row, `copy`, which names the source. The rows that make the target
+//! a store are written last, all at once.
 
 use std::collections::BTreeMap;
 use std::ops::{Bound, ControlFlow};
@@ -14,18 +14,18 @@ use crate::ops::meta;
 use crate::records::entries::change_rows;
 use crate::records::schema::{META, TABLES};
 
-/// How many rows are compared and written at a time: this many, or so many bytes of them.
+/// The most rows that are compared and written at a time. Reaching `BYTES_MAX` ends a batch too.
 pub(crate) const ROWS_MAX: usize = 100;
 const BYTES_MAX: usize = 512 << 10;
 
-/// Rows that follow each other.
+/// Consecutive rows.
 pub(crate) struct Rows {
     pub(crate) rows: Vec<(Vec<u8>, Vec<u8>)>,
-    /// Whether these are the last ones.
+    /// True if no rows follow.
     pub(crate) is_end: bool,
 }
 
-/// The rows of a table after a key, and up to another one if it is given.
+/// Returns the rows of a table after a key, up to and including `to` if it is given.
 pub(crate) fn rows(txn: &Txn<'_>, table: TableId, after: Option<&[u8]>, to: Option<&[u8]>) -> Result<Rows> {
     let mut found = Rows { rows: Vec::new(), is_end: true };
     let mut bytes = 0;
@@ -43,12 +43,12 @@ pub(crate) fn rows(txn: &Txn<'_>, table: TableId, after: Option<&[u8]>, to: Opti
     Ok(found)
 }
 
-/// How many rows there are to copy.
+/// Returns how many rows there are to copy.
 pub(crate) fn count(txn: &Txn<'_>) -> Result<u64> {
-    TABLES.into_iter().filter(|table| *table != META.id).map(|table| txn.counted(table)).sum()
+    TABLES.into_iter().filter(|table| *table != META.id).map(|table| txn.row_count(table)).sum()
 }
 
-/// Refuses a place that holds a store, or the copy of another one.
+/// Refuses a target that holds a store, or an unfinished copy of another one.
 pub(crate) fn accept(txn: &Txn<'_>, from: &str) -> Result<()> {
     if meta::is_store(txn)? {
         return Err(OpenProblem::NotEmpty.into());
@@ -64,12 +64,12 @@ pub(crate) fn accept(txn: &Txn<'_>, from: &str) -> Result<()> {
     }
 }
 
-/// Notes from where the copy is.
+/// Records the source of the copy.
 pub(crate) fn begin(txn: &mut Txn<'_>, from: &str) -> Result<()> {
     if meta::copied_from(txn)?.is_none() { meta::begin_copy(txn, from) } else { Ok(()) }
 }
 
-/// What must change in a table so that it has the rows `wanted` in the place of those that it has.
+/// Returns the changes that turn the rows `has` of a table into the rows `wanted`.
 pub(crate) fn differences(wanted: &Rows, has: &[Rows]) -> Vec<Changed> {
     let wanted: BTreeMap<&[u8], &[u8]> = wanted.rows.iter().map(|(key, value)| (&**key, &**value)).collect();
     let has: BTreeMap<&[u8], &[u8]> =
@@ -80,10 +80,10 @@ pub(crate) fn differences(wanted: &Rows, has: &[Rows]) -> Vec<Changed> {
     put.chain(surplus.map(|key| (key.to_vec(), None))).collect()
 }
 
-/// A key, and its new value or none where there is to be no row.
+/// A key and its new value. `None` removes the row.
 pub(crate) type Changed = (Vec<u8>, Option<Vec<u8>>);
 
-/// Makes the copy a store, with these rows of `meta`.
+/// Makes the copy a store by writing these rows of `meta`.
 pub(crate) fn finish(txn: &mut Txn<'_>, rows: &[(Vec<u8>, Vec<u8>)]) -> Result<()> {
     let changes: Vec<_> = rows.iter().map(|(key, value)| (key.clone(), Some(value.clone()))).collect();
     change_rows(txn, META.id, &changes);

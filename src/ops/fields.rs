@@ -1,4 +1,4 @@
-//! Records by the application's own fields.
+//! Looks records up by the application's own fields.
 
 use std::ops::Bound;
 
@@ -6,10 +6,10 @@ use crate::error::{Result, UniqueKey};
 use crate::kv::key::{Key, field_range};
 use crate::kv::txn::Txn;
 use crate::models::{Cursor, FieldKey, Page, RangeOf};
-use crate::ops::{all_pointed_to, pointed_to};
+use crate::ops::{resolve, resolve_all};
 use crate::records::entries::FieldIndexed;
 
-/// The other records that have a value of this one in a unique index.
+/// Returns the other records that already have a value of this record in a unique index.
 pub(super) fn holders<R: FieldIndexed>(txn: &Txn<'_>, record: &R) -> Result<Vec<(UniqueKey, R)>> {
     let mut holders = Vec::new();
     for (field, value) in record.unique_values(txn.indexes())? {
@@ -43,11 +43,11 @@ pub(super) fn page<R: FieldIndexed>(
         rows.truncate(limit);
         page.next = rows.last().map(|(key, ())| Cursor(key.to_bytes()));
     }
-    page.items = all_pointed_to(txn, &rows)?;
+    page.items = resolve_all(txn, &rows)?;
     Ok(page)
 }
 
 pub(super) fn first<R: FieldIndexed>(txn: &Txn<'_>, field: &str, value: FieldKey) -> Result<Option<R>> {
     let mut rows = txn.with_prefix(&R::BY_FIELD, &(field.to_owned(), value), 1)?;
-    rows.pop().map(|((_, key), ())| pointed_to(txn, &key)).transpose()
+    rows.pop().map(|((_, key), ())| resolve(txn, &key)).transpose()
 }

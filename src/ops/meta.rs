@@ -1,6 +1,6 @@
-//! What a store says about itself: its format, its models and their indexes, and how it compares e-mail addresses.
+//! The settings of a store: its format, its models and their indexes, and how it compares e-mail addresses.
 //!
-//! The rows of `meta` are texts. `format` keeps record version 1 for ever, so that every version of this crate can read
+//! The rows of `meta` are texts. `format` keeps record version 1 forever, so that every version of this crate can read
 //! it and refuse a newer format.
 
 use chrono::TimeDelta;
@@ -14,36 +14,36 @@ use crate::models::{Dynamic, Indexes, Millis, Models};
 use crate::records::EmailMatching;
 use crate::records::schema::META;
 
-/// The newest format that this version reads, and the one that it writes.
+/// The newest format that this version reads, and the format that it writes.
 pub(crate) const FORMAT: u32 = 1;
 
-/// What a store is opened with and must agree with.
+/// The settings that a store is opened with. The stored settings must agree with them.
 #[derive(Clone)]
 pub(crate) struct Settings {
     pub(crate) models: (&'static str, u32),
     pub(crate) indexes: Indexes,
     pub(crate) email_matching: EmailMatching,
-    /// Whether the store may be changed to fit them.
+    /// True if the store may be changed to fit the settings.
     pub(crate) synchronize: bool,
 }
 
-/// The models that a store has.
+/// The stored models of a store.
 pub(crate) struct StoredModels {
     /// Their name and version.
     pub(crate) models: (String, u32),
     /// The indexes that are complete.
     pub(crate) indexes: Indexes,
-    /// A change of models or indexes that was begun.
+    /// A change of models or indexes that was begun and is not finished.
     pub(crate) change: Option<Change>,
 }
 
 impl StoredModels {
-    /// Whether the records are being changed, and not only their indexes.
+    /// True if the records are being changed, and not only their indexes.
     pub(crate) fn is_migrated(&self) -> bool {
         self.change.as_ref().is_some_and(|change| change.to != self.models)
     }
 
-    /// Whether nothing has to be changed for these settings.
+    /// True if the store needs no change to fit these settings.
     pub(crate) fn is_settled(&self, settings: &Settings) -> bool {
         let (name, version) = settings.models;
         let has_models = (self.models.0.as_str(), self.models.1) == (name, version);
@@ -51,7 +51,7 @@ impl StoredModels {
     }
 }
 
-/// A change to other models or other indexes, and how far it has come.
+/// A change to other models or indexes, and its progress.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Change {
     /// The version of the models that the records had.
@@ -61,11 +61,11 @@ pub(crate) struct Change {
     /// The indexes that the store gets.
     pub(crate) indexes: Indexes,
     pub(crate) stage: Stage,
-    /// The key of the last record of this stage that is done.
+    /// The key of the last record that this stage has finished.
     pub(crate) after: Option<Vec<u8>>,
 }
 
-/// The parts of a change, in their order.
+/// The stages of a change, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) enum Stage {
     Indexes,
@@ -75,7 +75,7 @@ pub(crate) enum Stage {
     VerificationTokens,
 }
 
-/// Refuses a store that these settings do not fit. One without any settings yet fits, and so does one that may be
+/// Refuses a store that does not fit these settings. A place without a store fits, and so does a store that may be
 /// changed to fit.
 pub(crate) fn accept(txn: &Txn<'_>, settings: &Settings) -> Result<()> {
     let Some(found) = number(txn, "format")? else {
@@ -100,8 +100,8 @@ pub(crate) fn accept(txn: &Txn<'_>, settings: &Settings) -> Result<()> {
     }
 }
 
-/// The keys of the rows that no other process may change while this one works on the store; the first is there if there
-/// is a store.
+/// The keys of the rows that no other process may change while this one works on the store. The first row exists if
+/// there is a store.
 pub(crate) fn decisive() -> Vec<Vec<u8>> {
     ["format", "models", "change"].map(|row| row.to_owned().to_bytes()).into()
 }
@@ -129,13 +129,13 @@ fn accept_models(found: StoredModels, settings: &Settings) -> Result<()> {
     Ok(())
 }
 
-/// Whether a store with the first models may be changed to the second ones: those of a store that has no own fields
-/// yet, or none that are declared.
+/// True if a store with the models `found` may be changed to the models `expected`: it must have no own fields yet, or
+/// none that are declared.
 fn is_open(found: &str, expected: &str) -> bool {
     found == <()>::NAME || (found == Dynamic::NAME && expected != <()>::NAME)
 }
 
-/// The models of a store; none if it says nothing about itself yet.
+/// Returns the models of a store. `None` if its settings have not been written yet.
 pub(crate) fn stored_models(txn: &Txn<'_>) -> Result<Option<StoredModels>> {
     number(txn, "format")?.map(|_| models(txn)).transpose()
 }
@@ -148,8 +148,9 @@ fn models(txn: &Txn<'_>) -> Result<StoredModels> {
     })
 }
 
-/// Claims the removal of what has expired for one of the processes that share the store, and answers whether it is theirs:
-/// nobody else has claimed it for as long as `interval`, whatever their clocks show. `mine` is when they did so last.
+/// Claims the next purge for one of the processes that share the store. Returns true unless another process made a
+/// claim within `interval` of `now`, in either direction, because clocks differ. `mine` is the time of this process's
+/// last claim.
 pub(crate) fn claim_purge(txn: &mut Txn<'_>, now: Millis, interval: TimeDelta, mine: Millis) -> Result<bool> {
     let claimed: Option<i64> = json(txn, "purged")?;
     let is_recent = |claimed: i64| now.since_epoch().abs_diff(claimed) < interval.num_milliseconds().unsigned_abs();
@@ -160,13 +161,13 @@ pub(crate) fn claim_purge(txn: &mut Txn<'_>, now: Millis, interval: TimeDelta, m
     Ok(true)
 }
 
-/// The same for an unfinished copy, for which its own row is the first.
+/// The same keys for an unfinished copy, and before them the key of the copy's own row.
 #[cfg(feature = "etcd")]
 pub(crate) fn decisive_of_copy() -> Vec<Vec<u8>> {
     [vec!["copy".to_owned().to_bytes()], decisive()].concat()
 }
 
-/// Refuses what is no store, one of a newer format, and one that is being changed.
+/// Refuses a place without a store, a store with a newer format, and a store that is being changed.
 #[cfg(feature = "etcd")]
 pub(crate) fn accept_source(txn: &Txn<'_>) -> Result<()> {
     match number(txn, "format")? {
@@ -184,7 +185,7 @@ pub(crate) fn is_store(txn: &Txn<'_>) -> Result<bool> {
     Ok(text(txn, "format")?.is_some())
 }
 
-/// From where there is an unfinished copy, if there is one.
+/// Returns the source of the unfinished copy, if there is one.
 #[cfg(feature = "etcd")]
 pub(crate) fn copied_from(txn: &Txn<'_>) -> Result<Option<String>> {
     text(txn, "copy")
@@ -200,13 +201,14 @@ pub(crate) fn end_copy(txn: &mut Txn<'_>) {
     txn.remove(&META, &"copy".to_owned());
 }
 
-/// Whether the row with this key says nothing about the store, but only about those who work on it where it is.
+/// True if the row with this key says nothing about the store itself, only about the processes that use it at its
+/// place.
 #[cfg(feature = "etcd")]
-pub(crate) fn is_of_a_place(key: &[u8]) -> bool {
+pub(crate) fn is_local(key: &[u8]) -> bool {
     key == "purged".to_owned().to_bytes()
 }
 
-/// Writes what a new store says about itself.
+/// Writes the settings of a new store.
 pub(crate) fn synchronize(txn: &mut Txn<'_>, settings: &Settings) -> Result<()> {
     if text(txn, "format")?.is_some() {
         return Ok(());
@@ -247,7 +249,7 @@ fn put_json(txn: &mut Txn<'_>, row: &str, value: &impl Serialize) -> Result<()> 
     put(txn, row, text)
 }
 
-/// A row; none where the table is missing as well.
+/// Returns a row. `None` also if the table is missing.
 fn text(txn: &Txn<'_>, row: &str) -> Result<Option<String>> {
     match txn.get(&META, &row.to_owned()) {
         Err(Error::MissingTable(_)) => Ok(None),

@@ -1,8 +1,8 @@
-//! Changing a store to other models or other indexes, in bounded steps that can be taken up again after each.
+//! Changes a store to other models or indexes, in bounded steps. It can be resumed after each step.
 //!
-//! While it goes on, `meta` says to which models it leads and how far it has come, and no index on own fields counts. It
-//! clears those indexes, writes the records anew with the entries that they have in the new ones, and at last says that
-//! the store has the new models.
+//! During the change, `meta` records the target models and the progress, and no index on own fields is valid. The
+//! change clears those indexes, rewrites the records with their entries in the new indexes, and finally records the new
+//! models as those of the store.
 
 use std::ops::{Bound, ControlFlow};
 
@@ -12,22 +12,22 @@ use crate::models::Indexes;
 use crate::ops::meta::{self, Change};
 use crate::records::entries::{Record, clear_field_indexes, replace};
 
-/// How much one step reads and writes at most: this many records, or so many bytes of them.
+/// The most records that one step reads and writes. Reaching `STEP_BYTES_MAX` ends a step too.
 const STEP_RECORDS_MAX: usize = 256;
 const STEP_BYTES_MAX: usize = 4 << 20;
 
-/// Notes the change, from which moment the store is of no use before it is finished.
+/// Records the change. From then on the store cannot be used until the change is finished.
 pub(crate) fn begin(txn: &mut Txn<'_>, change: &Change) -> Result<()> {
     meta::put_indexes(txn, &Indexes::default())?;
     meta::put_change(txn, Some(change))
 }
 
-/// Removes entries of the indexes on own fields, and answers whether any are left.
+/// Removes entries of the indexes on own fields. Returns true if any may be left.
 pub(crate) fn clear(txn: &mut Txn<'_>) -> Result<bool> {
     clear_field_indexes(txn, txn.step_records(STEP_RECORDS_MAX))
 }
 
-/// The records of a step, those after a key.
+/// Returns the records of a step: those after a key.
 pub(crate) fn records<R: Record>(txn: &Txn<'_>, after: Option<&[u8]>) -> Result<Vec<R>> {
     let table = R::TABLE.id;
     let (mut records, mut bytes) = (Vec::new(), 0);
@@ -42,7 +42,7 @@ pub(crate) fn records<R: Record>(txn: &Txn<'_>, after: Option<&[u8]>) -> Result<
     Ok(records)
 }
 
-/// Writes the records of a step anew and notes how far the change has come.
+/// Rewrites the records of a step and records the progress of the change.
 pub(crate) fn rewrite<R: Record>(txn: &mut Txn<'_>, records: &[R], change: &Change) -> Result<()> {
     for record in records {
         replace(txn, None, Some(record))?;
@@ -50,7 +50,7 @@ pub(crate) fn rewrite<R: Record>(txn: &mut Txn<'_>, records: &[R], change: &Chan
     meta::put_change(txn, Some(change))
 }
 
-/// Says that the store has the new models and indexes.
+/// Records that the store has the new models and indexes.
 pub(crate) fn finish(txn: &mut Txn<'_>, change: &Change) -> Result<()> {
     let (name, version) = &change.to;
     meta::put_models(txn, name, *version, &change.indexes)?;

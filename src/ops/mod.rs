@@ -1,7 +1,7 @@
-//! The operations: what each adapter method does, as a pure function of a transaction.
+//! The operations: each adapter method as a pure function of a transaction.
 //!
-//! No clock, randomness, hashing or I/O in here: instants, ids and hashes are arguments. An operation decides first and
-//! writes last; an error discards what it wrote.
+//! They use no clock, randomness, hashing or I/O: instants, ids and hashes are arguments. An operation decides first
+//! and writes last. If it returns an error, its writes are discarded.
 
 pub(crate) mod accounts;
 pub(crate) mod authenticators;
@@ -24,13 +24,13 @@ use crate::error::{Error, Result};
 use crate::kv::txn::Txn;
 use crate::records::entries::Record;
 
-/// The record that an index entry points to. An entry without its record is damage.
-pub(crate) fn pointed_to<R: Record>(txn: &Txn<'_>, key: &R::Key) -> Result<R> {
+/// Returns the record that an index entry points to. An entry without its record is damage.
+pub(crate) fn resolve<R: Record>(txn: &Txn<'_>, key: &R::Key) -> Result<R> {
     txn.get(&R::TABLE, key)?.ok_or_else(|| Error::corrupt("an index entry points to a record that is missing"))
 }
 
-/// The records that the entries of an index point to.
-fn all_pointed_to<R: Record, A>(txn: &Txn<'_>, entries: &[((A, R::Key), ())]) -> Result<Vec<R>> {
-    entries.iter().for_each(|((_, key), ())| txn.foresee(&R::TABLE, key));
-    entries.iter().map(|((_, key), ())| pointed_to(txn, key)).collect()
+/// Returns the records that index entries point to.
+fn resolve_all<R: Record, A>(txn: &Txn<'_>, entries: &[((A, R::Key), ())]) -> Result<Vec<R>> {
+    entries.iter().for_each(|((_, key), ())| txn.prefetch(&R::TABLE, key));
+    entries.iter().map(|((_, key), ())| resolve(txn, key)).collect()
 }

@@ -1,4 +1,4 @@
-//! Sessions.
+//! Operations on sessions.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use crate::kv::txn::Txn;
 use crate::models::{
     Extra, Fields, Millis, Session, SessionAndUser, SessionId, Token, TokenHash, UserId, WebSessionId, instant,
 };
-use crate::ops::{all_pointed_to, pointed_to, users};
+use crate::ops::{resolve, resolve_all, users};
 use crate::records::entries::{Record, replace};
 use crate::records::schema::{SESSION_BY_TOKEN, SESSIONS, SessionEntry, WEB_SESSIONS_BY_USER};
 use crate::records::{SessionRecord, SessionUpdate, UserRecord, WebSessionRecord};
@@ -26,7 +26,7 @@ pub(crate) fn create(txn: &mut Txn<'_>, session: &SessionRecord, now: Millis) ->
     replace(txn, None, Some(session))
 }
 
-/// A session as the read on every request finds it: mostly from its index entry alone.
+/// A session as found by the read on every request, usually from its index entry alone.
 #[derive(Clone)]
 pub(crate) struct FoundSession {
     id: SessionId,
@@ -40,7 +40,7 @@ impl FoundSession {
         now <= self.expires
     }
 
-    /// The session and user with the token that their caller knows.
+    /// Converts to the model, with the token that the caller passed.
     pub(crate) fn into_model<S: Extra, U: Extra>(
         self: Arc<Self>,
         session_token: Token,
@@ -73,7 +73,7 @@ pub(crate) fn update(txn: &mut Txn<'_>, update: &SessionUpdate, now: Millis) -> 
     Ok(Some(new))
 }
 
-/// Gives a session until `expires`, unless it has ended, or somebody else has given it until `due` at least.
+/// Extends a session to `expires`, unless it has ended or another call has already extended it to at least `due`.
 pub(crate) fn extend(txn: &mut Txn<'_>, token: &TokenHash, now: Millis, due: Millis, expires: Millis) -> Result<()> {
     let Some((entry, _)) = valid_by_token(txn, token, now)? else {
         return Ok(());
@@ -86,9 +86,9 @@ pub(crate) fn extend(txn: &mut Txn<'_>, token: &TokenHash, now: Millis, due: Mil
     Ok(())
 }
 
-/// The valid sessions of a user, at most `limit`; none if the user waits to be swept.
+/// Returns the valid sessions of a user among the first `limit`. A user who is waiting to be swept has none.
 pub(crate) fn list(txn: &Txn<'_>, user_id: &UserId, now: Millis, limit: usize) -> Result<Vec<SessionRecord>> {
-    txn.foresee_prefix(&SESSIONS, user_id);
+    txn.prefetch_prefix(&SESSIONS, user_id);
     if users::get(txn, user_id)?.is_none() {
         return Ok(Vec::new());
     }
@@ -96,7 +96,7 @@ pub(crate) fn list(txn: &Txn<'_>, user_id: &UserId, now: Millis, limit: usize) -
     Ok(sessions.filter(|session| session.lifetime.is_valid(now)).collect())
 }
 
-/// Removes a session of a user, expired or not; one that waits to be swept is absent already.
+/// Removes a session of a user, expired or not. A session that is waiting to be swept counts as absent.
 pub(crate) fn end(txn: &mut Txn<'_>, user_id: &UserId, id: &SessionId) -> Result<Option<SessionRecord>> {
     let Some(session) = txn.get(&SESSIONS, &(user_id.clone(), id.clone()))? else {
         return Ok(None);
@@ -113,15 +113,15 @@ pub(crate) enum AnySession {
     WebSession(WebSessionId),
 }
 
-/// How many sessions a step has ended.
+/// The result of one step of ending sessions.
 pub(crate) struct Ended {
     pub(crate) count: usize,
-    /// Whether there may be more.
+    /// True if there may be more to end.
     pub(crate) more: bool,
 }
 
-/// Removes the sessions of a user, web sessions too, but for one, at most `limit`, whether they have expired or not. If
-/// there is no exception, that is noted about the user.
+/// Removes at most `limit` sessions and web sessions of a user, expired or not, except one if it is given. If none is
+/// excepted, the sign-out is recorded in the user's record.
 pub(crate) fn end_all(txn: &mut Txn<'_>, user_id: &UserId, except: Option<&AnySession>, limit: usize) -> Result<Ended> {
     let limit = txn.step_records(limit);
     let mut ended = 0;
@@ -134,7 +134,7 @@ pub(crate) fn end_all(txn: &mut Txn<'_>, user_id: &UserId, except: Option<&AnySe
     let mut entries = txn.with_prefix(&WEB_SESSIONS_BY_USER, user_id, limit + 1 - ended)?;
     entries.retain(|((_, token), ())| except != Some(&AnySession::WebSession(WebSessionId::of(token))));
     entries.truncate(limit - ended);
-    for session in all_pointed_to::<WebSessionRecord, _>(txn, &entries)? {
+    for session in resolve_all::<WebSessionRecord, _>(txn, &entries)? {
         replace(txn, Some(&session), None)?;
         ended += 1;
     }
@@ -146,12 +146,12 @@ pub(crate) fn end_all(txn: &mut Txn<'_>, user_id: &UserId, except: Option<&AnySe
     Ok(Ended { count: ended, more: ended == limit })
 }
 
-/// Removes a session, expired or not; one that waits to be swept is absent already.
+/// Removes a session, expired or not. A session that is waiting to be swept counts as absent.
 pub(crate) fn delete(txn: &mut Txn<'_>, token: &TokenHash) -> Result<Option<SessionRecord>> {
     let Some(entry) = txn.get(&SESSION_BY_TOKEN, token)? else {
         return Ok(None);
     };
-    txn.foresee(&SESSIONS, &(entry.user_id.clone(), entry.id.clone()));
+    txn.prefetch(&SESSIONS, &(entry.user_id.clone(), entry.id.clone()));
     let user = users::owner(txn, &entry.user_id)?;
     let session = remove(txn, &entry)?;
     Ok(user.map(|_| session))
@@ -164,7 +164,7 @@ fn valid_by_token(txn: &Txn<'_>, token: &TokenHash, now: Millis) -> Result<Optio
     Ok(valid(txn, &entry, now)?.map(|user| (entry, user)))
 }
 
-/// The user of a session that has not expired and does not wait to be swept.
+/// Returns the user of a session that has not expired and is not waiting to be swept.
 fn valid(txn: &Txn<'_>, session: &SessionEntry, now: Millis) -> Result<Option<UserRecord>> {
     if session.is_valid(now) { users::owner(txn, &session.user_id) } else { Ok(None) }
 }
@@ -176,5 +176,5 @@ fn remove(txn: &mut Txn<'_>, entry: &SessionEntry) -> Result<SessionRecord> {
 }
 
 fn session_of(txn: &Txn<'_>, entry: &SessionEntry) -> Result<SessionRecord> {
-    pointed_to(txn, &(entry.user_id.clone(), entry.id.clone()))
+    resolve(txn, &(entry.user_id.clone(), entry.id.clone()))
 }

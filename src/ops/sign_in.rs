@@ -1,12 +1,13 @@
-//! Signing in with a provider's account, or with an e-mail address: user, account and session at once.
+//! Signs in with a provider's account or an e-mail address: finds or creates the user, the account and the session in
+//! one step.
 
 use crate::error::Result;
 use crate::kv::txn::Txn;
 use crate::models::{self, EmailInUse, Extra, Millis, SignedIn, Token};
-use crate::ops::{accounts, pointed_to, sessions, users};
+use crate::ops::{accounts, resolve, sessions, users};
 use crate::records::{AccountRecord, SessionRecord, UserRecord};
 
-/// What signing in came to.
+/// The result of signing in with an account.
 #[allow(clippy::large_enum_variant)] // like the model that is made of it
 pub(crate) enum SignIn {
     Done {
@@ -15,12 +16,12 @@ pub(crate) enum SignIn {
         session: SessionRecord,
         is_new_user: bool,
     },
-    /// This user has the e-mail address.
+    /// This user already has the e-mail address.
     EmailInUse(UserRecord),
 }
 
 impl SignIn {
-    /// The outcome with the session's token, which its caller knows.
+    /// Converts to the model, with the session token that the caller passed.
     pub(crate) fn into_model<U: Extra, A: Extra, S: Extra>(
         self,
         session_token: Token,
@@ -40,7 +41,7 @@ impl SignIn {
     }
 }
 
-/// Who has signed in with an e-mail address.
+/// The result of signing in with an e-mail address.
 pub(crate) struct WithEmail {
     pub(crate) user: UserRecord,
     pub(crate) session: SessionRecord,
@@ -48,8 +49,9 @@ pub(crate) struct WithEmail {
     pub(crate) was_unverified: bool,
 }
 
-/// Signs in the user of the account; where nobody has it, the new user, unless somebody has the e-mail address. Account
-/// and session are those of the new user, as long as it is not known who it is.
+/// Signs in the user of the account. If the account is unknown, it creates the new user and links the account, unless
+/// another user has the e-mail address. The caller passes account and session as the new user's, because it does not
+/// know yet who will be signed in.
 pub(crate) fn with_account(
     txn: &mut Txn<'_>,
     user: &UserRecord,
@@ -58,7 +60,7 @@ pub(crate) fn with_account(
     now: Millis,
 ) -> Result<SignIn> {
     let (user, account, is_new_user) = match accounts::get(txn, &account.account_key())? {
-        Some(known) => (pointed_to(txn, &known.user_id)?, accounts::refresh(txn, &known, account)?, false),
+        Some(known) => (resolve(txn, &known.user_id)?, accounts::refresh(txn, &known, account)?, false),
         None => {
             if let Some(email) = &user.email
                 && let Some(holder) = users::by_email(txn, email.normal_form())?
@@ -75,7 +77,8 @@ pub(crate) fn with_account(
     Ok(SignIn::Done { user, account, session, is_new_user })
 }
 
-/// Signs in the user with the e-mail address of the new user, who has proven to have it; where nobody has it, the new user.
+/// Signs in the user who has the e-mail address of the new user, which the visitor has proven to own. If nobody has the
+/// address, the new user is created.
 pub(crate) fn with_email(
     txn: &mut Txn<'_>,
     new: &UserRecord,

@@ -1,4 +1,4 @@
-//! States: values that are taken once.
+//! Operations on states: values that can be taken once.
 
 use crate::error::Result;
 use crate::kv::txn::Txn;
@@ -7,12 +7,12 @@ use crate::records::StateRecord;
 use crate::records::entries::replace;
 use crate::records::schema::STATES;
 
-/// `state` has a handle of its own.
+/// The handle of `state` is unique, so nothing is replaced.
 pub(crate) fn put(txn: &mut Txn<'_>, state: &StateRecord) -> Result<()> {
     replace(txn, None, Some(state))
 }
 
-/// Removes a state and answers what it was, unless it has expired.
+/// Removes a state and returns it, unless it has expired.
 pub(crate) fn take(txn: &mut Txn<'_>, handle: TokenHash, now: Millis) -> Result<Option<StateRecord>> {
     let Some(state) = txn.get(&STATES, &handle)? else {
         return Ok(None);

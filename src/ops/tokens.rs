@@ -1,4 +1,4 @@
-//! Verification tokens.
+//! Operations on verification tokens.
 
 use crate::error::Result;
 use crate::kv::txn::Txn;
@@ -16,7 +16,8 @@ pub(crate) fn get(txn: &Txn<'_>, identifier: &str, token: TokenHash) -> Result<O
     txn.get(&VERIFICATION_TOKENS, &(token, identifier.to_owned()))
 }
 
-/// Takes the token of this identifier; without one, the only token with this hash.
+/// Removes and returns the token of this identifier. Without an identifier, the token with this hash if it is the only
+/// one.
 pub(crate) fn take(txn: &mut Txn<'_>, identifier: Option<&String>, token: TokenHash) -> Result<Option<TokenRecord>> {
     let found = match identifier {
         Some(identifier) => get(txn, identifier, token)?,

@@ -1,4 +1,4 @@
-//! Upkeep: removing what deleted users leave behind and what has expired, in bounded steps.
+//! Upkeep: removes the records of deleted users and expired records, in bounded steps.
 
 use std::ops::Bound;
 
@@ -7,7 +7,7 @@ use crate::kv::key::Key;
 use crate::kv::table::Table;
 use crate::kv::txn::Txn;
 use crate::models::{Millis, UserId};
-use crate::ops::{all_pointed_to, pointed_to};
+use crate::ops::{resolve, resolve_all};
 use crate::records::entries::{Record, replace};
 use crate::records::expiring::Expiring;
 use crate::records::schema::{
@@ -18,11 +18,11 @@ use crate::records::{
     AccountRecord, AuthenticatorRecord, CodeRecord, SessionRecord, StateRecord, TokenRecord, WebSessionRecord,
 };
 
-/// How many records one step removes at most: few enough that the writes behind it wait for milliseconds. An engine may
+/// The most records that one step removes: few enough that the writes behind it wait for milliseconds. An engine may
 /// allow fewer.
 pub(crate) const STEP_RECORDS_MAX: usize = 256;
 
-/// How many expired records were removed, or would be.
+/// How many expired records a purge removed, or would remove.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Purged {
@@ -36,7 +36,7 @@ pub struct Purged {
     pub states: usize,
     /// Web sessions.
     pub web_sessions: usize,
-    /// Whether there may be more that has expired, for another call to remove.
+    /// True if there may be more expired records for another call to remove.
     pub more: bool,
 }
 
@@ -53,7 +53,8 @@ impl Purged {
     }
 }
 
-/// Removes the records of a user who was just deleted, or notes that some are left and has them follow.
+/// Removes the records of a user who was just deleted. If they are too many for one step, it marks the user for the
+/// sweep and schedules the rest as a follow-up.
 pub(crate) fn remove_records_of(txn: &mut Txn<'_>, user_id: &UserId) -> Result<()> {
     if !remove_step(txn, user_id)? {
         txn.put(&SWEEP, user_id, &())?;
@@ -62,15 +63,15 @@ pub(crate) fn remove_records_of(txn: &mut Txn<'_>, user_id: &UserId) -> Result<(
     Ok(())
 }
 
-/// Says that [`remove_records_of`] is going to be called.
-pub(crate) fn foresee_records_of(txn: &Txn<'_>, user_id: &UserId) {
-    txn.foresee_prefix(&ACCOUNTS_BY_USER, user_id);
-    txn.foresee_prefix(&AUTHENTICATORS_BY_USER, user_id);
-    txn.foresee_prefix(&WEB_SESSIONS_BY_USER, user_id);
-    txn.foresee_prefix(&SESSIONS, user_id);
+/// Hints that [`remove_records_of`] will be called.
+pub(crate) fn prefetch_records_of(txn: &Txn<'_>, user_id: &UserId) {
+    txn.prefetch_prefix(&ACCOUNTS_BY_USER, user_id);
+    txn.prefetch_prefix(&AUTHENTICATORS_BY_USER, user_id);
+    txn.prefetch_prefix(&WEB_SESSIONS_BY_USER, user_id);
+    txn.prefetch_prefix(&SESSIONS, user_id);
 }
 
-/// One step of removing what deleted users have left.
+/// One step of removing the records that deleted users left behind.
 pub(crate) fn sweep(txn: &mut Txn<'_>) -> Result<()> {
     let Some((user_id, ())) = txn.first(&SWEEP, 1)?.pop() else {
         return Ok(());
@@ -84,17 +85,17 @@ pub(crate) fn sweep(txn: &mut Txn<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Whether deleted users have left anything.
+/// True if deleted users have records left.
 pub(crate) fn must_sweep(txn: &Txn<'_>) -> Result<bool> {
     Ok(!txn.first(&SWEEP, 1)?.is_empty())
 }
 
-/// Removes what expired before `now`, the oldest first and at most `limit`. A session that is listed earlier than it
-/// expires is listed anew.
+/// Removes at most `limit` records that expired before `now`, the oldest first. A session that is listed earlier than
+/// it expires is listed at its expiry instead.
 pub(crate) fn purge_expired(txn: &mut Txn<'_>, now: Millis, limit: usize) -> Result<Purged> {
     let limit = txn.step_records(limit);
     let listed = txn.below(&BY_EXPIRY, &now, limit)?;
-    foresee(txn, &listed);
+    prefetch(txn, &listed);
     let mut purged = Purged { more: listed.len() == limit, ..Purged::default() };
     for ((_, expiring), ()) in listed {
         let removed = match &expiring {
@@ -112,28 +113,28 @@ pub(crate) fn purge_expired(txn: &mut Txn<'_>, now: Millis, limit: usize) -> Res
     Ok(purged)
 }
 
-/// Says that what is listed is going to be looked up.
-fn foresee(txn: &Txn<'_>, listed: &[((Millis, Expiring), ())]) {
+/// Hints that the listed records will be looked up.
+fn prefetch(txn: &Txn<'_>, listed: &[((Millis, Expiring), ())]) {
     for ((_, expiring), ()) in listed {
         match expiring.clone() {
-            Expiring::Session(user_id, id) => txn.foresee(&SESSIONS, &(user_id, id)),
-            Expiring::WebSession(hash) => txn.foresee(&WEB_SESSIONS, &hash),
-            Expiring::Token(hash, identifier) => txn.foresee(&VERIFICATION_TOKENS, &(hash, identifier)),
-            Expiring::Code(identifier) => txn.foresee(&CODES, &identifier),
-            Expiring::State(hash) => txn.foresee(&STATES, &hash),
+            Expiring::Session(user_id, id) => txn.prefetch(&SESSIONS, &(user_id, id)),
+            Expiring::WebSession(hash) => txn.prefetch(&WEB_SESSIONS, &hash),
+            Expiring::Token(hash, identifier) => txn.prefetch(&VERIFICATION_TOKENS, &(hash, identifier)),
+            Expiring::Code(identifier) => txn.prefetch(&CODES, &identifier),
+            Expiring::State(hash) => txn.prefetch(&STATES, &hash),
         }
     }
 }
 
-/// Puts in the place of a record what is left of it, and answers whether that is nothing.
+/// Replaces a record by what `left` keeps of it. Returns true if nothing is left.
 fn purge<R: Record + Clone>(txn: &mut Txn<'_>, key: &R::Key, left: impl FnOnce(R) -> Option<R>) -> Result<bool> {
-    let record: R = pointed_to(txn, key)?;
+    let record: R = resolve(txn, key)?;
     let left = left(record.clone());
     replace(txn, Some(&record), left.as_ref())?;
     Ok(left.is_none())
 }
 
-/// Counts what [`purge_expired`] would remove if it had no limit.
+/// Counts the records that [`purge_expired`] would remove without a limit.
 pub(crate) fn count_expired(txn: &Txn<'_>, now: Millis) -> Result<Purged> {
     let (mut counted, mut last, end) = (Purged::default(), Vec::new(), now.to_bytes());
     loop {
@@ -143,14 +144,14 @@ pub(crate) fn count_expired(txn: &Txn<'_>, now: Millis) -> Result<Purged> {
             return Ok(counted);
         };
         last = key.to_bytes();
-        foresee(txn, &listed);
+        prefetch(txn, &listed);
         for ((_, expiring), ()) in &listed {
             let has_expired = match expiring {
                 Expiring::Session(user_id, id) => {
-                    let session: SessionRecord = pointed_to(txn, &(user_id.clone(), id.clone()))?;
+                    let session: SessionRecord = resolve(txn, &(user_id.clone(), id.clone()))?;
                     !session.lifetime.is_valid(now)
                 }
-                Expiring::WebSession(hash) => !pointed_to::<WebSessionRecord>(txn, hash)?.lifetime.is_valid(now),
+                Expiring::WebSession(hash) => !resolve::<WebSessionRecord>(txn, hash)?.lifetime.is_valid(now),
                 Expiring::Token(..) | Expiring::Code(_) | Expiring::State(_) => true,
             };
             counted.add(expiring, has_expired);
@@ -158,7 +159,7 @@ pub(crate) fn count_expired(txn: &Txn<'_>, now: Millis) -> Result<Purged> {
     }
 }
 
-/// Removes records of a user, as many as one step may; answers whether that were surely all.
+/// Removes as many records of a user as one step may. Returns true if certainly none are left.
 fn remove_step(txn: &mut Txn<'_>, user_id: &UserId) -> Result<bool> {
     let mut room = txn.step_records(STEP_RECORDS_MAX);
     remove_some::<AccountRecord>(txn, &ACCOUNTS_BY_USER, user_id, &mut room)?;
@@ -178,7 +179,7 @@ fn remove_some<R: Record>(
     room: &mut usize,
 ) -> Result<()> {
     let entries = txn.with_prefix(by_user, user_id, *room)?;
-    for record in all_pointed_to::<R, _>(txn, &entries)? {
+    for record in resolve_all::<R, _>(txn, &entries)? {
         replace(txn, Some(&record), None)?;
         *room -= 1;
     }

@@ -1,9 +1,9 @@
-//! Users.
+//! Operations on users.
 
 use crate::error::{Error, Result, UniqueKey};
 use crate::kv::txn::Txn;
 use crate::models::{AccountKey, Change, Cursor, FieldKey, Millis, Page, RangeOf, UserId};
-use crate::ops::{fields, pointed_to, upkeep};
+use crate::ops::{fields, resolve, upkeep};
 use crate::records::entries::replace;
 use crate::records::schema::{ACCOUNT_BY_PROVIDER, SWEEP, USER_BY_EMAIL, USERS};
 use crate::records::{UserRecord, UserUpdate};
@@ -27,7 +27,7 @@ pub(crate) fn get(txn: &Txn<'_>, id: &UserId) -> Result<Option<UserRecord>> {
 
 /// `email` is in the store's normal form.
 pub(crate) fn by_email(txn: &Txn<'_>, email: &String) -> Result<Option<UserRecord>> {
-    txn.get(&USER_BY_EMAIL, email)?.map(|id| pointed_to(txn, &id)).transpose()
+    txn.get(&USER_BY_EMAIL, email)?.map(|id| resolve(txn, &id)).transpose()
 }
 
 pub(crate) fn by_account(txn: &Txn<'_>, account: &AccountKey) -> Result<Option<UserRecord>> {
@@ -55,7 +55,7 @@ pub(crate) fn by_field(txn: &Txn<'_>, field: &str, value: &FieldKey) -> Result<O
     fields::first(txn, field, value.clone())
 }
 
-/// A part of a list of users, after a place in it.
+/// Returns a page of a list of users, after a cursor.
 pub(crate) fn list_by_field(
     txn: &Txn<'_>,
     field: &str,
@@ -66,16 +66,17 @@ pub(crate) fn list_by_field(
     fields::page(txn, field, range, after, limit)
 }
 
-/// Notes that somebody has proven to read the user's e-mail address.
+/// Records that somebody has proven to receive mail at the user's e-mail address.
 pub(super) fn verify(txn: &mut Txn<'_>, user: UserRecord, now: Millis) -> Result<UserRecord> {
     let verified = user.clone().verified(now);
     replace(txn, Some(&user), Some(&verified))?;
     Ok(verified)
 }
 
-/// Removes the user and as many records as one step may; the rest follows and is absent meanwhile.
+/// Removes the user and as many of their records as one step may. The other records are removed later and count as
+/// absent until then.
 pub(crate) fn delete(txn: &mut Txn<'_>, id: &UserId) -> Result<Option<UserRecord>> {
-    upkeep::foresee_records_of(txn, id);
+    upkeep::prefetch_records_of(txn, id);
     let Some(user) = get(txn, id)? else {
         return Ok(None);
     };
@@ -84,7 +85,7 @@ pub(crate) fn delete(txn: &mut Txn<'_>, id: &UserId) -> Result<Option<UserRecord
     Ok(Some(user))
 }
 
-/// Refuses a user with the value of another one in a unique index on own fields.
+/// Refuses a user who has the value of another user in a unique index on own fields.
 fn require_free_fields(txn: &Txn<'_>, user: &UserRecord) -> Result<()> {
     match fields::holders(txn, user)?.into_iter().next() {
         Some((key, _)) => Err(Error::Conflict(key)),
@@ -92,7 +93,7 @@ fn require_free_fields(txn: &Txn<'_>, user: &UserRecord) -> Result<()> {
     }
 }
 
-/// The user that an account, session or authenticator belongs to; none if it only waits to be swept.
+/// Returns the user who owns an account, session or authenticator. `None` if the record is only waiting to be swept.
 pub(super) fn owner(txn: &Txn<'_>, id: &UserId) -> Result<Option<UserRecord>> {
     let user = get(txn, id)?;
     if user.is_none() && !txn.contains(&SWEEP, id)? {
@@ -103,5 +104,5 @@ pub(super) fn owner(txn: &Txn<'_>, id: &UserId) -> Result<Option<UserRecord>> {
 
 /// Refuses a record for a user who does not exist.
 pub(super) fn require(txn: &Txn<'_>, id: &UserId) -> Result<()> {
-    if txn.contains_as_expected(&USERS, id)? { Ok(()) } else { Err(Error::UnknownUser) }
+    if txn.contains_or_assumed(&USERS, id)? { Ok(()) } else { Err(Error::UnknownUser) }
 }

@@ -1,9 +1,9 @@
-//! Web sessions.
+//! Operations on web sessions.
 
 use crate::error::{Error, Result, UniqueKey};
 use crate::kv::txn::Txn;
 use crate::models::{Millis, TokenHash, UserId};
-use crate::ops::{all_pointed_to, users};
+use crate::ops::{resolve_all, users};
 use crate::records::WebSessionRecord;
 use crate::records::entries::replace;
 use crate::records::schema::{WEB_SESSIONS, WEB_SESSIONS_BY_USER};
@@ -23,8 +23,8 @@ pub(crate) fn find(txn: &Txn<'_>, token: &TokenHash, now: Millis) -> Result<Opti
     txn.get(&WEB_SESSIONS, token)?.map_or(Ok(None), |session| valid(txn, session, now))
 }
 
-/// Whether a session is there that has user, data and expiry of this one, or is not there; none if it would have to be
-/// written.
+/// Returns true if the stored session already has the user, data and expiry of this one, false if there is no stored
+/// session, and `None` if the session must be written.
 pub(crate) fn is_saved(txn: &Txn<'_>, session: &WebSessionRecord, now: Millis) -> Result<Option<bool>> {
     Ok(match find(txn, &session.token_hash, now)? {
         Some(stored) => stored.saved_as(session, now).is_none().then_some(true),
@@ -32,7 +32,7 @@ pub(crate) fn is_saved(txn: &Txn<'_>, session: &WebSessionRecord, now: Millis) -
     })
 }
 
-/// Gives a session the user, the data and the expiry of this one, if it is there; answers whether it is.
+/// Gives the stored session the user, data and expiry of this one. Returns false if there is no stored session.
 pub(crate) fn save(txn: &mut Txn<'_>, session: &WebSessionRecord, now: Millis) -> Result<bool> {
     let Some(old) = find(txn, &session.token_hash, now)? else {
         return Ok(false);
@@ -44,32 +44,33 @@ pub(crate) fn save(txn: &mut Txn<'_>, session: &WebSessionRecord, now: Millis) -
     Ok(true)
 }
 
-/// Removes a session, expired or not; one that waits to be swept is absent already.
+/// Removes a session, expired or not. A session that is waiting to be swept counts as absent.
 pub(crate) fn delete(txn: &mut Txn<'_>, token: &TokenHash) -> Result<Option<WebSessionRecord>> {
     txn.get(&WEB_SESSIONS, token)?.map_or(Ok(None), |session| remove(txn, session))
 }
 
-/// The same, if it is a session of this user.
+/// Like [`delete`], but only for a session of this user.
 pub(crate) fn end(txn: &mut Txn<'_>, user_id: &UserId, token: &TokenHash) -> Result<Option<WebSessionRecord>> {
     let session = txn.get(&WEB_SESSIONS, token)?;
     let session = session.filter(|session| session.user_id.as_ref() == Some(user_id));
     session.map_or(Ok(None), |session| remove(txn, session))
 }
 
-/// The valid sessions of a user, at most `limit`, the oldest first; none if the user waits to be swept.
+/// Returns the valid sessions of a user among the first `limit`, the oldest first. A user who is waiting to be swept
+/// has none.
 pub(crate) fn list(txn: &Txn<'_>, user_id: &UserId, now: Millis, limit: usize) -> Result<Vec<WebSessionRecord>> {
-    txn.foresee_prefix(&WEB_SESSIONS_BY_USER, user_id);
+    txn.prefetch_prefix(&WEB_SESSIONS_BY_USER, user_id);
     if users::get(txn, user_id)?.is_none() {
         return Ok(Vec::new());
     }
     let entries = txn.with_prefix(&WEB_SESSIONS_BY_USER, user_id, limit)?;
-    let mut sessions: Vec<WebSessionRecord> = all_pointed_to(txn, &entries)?;
+    let mut sessions: Vec<WebSessionRecord> = resolve_all(txn, &entries)?;
     sessions.retain(|session| session.lifetime.is_valid(now));
     sessions.sort_by_key(|session| session.lifetime.created);
     Ok(sessions)
 }
 
-/// The session, unless it has expired or waits to be swept.
+/// Returns the session, unless it has expired or is waiting to be swept.
 fn valid(txn: &Txn<'_>, session: WebSessionRecord, now: Millis) -> Result<Option<WebSessionRecord>> {
     if session.lifetime.is_valid(now) { unless_swept(txn, session) } else { Ok(None) }
 }

@@ -47,7 +47,7 @@ pub(crate) struct AccountRecord {
 
 impl AccountRecord {
     /// # Errors
-    /// Invalid argument, which names the field.
+    /// Invalid argument, naming the field.
     pub(crate) fn new<X: Serialize + DeserializeOwned>(
         account: NewAccount<X>,
         fresh_id: impl FnOnce() -> AccountId,
@@ -66,22 +66,22 @@ impl AccountRecord {
         Ok(account_from!(account => Self { id, user_id: account.user_id, created, extra }))
     }
 
-    /// Refuses indexes that an application cannot have.
+    /// Refuses indexes that an application cannot declare.
     pub(crate) fn check_indexes(indexes: &[Index]) -> Result<()> {
         check_indexes(indexes, RESERVED)
     }
 
-    /// The record with other own fields.
+    /// Returns the record with other own fields.
     pub(crate) fn with_fields(self, fields: &DynamicFields) -> Result<Self> {
-        Ok(Self { extra: self.extra.becoming(fields, RESERVED)?, ..self })
+        Ok(Self { extra: self.extra.changed_to(fields, RESERVED)?, ..self })
     }
 
     pub(crate) fn account_key(&self) -> AccountKey {
         AccountKey::new(self.provider.clone(), self.provider_account_id.clone())
     }
 
-    /// The record with the OAuth tokens of another one. What that one lacks stays: a provider may give a refresh token only
-    /// once. When an access token expires belongs to it, so it does not outlast one.
+    /// Returns the record with the OAuth tokens of `given`. What `given` lacks stays, because a provider may give a
+    /// refresh token only once. The exception is the expiry of an access token, which never outlasts its token.
     pub(crate) fn refreshed(&self, given: &Self) -> Self {
         let given = given.clone();
         let expires_at =
@@ -110,7 +110,7 @@ pub(crate) struct AccountUpdate(AccountPatch);
 
 impl AccountUpdate {
     /// # Errors
-    /// Invalid argument, which names the field.
+    /// Invalid argument, naming the field.
     pub(crate) fn new(patch: AccountPatch) -> Result<Self> {
         check_oauth_texts(
             [&patch.access_token, &patch.refresh_token, &patch.id_token].map(Change::value),
@@ -143,7 +143,7 @@ impl AccountUpdate {
     }
 }
 
-/// Refuses a token or text from a provider that is too long.
+/// Refuses a provider's token or text that is too long.
 fn check_oauth_texts(
     [access_token, refresh_token, id_token]: [Option<&Token>; 3],
     [token_type, scope, session_state]: [Option<&String>; 3],

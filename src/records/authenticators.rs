@@ -14,7 +14,7 @@ pub(crate) struct AuthenticatorRecord {
 
 impl AuthenticatorRecord {
     /// # Errors
-    /// Invalid argument, which names the field.
+    /// Invalid argument, naming the field.
     pub(crate) fn new(model: Authenticator, created: Millis) -> Result<Self> {
         check_key("credential_id", model.credential_id.as_str())?;
         check_key("user_id", model.user_id.as_str())?;

@@ -1,4 +1,4 @@
-//! Codes as they are stored: one for each identifier, by its hash, with the wrong guesses at it.
+//! Codes as they are stored: for each identifier, the hash of one code and the number of wrong guesses.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +8,7 @@ use crate::models::{Millis, TokenHash};
 
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct CodeRecord {
-    /// The key: in the normal form of e-mail addresses.
+    /// The key, in the normal form of e-mail addresses.
     #[serde(skip)]
     pub(crate) identifier: String,
     pub(crate) code_hash: TokenHash,
@@ -19,7 +19,7 @@ pub(crate) struct CodeRecord {
 
 impl CodeRecord {
     /// # Errors
-    /// Invalid argument, which names the field.
+    /// Invalid argument, naming the field.
     pub(crate) fn new(identifier: String, code_hash: TokenHash, expires: Millis, created: Millis) -> Result<Self> {
         check_key("identifier", &identifier)?;
         Ok(Self { identifier, code_hash, expires, created, wrong_guesses: 0 })

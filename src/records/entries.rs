@@ -1,4 +1,4 @@
-//! What each record puts into the tables: itself, and its entries in the indexes.
+//! The rows of each record: the record itself, and its index entries.
 
 use std::borrow::Cow;
 
@@ -23,17 +23,17 @@ use crate::kv::table::{Entry, Table};
 use crate::kv::txn::Txn;
 use crate::models::{AccountId, CredentialId, FieldKey, Fields, Index, Indexes, SessionId, TokenHash, UserId};
 
-/// A record that knows its place and its index entries.
+/// A record that knows its table, its key and its index entries.
 pub(crate) trait Record: Serialize + DeserializeOwned + 'static {
     type Key: Key;
     const TABLE: Table<Self::Key, Self>;
 
     fn key(&self) -> Self::Key;
-    /// Its entries in the indexes that every store has and in those that its application declares.
+    /// The record's entries in the indexes that every store has, and in those that the application declares.
     fn entries(&self, indexes: &Indexes) -> Result<Vec<Entry>>;
 }
 
-/// A record whose own fields an application may have indexes on.
+/// A record with own fields that an application may index.
 pub(crate) trait FieldIndexed: Record {
     const BY_FIELD: Table<((String, FieldKey), Self::Key), ()>;
 
@@ -50,7 +50,7 @@ pub(crate) trait FieldIndexed: Record {
         Ok(entries)
     }
 
-    /// Its values in unique indexes.
+    /// The record's values in unique indexes.
     fn unique_values(&self, indexes: &Indexes) -> Result<Vec<(Cow<'static, str>, FieldKey)>> {
         let mut values = Vec::new();
         for index in Self::indexes(indexes).iter().filter(|index| index.unique) {
@@ -62,7 +62,7 @@ pub(crate) trait FieldIndexed: Record {
     }
 }
 
-/// Writes, changes or removes a record with its index entries. Keys that must be unique were checked before.
+/// Writes, changes or removes a record and its index entries. The caller has already checked the unique keys.
 pub(crate) fn replace<R: Record>(txn: &mut Txn<'_>, old: Option<&R>, new: Option<&R>) -> Result<()> {
     let entries = |record: Option<&R>| record.map_or(Ok(Vec::new()), |record| record.entries(txn.indexes()));
     let (old_entries, new_entries) = (entries(old)?, entries(new)?);
@@ -85,7 +85,7 @@ pub(crate) fn replace<R: Record>(txn: &mut Txn<'_>, old: Option<&R>, new: Option
     Ok(())
 }
 
-/// Changes rows of a table as they are in another store.
+/// Writes rows of a table exactly as they are in another store.
 #[cfg(feature = "etcd")]
 pub(crate) fn change_rows(txn: &mut Txn<'_>, table: TableId, changes: &[(Vec<u8>, Option<Vec<u8>>)]) {
     for (key, value) in changes.iter().cloned() {
@@ -96,7 +96,7 @@ pub(crate) fn change_rows(txn: &mut Txn<'_>, table: TableId, changes: &[(Vec<u8>
     }
 }
 
-/// Removes entries of the indexes on own fields, and answers whether any are left.
+/// Removes entries of the indexes on own fields. Returns true if any may be left.
 pub(crate) fn clear_field_indexes(txn: &mut Txn<'_>, limit: usize) -> Result<bool> {
     let users_left = clear(txn, &USER_BY_FIELD, limit)?;
     Ok(clear(txn, &ACCOUNT_BY_FIELD, limit)? || users_left)

@@ -1,9 +1,9 @@
-//! What the expiry index points to, as part of its keys.
+//! References from the expiry index to records, as part of its keys.
 
 use crate::kv::key::{Key, take};
 use crate::models::{SessionId, TokenHash, UserId};
 
-/// What the expiry index points to.
+/// The record that an entry of the expiry index points to.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Expiring {
     Session(UserId, SessionId),

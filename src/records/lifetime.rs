@@ -1,22 +1,22 @@
-//! How long a session lives, and where the expiry index lists it.
+//! The lifetime of a session, and where the expiry index lists it.
 
 use serde::{Deserialize, Serialize};
 
 use crate::models::Millis;
 
-/// The share of its time left by which a session may end early, as long as nothing else about it is saved.
+/// A session may end early by one part in this many of the time it has left, if nothing else about it needs saving.
 const EARLY_SHARE: i64 = 30;
-/// How much later than it should a session may end: requests that come together each ask for their own instant.
+/// A session may end this many milliseconds late, because each of several concurrent requests asks for its own instant.
 const LATE: i64 = 1_000;
 
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Lifetime {
-    /// The last instant at which the session is valid.
+    /// The session is valid until this instant, inclusive.
     pub(crate) expires: Millis,
     pub(crate) created: Millis,
-    /// When its expiry was last set.
+    /// When the expiry was last set.
     pub(crate) extended: Millis,
-    /// The instant under which the expiry index lists it, if that is before it expires.
+    /// The instant under which the expiry index lists the session, if that is before `expires`.
     listed_early: Option<Millis>,
 }
 
@@ -25,25 +25,25 @@ impl Lifetime {
         Self { expires, created, extended: created, listed_early: None }
     }
 
-    /// The same, with another expiry as of `now`. When that is later, the expiry index goes on listing it where it did,
-    /// so that an extension changes no more than it must; purging moves the entry when it gets there.
+    /// Changes the expiry as of `now`. If the new expiry is later, the entry in the expiry index stays where it is, so
+    /// that an extension changes no more rows than necessary. Purging moves the entry when it reaches it.
     pub(crate) fn expiring(self, expires: Millis, now: Millis) -> Self {
         let listed = self.listed();
         Self { expires, extended: now, listed_early: (listed < expires).then_some(listed), ..self }
     }
 
-    /// The instant under which the expiry index lists it, never after it expires.
+    /// The instant under which the expiry index lists the session. It is never after `expires`.
     pub(crate) fn listed(&self) -> Millis {
         self.listed_early.unwrap_or(self.expires)
     }
 
-    /// The same, listed in the expiry index when it expires.
+    /// Moves the entry in the expiry index to the instant of expiry.
     pub(crate) fn relisted(self) -> Self {
         Self { listed_early: None, ..self }
     }
 
-    /// Whether it ends at this instant, or so near that this is not worth a write: at most a thirtieth of the time left too
-    /// early, or a second too late.
+    /// True if the session ends at this instant, or so close to it that a write is not worthwhile: early by at most a
+    /// thirtieth of the time left, or late by at most a second.
     pub(crate) fn ends_about_at(&self, expires: Millis, now: Millis) -> bool {
         let [ends, wanted, now] = [self.expires, expires, now].map(Millis::since_epoch);
         let early = wanted.saturating_sub(now).max(0) / EARLY_SHARE;

@@ -1,9 +1,9 @@
-//! What is checked before a record is made: names of indexes, keys and texts.
+//! Checks on input before a record is made: index declarations, keys and texts.
 
 use crate::error::{Error, Problem, Result};
 use crate::models::{FIELD_BYTES_MAX, Index, KEY_BYTES_MAX};
 
-/// Refuses indexes on fields that are no own fields, and two on one.
+/// Refuses an index on a standard field, and two indexes on one field.
 pub(super) fn check_indexes(indexes: &[Index], reserved: &[&str]) -> Result<()> {
     for (place, index) in indexes.iter().enumerate() {
         if reserved.contains(&&*index.field) {
@@ -16,7 +16,7 @@ pub(super) fn check_indexes(indexes: &[Index], reserved: &[&str]) -> Result<()> 
     Ok(())
 }
 
-/// Refuses a text that cannot be (part of) a key.
+/// Refuses a text that cannot be a key or a part of one.
 pub(super) fn check_key(field: &'static str, text: &str) -> Result<()> {
     if text.is_empty() {
         return Err(Error::invalid(field, Problem::Empty));

@@ -1,4 +1,4 @@
-//! Records as they are stored: made from checked input, and turned into the models that callers get.
+//! Records as they are stored. They are made from checked input and converted to the models that callers get.
 
 mod accounts;
 mod authenticators;

@@ -1,4 +1,4 @@
-//! The tables: what is stored under which key.
+//! The tables: their keys and values.
 //!
 //! ```text
 //! record tables                        key                           value
@@ -29,9 +29,8 @@
 //!   meta                               a row for each setting        see `ops/meta`
 //! ```
 //!
-//! In redb each name is prefixed with `authkv_`. A record is the truth; an index entry may repeat the few fields that
-//! a hot read needs. Nothing but
-//! [`replace`](super::entries::replace) writes the record tables and indexes.
+//! In redb each name has the prefix `authkv_`. A record is the source of truth. An index entry may repeat the few
+//! fields that a hot read needs. Only [`replace`](super::entries::replace) writes the record tables and the indexes.
 
 use serde::{Deserialize, Serialize};
 
@@ -53,7 +52,7 @@ macro_rules! tables {
             };
         )*
 
-        /// Every table, at the place that its index says.
+        /// Every table, at the place given by its index.
         pub(crate) const TABLES: [TableId; [$($index),*].len()] = [$($constant.id),*];
     };
 }
@@ -83,13 +82,13 @@ tables! {
     18 WEB_SESSIONS_BY_USER "web_sessions_by_user" (UserId, TokenHash) => ();
 }
 
-/// What the read on every request needs of a session, so that it need not read the session itself.
+/// The fields of a session that the read on every request needs, so that it need not read the session itself.
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct SessionEntry {
     pub(crate) id: SessionId,
     pub(crate) user_id: UserId,
     pub(crate) expires: Millis,
-    /// Whether the session has the application's own fields, which only the record has.
+    /// True if the session has own fields, which only the record contains.
     pub(crate) has_extra: bool,
 }
 

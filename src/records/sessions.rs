@@ -1,4 +1,4 @@
-//! Sessions as they are stored: by the hash of their token, never the token.
+//! Sessions as they are stored: by the hash of their token. The token itself is never stored.
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -28,7 +28,7 @@ pub(crate) struct SessionRecord {
 
 impl SessionRecord {
     /// # Errors
-    /// Invalid argument, which names the field.
+    /// Invalid argument, naming the field.
     pub(crate) fn new<X: Serialize + DeserializeOwned>(
         session: NewSession<X>,
         id: SessionId,
@@ -45,27 +45,27 @@ impl SessionRecord {
         })
     }
 
-    /// The same of another user.
+    /// Returns the session as another user's.
     pub(crate) fn of_user(self, user_id: UserId) -> Self {
         Self { user_id, ..self }
     }
 
-    /// The same, with another expiry as of `now`.
+    /// Returns the session with another expiry as of `now`.
     pub(crate) fn expiring(self, expires: Millis, now: Millis) -> Self {
         Self { lifetime: self.lifetime.expiring(expires, now), ..self }
     }
 
-    /// The same, listed in the expiry index when it expires; none if it has expired before `now`.
+    /// Returns the session, listed in the expiry index at its expiry. `None` if it expired before `now`.
     pub(crate) fn relisted(self, now: Millis) -> Option<Self> {
         self.lifetime.is_valid(now).then(|| Self { lifetime: self.lifetime.relisted(), ..self })
     }
 
-    /// The record with other own fields.
+    /// Returns the record with other own fields.
     pub(crate) fn with_fields(self, fields: &DynamicFields) -> Result<Self> {
-        Ok(Self { extra: self.extra.becoming(fields, RESERVED)?, ..self })
+        Ok(Self { extra: self.extra.changed_to(fields, RESERVED)?, ..self })
     }
 
-    /// The session with the token that its caller knows.
+    /// Converts to the model, with the token that the caller passed.
     pub(crate) fn into_model<X: DeserializeOwned>(self, session_token: Token) -> Result<Session<X>> {
         Ok(Session {
             id: self.id,
@@ -76,7 +76,7 @@ impl SessionRecord {
         })
     }
 
-    /// The session without its token, which nobody knows who does not ask by it.
+    /// Converts to the model without a token. Only a caller who looks a session up by its token knows the token.
     pub(crate) fn into_info<X: DeserializeOwned>(self) -> Result<SessionInfo<X>> {
         Ok(SessionInfo {
             id: self.id,
@@ -99,7 +99,7 @@ pub(crate) struct SessionUpdate {
 
 impl SessionUpdate {
     /// # Errors
-    /// Invalid argument, which names the field.
+    /// Invalid argument, naming the field.
     pub(crate) fn new(patch: SessionPatch) -> Result<Self> {
         patch.user_id.as_ref().map_or(Ok(()), |user_id| check_key("user_id", user_id.as_str()))?;
         patch.extra.check(RESERVED)?;

@@ -1,4 +1,4 @@
-//! States as they are stored: a value by the hash of its handle.
+//! States as they are stored: values by the hash of their handle.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +11,7 @@ pub(crate) struct StateRecord {
     pub(crate) handle_hash: TokenHash,
     pub(crate) expires: Millis,
     created: Millis,
-    /// In JSON.
+    /// The value, as JSON.
     pub(crate) value: String,
 }
 

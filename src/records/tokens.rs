@@ -1,4 +1,4 @@
-//! Verification tokens as they are stored: by their hash, never the token.
+//! Verification tokens as they are stored: by their hash. The token itself is never stored.
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -24,7 +24,7 @@ pub(crate) struct TokenRecord {
 
 impl TokenRecord {
     /// # Errors
-    /// Invalid argument, which names the field.
+    /// Invalid argument, naming the field.
     pub(crate) fn new<X: Serialize + DeserializeOwned>(token: &VerificationToken<X>, created: Millis) -> Result<Self> {
         check_key("identifier", &token.identifier)?;
         check_key("token", token.token.as_str())?;
@@ -37,12 +37,12 @@ impl TokenRecord {
         })
     }
 
-    /// The record with other own fields.
+    /// Returns the record with other own fields.
     pub(crate) fn with_fields(self, fields: &DynamicFields) -> Result<Self> {
-        Ok(Self { extra: self.extra.becoming(fields, RESERVED)?, ..self })
+        Ok(Self { extra: self.extra.changed_to(fields, RESERVED)?, ..self })
     }
 
-    /// The verification token with the secret that its caller knows.
+    /// Converts to the model, with the token that the caller passed.
     pub(crate) fn into_model<X: DeserializeOwned>(self, token: Token) -> Result<VerificationToken<X>> {
         Ok(VerificationToken {
             identifier: self.identifier,

@@ -9,19 +9,19 @@ use crate::models::{
     Change, DynamicFields, FieldPatch, Fields, Index, Millis, NewUser, User, UserId, UserPatch, instant,
 };
 
-/// The names that a user's own fields must not have: those of Auth.js, as it spells them. `email_verified` is not among
-/// them: it is what OpenID Connect calls a claim, which a user may be created with.
+/// The names that a user's own fields must not have: those of Auth.js, in its spelling. `email_verified` is not one of
+/// them: OpenID Connect has a claim of that name, and a user may be created with it.
 const RESERVED: &[&str] = &["id", "name", "email", "emailVerified", "image"];
 
-/// When two e-mail addresses are the same. It is a property of a store and cannot change later.
+/// When two e-mail addresses are the same. This is a property of a store and cannot be changed later.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum EmailMatching {
-    /// When they differ only in the case of ASCII letters. No other letters are folded: a Unicode fold would let an
-    /// attacker's look-alike address match a victim's.
+    /// They are the same if they differ only in the case of ASCII letters. Other letters are not folded: a Unicode fold
+    /// would let an attacker's look-alike address match a victim's.
     #[default]
     AsciiCaseInsensitive,
-    /// When they are the same bytes.
+    /// They are the same if their bytes are.
     Exact,
 }
 
@@ -36,11 +36,11 @@ impl EmailMatching {
     }
 }
 
-/// An e-mail address as it was spelled, with the normal form that addresses are compared by.
+/// An e-mail address in its original spelling, with the normal form used for comparisons.
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Email {
     spelling: String,
-    /// None where it is the spelling itself.
+    /// `None` if it equals the spelling.
     normal_form: Option<String>,
 }
 
@@ -67,14 +67,14 @@ pub(crate) struct UserRecord {
     pub(crate) email_verified: Option<Millis>,
     pub(crate) image: Option<String>,
     pub(crate) created: Millis,
-    /// How often all sessions of the user were ended at once.
+    /// How many times all sessions of the user were ended at once.
     pub(crate) sign_outs: u32,
     pub(crate) extra: Fields,
 }
 
 impl UserRecord {
     /// # Errors
-    /// Invalid argument, which names the field.
+    /// Invalid argument, naming the field.
     pub(crate) fn new<X: Serialize + DeserializeOwned>(
         user: NewUser<X>,
         fresh_id: impl FnOnce() -> UserId,
@@ -96,27 +96,27 @@ impl UserRecord {
         })
     }
 
-    /// Refuses indexes that an application cannot have.
+    /// Refuses indexes that an application cannot declare.
     pub(crate) fn check_indexes(indexes: &[Index]) -> Result<()> {
         check_indexes(indexes, RESERVED)
     }
 
-    /// The record with other own fields.
+    /// Returns the record with other own fields.
     pub(crate) fn with_fields(self, fields: &DynamicFields) -> Result<Self> {
-        Ok(Self { extra: self.extra.becoming(fields, RESERVED)?, ..self })
+        Ok(Self { extra: self.extra.changed_to(fields, RESERVED)?, ..self })
     }
 
-    /// The user after all sessions were ended.
+    /// Returns the user with one more sign-out of all sessions.
     pub(crate) fn signed_out(self) -> Self {
         Self { sign_outs: self.sign_outs.wrapping_add(1), ..self }
     }
 
-    /// The user after somebody has proven to read their e-mail address.
+    /// Returns the user with their e-mail address verified at `now`.
     pub(crate) fn verified(self, now: Millis) -> Self {
         Self { email_verified: Some(now), ..self }
     }
 
-    /// Whether somebody has proven to read the user's e-mail address.
+    /// True if somebody has proven to receive mail at the user's e-mail address.
     pub(crate) fn has_verified_email(&self) -> bool {
         self.email.is_some() && self.email_verified.is_some()
     }
@@ -145,7 +145,7 @@ pub(crate) struct UserUpdate {
 
 impl UserUpdate {
     /// # Errors
-    /// Invalid argument, which names the field.
+    /// Invalid argument, naming the field.
     pub(crate) fn new(patch: UserPatch, matching: EmailMatching) -> Result<Self> {
         let text = |change: &Change<String>| change.value().cloned();
         check(text(&patch.name).as_deref(), text(&patch.email).as_deref(), text(&patch.image).as_deref())?;

@@ -1,4 +1,4 @@
-//! Web sessions as they are stored: by the hash of their token, with what the application keeps in them.
+//! Web sessions as they are stored: by the hash of their token, with the application's data.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +12,7 @@ pub(crate) struct WebSessionRecord {
     /// The key.
     #[serde(skip)]
     pub(crate) token_hash: TokenHash,
-    /// None if nobody has signed in.
+    /// `None` if nobody has signed in.
     pub(crate) user_id: Option<UserId>,
     pub(crate) lifetime: Lifetime,
     pub(crate) data: Fields,
@@ -20,7 +20,7 @@ pub(crate) struct WebSessionRecord {
 
 impl WebSessionRecord {
     /// # Errors
-    /// Invalid argument, which names the field.
+    /// Invalid argument, naming the field.
     pub(crate) fn new(
         token: &Token,
         user_id: Option<UserId>,
@@ -37,8 +37,8 @@ impl WebSessionRecord {
         })
     }
 
-    /// This session with another one's user, data and expiry; none if it has them already, or all but a little of the
-    /// expiry.
+    /// Returns this session with the user, data and expiry of `other`. Returns `None` if it has them already; a small
+    /// difference in expiry does not count.
     pub(crate) fn saved_as(&self, other: &Self, now: Millis) -> Option<Self> {
         let expires = other.lifetime.expires;
         let is_same = self.user_id == other.user_id && self.data == other.data;
@@ -47,7 +47,7 @@ impl WebSessionRecord {
         (!is_same || !lives_as_long).then(saved)
     }
 
-    /// The same, listed in the expiry index when it expires; none if it has expired before `now`.
+    /// Returns the session, listed in the expiry index at its expiry. `None` if it expired before `now`.
     pub(crate) fn relisted(self, now: Millis) -> Option<Self> {
         self.lifetime.is_valid(now).then(|| Self { lifetime: self.lifetime.relisted(), ..self })
     }

@@ -96,7 +96,7 @@ pub fn copy(from: &Place, to: &Place, mut on_progress: impl FnMut(CopyProgress))
         }
         if differences == 0 {
             let meta = source.read(|txn| copy::rows(txn, META.id, None, None), Ok).wait()?;
-            let meta: Vec<_> = meta.rows.into_iter().filter(|(key, _)| !meta::is_of_a_place(key)).collect();
+            let meta: Vec<_> = meta.rows.into_iter().filter(|(key, _)| !meta::is_local(key)).collect();
             copied.write(move |txn| copy::finish(txn, &meta), Ok).wait()?;
             copied.close().wait()?;
             return Ok(progress.rows_done);

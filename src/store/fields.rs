@@ -197,7 +197,7 @@ impl<M: Models> AuthKv<M> {
             return next(self, true);
         }
         self.then(self.read(stored, Ok), move |auth, stored| match stored {
-            Ok(Some(fields)) => match fields.must_take::<X>(&patch) {
+            Ok(Some(fields)) => match fields.check_patch::<X>(&patch) {
                 Ok(()) => next(auth, true),
                 Err(error) => Reply::ready(Err(error)),
             },

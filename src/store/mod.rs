@@ -213,7 +213,7 @@ impl<M: Models> AuthKv<M> {
         reply: Reply<T>,
         next: impl FnOnce(&Self, Result<T>) -> Reply<U> + Send + 'static,
     ) -> Reply<U> {
-        if reply.is_there() {
+        if reply.is_ready() {
             return next(self, reply.wait());
         }
         let auth = self.clone();

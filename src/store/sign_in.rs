@@ -90,7 +90,7 @@ impl<M: Models> AuthKv<M> {
     /// [`Conflict`](Error::Conflict) when an id or an own field with a unique index is taken,
     /// [`InvalidArgument`](Error::InvalidArgument) also for a user without an address and for one who need not be created,
     /// [`Storage`](Error::Storage) also when the operating system has no randomness to give, and those that every writing
-    /// method of [`Adapter`] may answer with.
+    /// method of [`Adapter`](crate::Adapter) may answer with.
     ///
     /// ```
     /// use authkv::AuthKv;

@@ -3,7 +3,7 @@
 use chrono::DateTime;
 
 use crate::models::{Millis, NewSession, NewUser, TokenHash};
-use crate::ops::pointed_to;
+use crate::ops::resolve;
 use crate::ops::sessions::extend;
 use crate::records::SessionRecord;
 use crate::{Adapter, AuthKv};
@@ -22,7 +22,7 @@ fn extended(calls: &'static [(i64, i64, i64)]) -> (i64, i64) {
                 let [now, due, until] = [now, due, until].map(|millis| Millis::new(*millis));
                 extend(txn, &TokenHash::of("token"), now, due, until)?;
             }
-            pointed_to::<SessionRecord>(txn, &(session.user_id.clone(), session.id.clone()))
+            resolve::<SessionRecord>(txn, &(session.user_id.clone(), session.id.clone()))
         },
         Ok,
     );

@@ -1,17 +1,17 @@
-//! The answers: what an operation comes to, in plain values that can be compared and, unlike the records, printed whole.
+//! The answers to operations, as plain values that can be compared and, unlike the records, printed in full.
 
 use chrono::{DateTime, Utc};
 
 use crate::models::{self, AccountType, Authenticator, Token};
 use crate::{Error, UniqueKey};
 
-/// What a call came to.
+/// The outcome of a call.
 pub(super) type Outcome = Result<Answer, Refusal>;
 
-/// What a call found or did.
+/// The result of a successful call.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Answer {
-    /// There is no such thing.
+    /// Nothing was found.
     None,
     User(User),
     Account(Account),
@@ -19,22 +19,22 @@ pub(super) enum Answer {
     SessionAndUser(Session, User),
     VerificationToken(VerificationToken),
     Authenticator(Authenticator),
-    /// At least one, in the order of their credential ids.
+    /// At least one authenticator, in the order of their credential ids.
     Authenticators(Vec<Authenticator>),
-    /// So many sessions and verification tokens were removed.
+    /// How many sessions and verification tokens were removed.
     Purged(usize, usize),
     Done,
 }
 
-/// Why a call did nothing.
+/// The reason why a call was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
     Conflict(UniqueKey),
     UnknownUser,
     UnknownCredential,
-    /// The field that cannot be stored.
+    /// The name of the field that cannot be stored.
     InvalidArgument(String),
-    /// The target cannot do it.
+    /// The target does not support the operation.
     Unsupported,
 }
 
@@ -170,7 +170,7 @@ impl<T: Into<Answer>> From<Option<T>> for Answer {
 
 impl From<Error> for Refusal {
     /// # Panics
-    /// If the storage failed: no operation makes it fail.
+    /// If the storage failed, because no operation can make it fail.
     fn from(error: Error) -> Self {
         match error {
             Error::Conflict(key) => Self::Conflict(key),

@@ -1,4 +1,4 @@
-//! Random operations on a store and on a naive model of it, and the comparison of all that they answer.
+//! Runs random operations on a store and on a naive model of it, and compares all answers.
 //!
 //! ```
 //! use authkv::conformance::model::{AuthKvTarget, Comparison, Operation};
@@ -11,10 +11,10 @@
 //! # Ok::<(), authkv::Error>(())
 //! ```
 //!
-//! Whoever implements [`Adapter`] makes a [`Target`] of it, and takes the bytes from a property test or a fuzzer.
+//! If you implement [`Adapter`], wrap it in a [`Target`], and take the bytes from a property test or a fuzzer.
 //!
 //! # Panics
-//! This is test support: what differs from the model is a panic, as in any test.
+//! As in any test, a difference from the model is a panic.
 
 mod answer;
 mod naive;
@@ -34,37 +34,37 @@ use naive::Model;
 pub use operation::{OPERATION_BYTES, Operation, Pair, Who};
 pub use target::{AuthKvTarget, Counts, Target};
 
-/// A store and the model, after the same operations.
+/// A store and the model, on which the same operations were run.
 pub struct Comparison<T> {
     target: T,
     model: Model,
     tallies: Tallies,
 }
 
-/// How often each operation did something, by its name.
+/// How often each operation had an effect, by its name.
 pub type Tallies = BTreeMap<&'static str, Tally>;
 
-/// How often an operation found or changed something, and how often it did not.
+/// How often an operation found or changed something, and how often not.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Tally {
-    /// It found or changed something.
+    /// The operation found or changed something.
     pub done: u64,
-    /// It found nothing, or was refused.
+    /// The operation found nothing, or was refused.
     pub refused: u64,
 }
 
 impl<T: Target> Comparison<T> {
-    /// An empty store, which must be so, and an empty model.
+    /// Starts with a store, which must be empty, and an empty model.
     pub fn new(mut target: T) -> Self {
         let start = DateTime::<Utc>::UNIX_EPOCH + TimeDelta::days(20_000);
         target.set_clock(start);
         Self { target, model: Model::new(start), tallies: Tallies::new() }
     }
 
-    /// Runs the operation on both, and has the store check itself.
+    /// Runs the operation on both, and lets the store check itself.
     ///
     /// # Panics
-    /// If it comes to something else than the model says.
+    /// If the outcome differs from the model's.
     pub fn step(&mut self, operation: &Operation) {
         let outcome = self.compare(operation);
         let tally = self.tallies.entry(operation.name()).or_default();
@@ -77,10 +77,10 @@ impl<T: Target> Comparison<T> {
         }
     }
 
-    /// Looks up all that the operations so far can have left, in each way that it can be found.
+    /// Looks up everything that the operations so far can have left, in every way that it can be found.
     ///
     /// # Panics
-    /// If there is something else than the model says.
+    /// If a lookup differs from the model's.
     pub fn read_back(&mut self) {
         let users = u8::try_from(self.model.counts().users).unwrap_or(u8::MAX);
         for lookup in Operation::lookups(users) {
@@ -88,7 +88,7 @@ impl<T: Target> Comparison<T> {
         }
     }
 
-    /// How often each operation did something.
+    /// Returns how often each operation had an effect.
     pub fn tallies(&self) -> &Tallies {
         &self.tallies
     }
@@ -96,7 +96,7 @@ impl<T: Target> Comparison<T> {
     fn compare(&mut self, operation: &Operation) -> Outcome {
         let outcome = self.run(operation);
         let expected = match (operation, &outcome) {
-            // A store without clean-up, or one that cannot be reopened.
+            // The store has no clean-up, or cannot be reopened.
             (Operation::Purge | Operation::Reopen, Err(Refusal::Unsupported)) => return outcome,
             _ => self.model.apply(operation, &outcome),
         };
@@ -128,7 +128,7 @@ impl<T: Target> Comparison<T> {
     }
 }
 
-/// Calls the adapter's method that the operation stands for. The model says who is who and what time it is.
+/// Calls the adapter's method for the operation. The model supplies the user ids and the time.
 fn call(adapter: &dyn Adapter, model: &Model, operation: &Operation) -> Outcome {
     let text = str::to_owned;
     let at = |from_now: TimeDelta| model.now() + from_now;
@@ -183,7 +183,7 @@ fn call(adapter: &dyn Adapter, model: &Model, operation: &Operation) -> Outcome 
         }
         Operation::GetSessionAndUser(token) => {
             let found = adapter.get_session_and_user(token).wait()?;
-            // What is asked for again and again may come from a cache.
+            // Repeated reads may come from a cache.
             for _ in 0..2 {
                 assert_eq!(adapter.get_session_and_user(token).wait()?, found, "nothing happened in between");
             }

@@ -1,4 +1,4 @@
-//! The model: the contract of the adapter in vectors and linear scans, with nothing that could be fast or wrong.
+//! The model: the contract of the adapter in vectors and linear scans, too simple to be fast or wrong.
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 
@@ -8,7 +8,7 @@ use super::target::Counts;
 use crate::UniqueKey;
 use crate::models::{AccountType, Authenticator, Change};
 
-/// What every store should contain after the same operations.
+/// The contents that every store should have after the same operations.
 pub(super) struct Model {
     now: DateTime<Utc>,
     users: Vec<User>,
@@ -16,11 +16,12 @@ pub(super) struct Model {
     sessions: Vec<Session>,
     verification_tokens: Vec<VerificationToken>,
     authenticators: Vec<Authenticator>,
-    /// The ids that the store has made.
+    /// The ids that the store has generated.
     made: Vec<String>,
 }
 
-/// What a call may come to: an answer, or any of the refusals. Which of several is given is the store's choice.
+/// The permitted outcomes of a call: an answer, or any of several refusals. The store may choose which refusal it
+/// gives.
 pub(super) type Expected = Result<Answer, Vec<Refusal>>;
 
 const KEY_BYTES_MAX: usize = 512;
@@ -39,17 +40,17 @@ impl Model {
         }
     }
 
-    /// What the clock says, to the nanosecond.
+    /// Returns the time of the clock, to the nanosecond.
     pub(super) fn now(&self) -> DateTime<Utc> {
         self.now
     }
 
-    /// The instant that a store makes of one that is `from_now`.
+    /// Returns the instant, as a store keeps it, that is `from_now` after the clock's time.
     fn instant(&self, from_now: TimeDelta) -> DateTime<Utc> {
         (self.now + from_now).trunc_subsecs(3)
     }
 
-    /// Whether what expires at this instant has done so.
+    /// True if a record that expires at this instant has expired.
     fn expired(&self, expires: DateTime<Utc>) -> bool {
         expires < self.now.trunc_subsecs(3)
     }
@@ -72,8 +73,8 @@ impl Model {
         }
     }
 
-    /// Does what the operation asks for, and says what it must come to. Ids that the store makes are taken from what
-    /// it came to there.
+    /// Applies the operation and returns the expected outcome. Ids that the store generated are taken from the store's
+    /// `outcome`.
     pub(super) fn apply(&mut self, operation: &Operation, outcome: &Outcome) -> Expected {
         match *operation {
             Operation::CreateUser { id, name, email, email_verified, image } => {
@@ -184,7 +185,7 @@ impl Model {
         }
     }
 
-    /// The authenticator that an operation creates.
+    /// Returns the authenticator that the operation creates.
     pub(super) fn authenticator(&self, operation: &Operation) -> Option<Authenticator> {
         let &Operation::CreateAuthenticator { credential, user, account, counter, transports } = operation else {
             return None;
@@ -201,7 +202,7 @@ impl Model {
         })
     }
 
-    /// The id that the store made, which nothing has had before.
+    /// Returns the id that the store generated, which must be new.
     fn made_id(&mut self, outcome: &Outcome) -> String {
         let id = match outcome {
             Ok(Answer::User(user)) => &user.id,

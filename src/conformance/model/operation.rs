@@ -1,15 +1,16 @@
-//! The operations: each method of the adapter with its arguments, and what happens to a store besides. They are made of
-//! bytes, so that whatever makes bytes up makes operations up. Ids, addresses and tokens are few, for they must collide.
+//! The operations: each method of the adapter with its arguments, and other events in the life of a store. They are
+//! made from bytes, so any source of bytes is a source of operations. There are few ids, addresses and tokens, so that
+//! they collide.
 
 use chrono::TimeDelta;
 
 use crate::models::{AccountType, Change};
 
-/// How many bytes an operation is made of.
+/// How many bytes make an operation.
 pub const OPERATION_BYTES: usize = 8;
 
-/// A call of one of the adapter's methods, or something that happens to the store between two calls. Instants are given
-/// as what is between them and the clock.
+/// A call of one of the adapter's methods, or an event between two calls. Instants are given as offsets from the
+/// clock's time.
 #[derive(Clone, Debug)]
 #[allow(missing_docs)]
 pub enum Operation {
@@ -36,7 +37,7 @@ pub enum Operation {
         user: Who,
         account_type: AccountType,
         account: Pair,
-        /// What all the optional texts begin with.
+        /// The start of all optional texts.
         text: Option<&'static str>,
         expires_at: Option<i64>,
     },
@@ -76,24 +77,24 @@ pub enum Operation {
         credential: &'static str,
         counter: u32,
     },
-    /// The clock goes on.
+    /// The clock advances.
     AdvanceClock(TimeDelta),
-    /// What has expired is removed.
+    /// Expired records are removed.
     Purge,
     /// The store is closed and opened again.
     Reopen,
 }
 
-/// A provider and an account's id there.
+/// A provider, and an account's id there.
 pub type Pair = (&'static str, &'static str);
 
-/// Which user an operation names.
+/// The user that an operation names.
 #[derive(Clone, Copy, Debug)]
 pub enum Who {
-    /// The one with this id, who may not exist.
+    /// The user with this id, who may not exist.
     Named(&'static str),
-    /// One of those who exist, counted in the order in which they were created, and round again after the last. Where
-    /// there is none, an id that nobody has.
+    /// An existing user, by position in the order of creation, modulo the number of users. If there are no users, an id
+    /// that nobody has.
     Nth(u8),
 }
 
@@ -102,13 +103,13 @@ const LONG: &str = match std::str::from_utf8(&[b'x'; 513]) {
     Err(_) => "",
 };
 
-/// A name, a UUID as it is stored in 16 bytes, and one that must stay the text that it is.
+/// A name, a UUID that is stored in 16 bytes, and a UUID that must stay text.
 const IDS: [&str; 3] = ["ada", "0193e7a4-5d1c-7c3a-9f00-0123456789ab", "0193E7A4-5D1C-7C3A-9F00-0123456789AB"];
 const TEXTS: [Option<&str>; 4] = [None, Some(""), Some("Ada"), Some("\0👩‍👩‍👧")];
-/// Three addresses: the case of ASCII letters does not count, that of others does.
+/// Three different addresses: case is ignored for ASCII letters, but not for others.
 const EMAILS: [&str; 6] =
     ["ada@example.com", "Ada@Example.com", "bob@example.com", "äda@example.com", "ÄDA@example.com", "ÄDA@EXAMPLE.com"];
-/// Pairs that are the same when their parts are joined with a colon.
+/// Pairs that become equal when their parts are joined with a colon.
 const PROVIDERS: [&str; 2] = ["a", "a:b"];
 const ACCOUNTS: [&str; 3] = ["b:c", "c", "C"];
 const TYPES: [AccountType; 4] = [AccountType::Webauthn, AccountType::Oauth, AccountType::Oidc, AccountType::Email];
@@ -138,8 +139,8 @@ const STEPS: [TimeDelta; 8] = [
 ];
 
 impl Operation {
-    /// The operation that these bytes stand for. The first says which one it is, the others what its arguments are.
-    /// Smaller numbers make simpler operations. Inputs are kept as bytes, so a change here changes what they mean.
+    /// Decodes an operation. The first byte chooses the operation, the others its arguments. Smaller numbers make
+    /// simpler operations. Inputs are kept as bytes, so a change here changes their meaning.
     pub fn from_bytes([kind, a, b, c, d, e, f, _]: [u8; OPERATION_BYTES]) -> Self {
         let pair = (pick(&PROVIDERS, a), pick(&ACCOUNTS, b));
         match kind % 40 {
@@ -206,12 +207,13 @@ impl Operation {
         }
     }
 
-    /// An account's optional texts, each another one: access, refresh and id token, token type, scope, session state.
+    /// Returns an account's optional texts, all different: access, refresh and id token, token type, scope, session
+    /// state.
     pub(super) fn optional_texts(text: Option<&str>) -> [Option<String>; 6] {
         [1, 2, 3, 4, 5, 6].map(|place| text.map(|text| format!("{text}{place}")))
     }
 
-    /// Every lookup that can find something where there are so many users.
+    /// Returns every lookup that can find something in a store with this many users.
     pub(super) fn lookups(users: u8) -> impl Iterator<Item = Self> {
         let who = (0..users).map(Who::Nth).chain(IDS.map(Who::Named));
         let pairs = PROVIDERS.into_iter().flat_map(|provider| ACCOUNTS.map(|account| (provider, account)));
@@ -222,7 +224,7 @@ impl Operation {
             .chain(CREDENTIALS.map(Self::GetAuthenticator))
     }
 
-    /// The method's name, or what happens.
+    /// Returns the name of the method or event.
     pub fn name(&self) -> &'static str {
         match self {
             Self::CreateUser { .. } => "create_user",
@@ -264,7 +266,7 @@ fn pick<T: Copy>(pool: &[T], byte: u8) -> T {
     pool[usize::from(byte) % pool.len()]
 }
 
-/// One of the pool, or now and then a text that is too short or too long to be stored.
+/// Picks a text of the pool, or rarely one that is too short or too long to be stored.
 fn spoilt(byte: u8, pool: &[&'static str]) -> &'static str {
     match byte % 32 {
         30 => "",
@@ -273,7 +275,7 @@ fn spoilt(byte: u8, pool: &[&'static str]) -> &'static str {
     }
 }
 
-/// Mostly none, so that one is made.
+/// Usually `None`, so that the store generates an id.
 fn id(byte: u8) -> Option<&'static str> {
     if byte < 128 { None } else { Some(spoilt(byte, &IDS)) }
 }

@@ -1,4 +1,4 @@
-//! The target: the store that the operations run on, which is this crate's or anybody's.
+//! The target: the store that the operations run on, from this crate or any other.
 
 use std::sync::Arc;
 
@@ -8,25 +8,26 @@ use crate::conformance::{Clock, Sample, Subject, WithOwnFields};
 use crate::models::Models;
 use crate::{Adapter, AuthKv, Options, Result};
 
-/// A store to compare with the model. What it cannot do besides the adapter's methods is left out.
+/// A store to compare with the model. What it cannot do besides the adapter's methods is skipped.
 pub trait Target {
-    /// The adapter.
+    /// Returns the adapter.
     fn adapter(&self) -> &dyn Adapter;
 
     /// Sets the clock that decides what has expired.
     fn set_clock(&mut self, now: DateTime<Utc>);
 
-    /// Removes what has expired, and says how many sessions and verification tokens that were.
+    /// Removes expired records. Returns how many sessions and verification tokens were removed, or `None` if the store
+    /// cannot do it.
     fn purge(&mut self) -> Option<(usize, usize)> {
         None
     }
 
-    /// Closes the store and opens it again; says whether it can.
+    /// Closes the store and opens it again. Returns false if it cannot do it.
     fn reopen(&mut self) -> bool {
         false
     }
 
-    /// Checks itself, and says how many records there are.
+    /// Checks the store. Returns how many records there are, or `None` if it cannot tell.
     fn check(&self) -> Option<Counts> {
         None
     }
@@ -57,7 +58,7 @@ type Open<M> = Box<dyn Fn(Options<M>) -> Result<AuthKv<M>>>;
 type IntoAdapter<M> = fn(AuthKv<M>) -> Arc<dyn Adapter>;
 
 impl AuthKvTarget {
-    /// A store in memory, which cannot be reopened.
+    /// Opens a store in memory, which cannot be reopened.
     ///
     /// # Errors
     /// Those of [`Options::in_memory`].
@@ -65,7 +66,7 @@ impl AuthKvTarget {
         Ok(Self { reopens: false, ..Self::new(Options::in_memory)? })
     }
 
-    /// A store that is opened like this.
+    /// Opens a store with `open`.
     ///
     /// # Errors
     /// Those of `open`.
@@ -75,7 +76,7 @@ impl AuthKvTarget {
 }
 
 impl<M: Models> AuthKvTarget<M> {
-    /// A store with own fields that is opened like this.
+    /// Opens a store with own fields with `open`.
     ///
     /// # Errors
     /// Those of `open`.
@@ -98,11 +99,11 @@ impl<M: Models> AuthKvTarget<M> {
 
 fn options<M: Models>(clock: &Clock) -> Options<M> {
     let clock = clock.clone();
-    // The model counts what expires until it is purged.
+    // The model counts expired records until they are purged.
     AuthKv::options().models().purge_in_background(false).clock(move || clock.now())
 }
 
-/// Without what only the store itself can do.
+/// A target that supports only the adapter's methods and the clock.
 impl Target for Subject {
     fn adapter(&self) -> &dyn Adapter {
         &*self.auth

@@ -91,7 +91,7 @@ impl RedbEngine {
         if let Placement::CallerThreads(writer) = &self.writer {
             // Whoever gets the lock carries out everything that waits; the others find their answer when they get it.
             let mut writer = writer.lock();
-            while !reply.is_there() && writer.serve(&self.queue) {}
+            while !reply.is_ready() && writer.serve(&self.queue) {}
         }
         reply
     }

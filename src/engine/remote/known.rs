@@ -216,21 +216,21 @@ impl View for Replay<'_> {
         Ok(())
     }
 
-    fn foresee(&self, table: TableId, key: &[u8]) {
+    fn prefetch(&self, table: TableId, key: &[u8]) {
         let key = self.keys.row(table, key);
         if self.known.get(&key).is_none() {
             self.note(|reads| reads.miss(Range::row(key)));
         }
     }
 
-    fn foresee_range(&self, table: TableId, range: ByteRange<'_>) {
+    fn prefetch_range(&self, table: TableId, range: ByteRange<'_>) {
         let (start, end) = self.keys.range(table, range);
         if self.known.known_until(&start).is_none() {
             self.note(|reads| reads.miss(Range::rows(start, end, PAGE_ROWS)));
         }
     }
 
-    fn expect(&self, table: TableId, key: &[u8]) -> bool {
+    fn assume_exists(&self, table: TableId, key: &[u8]) -> bool {
         let key = self.keys.row(table, key);
         let mut reads = self.reads.borrow_mut();
         let is_expected = self.known.get(&key).is_none() && !reads.points.contains_key(&key);
