@@ -1,5 +1,5 @@
-//! The committer: takes what is ready to be written, sends as much of it as fits as one transaction with one receipt, and
-//! says of each what became of it.
+//! The committer: sends waiting proposals as one transaction with one receipt, as many as fit, and reports each one's
+//! outcome.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,30 +15,30 @@ use super::shared::Core;
 use crate::error::{Error, Result, StorageError};
 use crate::kv::key::prefix_end;
 
-/// How long to wait before asking again what became of a transaction.
+/// The delay before asking again for the outcome of a transaction.
 const PAUSE: Duration = Duration::from_millis(25);
-/// How long to wait for what became of one, the first times that it is asked for: while the cluster elects a leader,
-/// what a member is asked is lost, so asking soon again ends the wait soon after the election.
+/// How long each of the first attempts to learn an outcome may take. Requests to a member are lost while the cluster
+/// elects a leader, so asking again soon ends the wait soon after the election.
 const QUICK: Duration = Duration::from_millis(300);
 const QUICK_TRIES: u32 = 10;
-/// How long the last word to the cluster may take.
+/// How long the last request to the cluster may take.
 const RETIRING: Duration = Duration::from_secs(1);
-/// How many rows of processes are looked at when one opens the store.
+/// How many receipts of processes are checked when a process opens the store.
 const TIDIED_MAX: usize = 1_000;
 
-/// What the row of this process can be after a transaction whose answer is lost.
+/// The possible receipts of this process after a transaction whose answer was lost.
 struct Ends {
-    /// It was carried out.
+    /// The transaction was carried out.
     carried: Receipt,
     /// It was not and never will be.
     never: Receipt,
-    /// Whether that is because of a fence, so that it may be tried again; else the cluster did not take it.
+    /// Whether a fence prevents it, so that it can be retried; otherwise the cluster did not accept it.
     fenced: bool,
 }
 
 pub(super) struct Committer {
     core: Arc<Core>,
-    /// None until something is written, and when it is not known what it holds.
+    /// None before the first write, and when its contents are unknown.
     receipt: Option<Receipt>,
 }
 
@@ -47,7 +47,7 @@ impl Committer {
         Self { core, receipt: None }
     }
 
-    /// Works until nobody can propose anything any more.
+    /// Works until no more proposals can arrive.
     pub(super) async fn run(mut self, proposals: mpsc::UnboundedReceiver<Proposal>) {
         let mut queue = Queue::new(proposals);
         while queue.fill().await {
@@ -67,7 +67,7 @@ impl Committer {
         self.retire().await;
     }
 
-    /// One verdict for each proposal.
+    /// Commits a batch and returns one outcome for each proposal.
     async fn commit(&mut self, batch: &[Proposal]) -> Vec<Verdict> {
         let deadline = batch.iter().map(|proposal| proposal.deadline).max().unwrap_or_else(Instant::now);
         let receipt = match self.receipt(deadline).await {
@@ -82,7 +82,7 @@ impl Committer {
                 self.verdicts(batch, answer)
             }
             Ok(answer) => self.not_held(batch, &next, answer, deadline).await,
-            // One of them may be why.
+            // A single proposal may be the reason.
             Err(Failure::Refused(_)) if batch.len() > 1 => self.commit_each(batch).await,
             Err(Failure::Refused(error)) => all(batch, || Verdict::Failed(error.clone())),
             Err(Failure::Full(why)) => {
@@ -110,7 +110,7 @@ impl Committer {
         verdicts
     }
 
-    /// The row of this process, which is made if there is none.
+    /// The receipt of this process, created if there is none.
     async fn receipt(&mut self, deadline: Instant) -> Result<Receipt> {
         if let Some(receipt) = &self.receipt {
             return Ok(receipt.clone());
@@ -123,7 +123,7 @@ impl Committer {
         };
         loop {
             let why = match self.core.cluster.txn(make.clone(), Reading::Newest, deadline).await {
-                // Where it is there already it was made by an attempt whose answer was lost.
+                // If it already exists, an attempt whose answer was lost has created it.
                 Ok(_) => return Ok(self.receipt.insert(receipt).clone()),
                 Err(Failure::Refused(error)) => return Err(error),
                 Err(Failure::Full(why)) => return Err(Error::Storage(why)),
@@ -167,7 +167,7 @@ impl Committer {
         batch.iter().zip(results).map(verdict).collect()
     }
 
-    /// The transaction was not carried out, this time.
+    /// Handles a transaction whose conditions did not hold this time.
     async fn not_held(
         &mut self,
         batch: &[Proposal],
@@ -175,7 +175,7 @@ impl Committer {
         answer: Answer,
         deadline: Instant,
     ) -> Vec<Verdict> {
-        // What the row holds is of no use for the next transaction if one that was sent twice may be carried out yet.
+        // The next transaction cannot rely on the receipt's contents if a repeated request may still be carried out.
         self.receipt = None;
         let mut found = answer.done.results.into_iter().map(|found| found.into_rows().rows.pop().map(|(_, row)| row));
         if let Some(row) = found.next().flatten()
@@ -190,8 +190,8 @@ impl Committer {
         }
     }
 
-    /// Finds out what became of a transaction whose answer is lost, by asking for the row of this process after whatever
-    /// else makes sure that it cannot be carried out from now on.
+    /// Finds out the outcome of a transaction whose answer was lost. `ask` reads this process's receipt, after making
+    /// sure that the transaction cannot be carried out from now on.
     async fn resolve(
         &mut self,
         batch: &[Proposal],
@@ -228,8 +228,8 @@ impl Committer {
         all(batch, || Verdict::Failed(Error::OutcomeUnknown(why.clone())))
     }
 
-    /// What became of each proposal of a transaction that was carried out at a revision: its conditions held or not in the
-    /// state before.
+    /// The outcome of each proposal in a transaction that was carried out at this revision, found by comparing its
+    /// conditions with the state before.
     async fn verdicts_at(&self, batch: &[Proposal], revision: i64, deadline: Instant) -> Vec<Verdict> {
         let mut verdicts = Vec::new();
         for proposal in batch {
@@ -253,7 +253,7 @@ impl Committer {
         verdicts
     }
 
-    /// Removes the rows of processes that are gone, some of them. Those that are left are removed some other time.
+    /// Removes some receipts of processes that are gone. The rest are removed another time.
     pub(super) async fn tidy(core: &Core) {
         let start = core.keys.receipts();
         let deadline = Instant::now() + core.config.timeout;
@@ -271,8 +271,9 @@ impl Committer {
         }
     }
 
-    /// Leaves the row of this process so that nothing sent before can be carried out any more. It is removed by its age and
-    /// not here: a late copy of what has made it would make it anew, and let a late copy of the first transaction in.
+    /// Closes the receipt of this process, so that no earlier request can be carried out any more. The receipt is
+    /// removed by age, not here: a late copy of the request that created it would create it again, and then a late copy
+    /// of the first transaction could succeed.
     async fn retire(&mut self) {
         if let Some(receipt) = self.receipt.take() {
             let retire = Txn { conditions: vec![is(&receipt)], then: vec![put(&receipt.closed())], ..Txn::default() };

@@ -1,4 +1,4 @@
-//! etcd: one client that stays with a member as long as it answers, the leader if it can choose.
+//! The etcd client: it stays with one member while that member answers, preferably the leader.
 
 mod address;
 mod convert;
@@ -27,25 +27,25 @@ use messages::{AuthenticateRequest, AuthenticateResponse, Header, StatusRequest,
 use crate::engine::remote::cluster::{Answer, Answering, Cluster, Failure, Reading, Txn};
 use crate::error::{Error, Result, StorageError};
 
-/// How many operations a transaction of etcd may have unless it was started with another number.
+/// How many operations an etcd transaction may have by default.
 const OPS_MAX: usize = 128;
 /// How long to wait before another member is asked.
 const PAUSE: Duration = Duration::from_millis(20);
-/// How long to wait before looking for the leader after a member has failed.
+/// How long to wait after a member has failed before looking for the leader.
 const ELECTION: Duration = Duration::from_millis(500);
-/// How often a connection that is in use is tried when nothing comes.
+/// How often a silent connection in use is probed.
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
 
-/// A handle on the client.
+/// A handle to the client.
 #[derive(Clone)]
 pub(crate) struct Client(Arc<Members>);
 
 struct Members {
     channels: Vec<Channel>,
-    /// Which one is asked.
+    /// The index of the member to ask.
     current: AtomicUsize,
     is_looking: AtomicBool,
-    /// Which cluster it is; 0 before any member has answered.
+    /// The id of the cluster; 0 before a member has answered.
     cluster_id: AtomicU64,
     credentials: Option<(String, String)>,
     token: Mutex<Option<AsciiMetadataValue>>,
@@ -54,8 +54,8 @@ struct Members {
 
 impl Client {
     /// # Errors
-    /// Files of certificates that cannot be read, and endpoints that are no hosts. Members that cannot be reached are
-    /// met by the first call.
+    /// Certificate files that cannot be read, and endpoints that are not hosts. The first call reports members that
+    /// cannot be reached.
     pub(crate) fn new(etcd: &Etcd, runtime: &Handle) -> Result<Self> {
         // Channels start their tasks on the runtime.
         let _runtime = runtime.enter();
@@ -71,7 +71,7 @@ impl Client {
         })))
     }
 
-    /// Looks which members there are, and stays with the leader. What is to be said about their versions.
+    /// Asks the members for their status and switches to the leader. Returns warnings about their versions.
     pub(crate) async fn look(&self) -> Vec<String> {
         let mut versions: Vec<_> = self.find_leader().await.into_iter().map(|status| status.version).collect();
         versions.sort();
@@ -104,7 +104,7 @@ impl Client {
         found
     }
 
-    /// Asks another member than this one from now on, and looks for the leader by and by.
+    /// Switches from this member to another one, and looks for the leader a little later.
     fn leave(&self, member: usize) {
         let next = (member + 1) % self.0.channels.len().max(1);
         let _ = self.0.current.compare_exchange(member, next, Ordering::SeqCst, Ordering::SeqCst);
@@ -118,7 +118,7 @@ impl Client {
         }
     }
 
-    /// Whether what has answered is a member of the cluster that answered first.
+    /// True if the answer is from a member of the cluster that answered first.
     fn is_of_the_cluster(&self, header: &Header) -> bool {
         let known = self.0.cluster_id.compare_exchange(0, header.cluster_id, Ordering::SeqCst, Ordering::SeqCst);
         known.is_ok() || known == Err(header.cluster_id)
@@ -164,7 +164,7 @@ impl Client {
         }
     }
 
-    /// Gets a token for the user.
+    /// Gets a token for the configured user.
     async fn authenticate(&self, member: usize, deadline: Instant) -> Result<(), Attempt> {
         let Some((name, password)) = self.0.credentials.clone() else {
             let why = "the cluster asks for a user and a password";
@@ -239,7 +239,7 @@ impl Cluster for Client {
     }
 }
 
-/// What came of asking a member.
+/// Why a member's answer is not a result.
 enum Attempt {
     Refused(Error),
     Unauthenticated(StorageError),
@@ -249,8 +249,8 @@ enum Attempt {
     Unanswered(StorageError),
 }
 
-/// What an error of etcd says about the transaction. Only where it was surely not proposed to the members is it refused:
-/// one that was may be carried out after its error.
+/// What an etcd error says about the transaction. It counts as refused only if it certainly was not proposed to the
+/// members: a transaction that was proposed may be carried out after its error.
 fn attempt(status: &Status) -> Attempt {
     let because =
         |context| StorageError::caused(context, Spoken { code: status.code(), message: status.message().to_owned() });
@@ -260,7 +260,7 @@ fn attempt(status: &Status) -> Attempt {
             Attempt::Unauthenticated(because("the users of the cluster have changed"))
         }
         Code::OutOfRange => Attempt::OtherRevision,
-        // It is also the answer to the transaction that has used up the space.
+        // The transaction that used up the space gets this answer too.
         Code::ResourceExhausted if status.message().contains("space exceeded") => {
             Attempt::Full(because("the cluster has no space left"))
         }
@@ -272,7 +272,7 @@ fn attempt(status: &Status) -> Attempt {
     }
 }
 
-/// What a member, or the connection to it, has said.
+/// The message of a member or of its connection.
 #[derive(Debug)]
 struct Spoken {
     code: Code,
