@@ -57,7 +57,7 @@ pub(super) struct Writer {
     unsynced_since: Option<Instant>,
     /// The time of the last commit if it did not save the allocator state. Without that state, opening the file after a
     /// kill has to read all of it.
-    unnoted_since: Option<Instant>,
+    allocator_unsaved_since: Option<Instant>,
     /// The time of the next attempt to reopen, and the delay after it.
     retry: Option<(Instant, Duration)>,
     /// The claim to an application's database, which keeps other engines off.
@@ -86,7 +86,7 @@ impl Writer {
             missing_table: None,
             follow_up: None,
             unsynced_since: None,
-            unnoted_since: None,
+            allocator_unsaved_since: None,
             retry: None,
             claim,
         };
@@ -108,7 +108,7 @@ impl Writer {
         while queue.wait(self.idle_for()) {
             self.serve(queue);
             self.sync_if_due(queue);
-            self.note_free_pages_if_idle(queue);
+            self.save_allocator_if_idle(queue);
             self.reopen_if_due();
         }
         // The last handle is gone, so nobody is left to learn of a failure.
@@ -134,7 +134,7 @@ impl Writer {
         if self.unsynced_since.is_some() || (self.follow_up.is_some() && self.unavailable().is_none()) {
             return Some(Duration::ZERO);
         }
-        let due = self.retry.map(|(at, _)| at).or(self.unnoted_since.map(|since| since + IDLE_AFTER));
+        let due = self.retry.map(|(at, _)| at).or(self.allocator_unsaved_since.map(|since| since + IDLE_AFTER));
         due.map(|at| at.saturating_duration_since(Instant::now()))
     }
 
@@ -231,7 +231,7 @@ impl Writer {
         transaction.set_two_phase_commit(true);
         let quick = repair == Repair::Quick && durability == Durability::Full;
         transaction.set_quick_repair(quick);
-        self.unnoted_since = (!quick && self.origin.is_some()).then(Instant::now);
+        self.allocator_unsaved_since = (!quick && self.origin.is_some()).then(Instant::now);
         if durability == Durability::Deferred {
             let none = transaction.set_durability(redb::Durability::None);
             none.map_err(|error| failed("writes cannot be deferred", error))?;
@@ -314,8 +314,8 @@ impl Writer {
     }
 
     /// The next commit discards a saved allocator state, so saving it pays only when no more writes arrive.
-    fn note_free_pages_if_idle(&mut self, queue: &Queue) {
-        if queue.is_empty() && self.unnoted_since.take_if(|since| since.elapsed() >= IDLE_AFTER).is_some() {
+    fn save_allocator_if_idle(&mut self, queue: &Queue) {
+        if queue.is_empty() && self.allocator_unsaved_since.take_if(|since| since.elapsed() >= IDLE_AFTER).is_some() {
             // This commit has no caller to tell; the next write fails instead.
             let _ = self.guard(|writer| writer.commit(writer.begin()?, Durability::Full, Repair::Quick));
         }
@@ -367,7 +367,7 @@ impl Writer {
 
     /// Closes the database, which ends its snapshots, and shows readers the reason.
     fn release(&mut self, why: Error) {
-        (self.unsynced_since, self.unnoted_since) = (None, None);
+        (self.unsynced_since, self.allocator_unsaved_since) = (None, None);
         self.published.withdraw(Readable::Nothing(why));
         let database = self.database.take();
         // The database's error was already reported; an error while closing it adds nothing.
