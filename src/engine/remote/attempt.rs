@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use super::batch::{Writes, check_size};
 use super::cluster::{Failure, Range, Reading};
 use super::known::{Known, Reads, Replay};
-use super::proposal::{Proposal, Ticket, Verdict};
+use super::proposal::{Outcome, Proposal, Ticket};
 use super::shared::Core;
 use crate::engine::job::Job;
 use crate::error::{Error, Result, StorageError};
@@ -154,30 +154,30 @@ impl Attempt<'_> {
 
     /// Returns false if the operation has to be tried again.
     async fn is_written(&mut self, reads: Reads, writes: Writes) -> Result<bool> {
-        let (sender, verdict) = oneshot::channel();
+        let (sender, outcome) = oneshot::channel();
         let ticket = Arc::new(Ticket::default());
         let proposal =
-            Proposal { reads, writes, ticket: Arc::clone(&ticket), deadline: self.deadline, verdict: sender };
+            Proposal { reads, writes, ticket: Arc::clone(&ticket), deadline: self.deadline, outcome: sender };
         self.core.propose(proposal)?;
-        match self.verdict(verdict, &ticket).await? {
-            Verdict::Done => Ok(true),
-            Verdict::Conflict(revision, found) => {
+        match self.outcome(outcome, &ticket).await? {
+            Outcome::Done => Ok(true),
+            Outcome::Conflict(revision, found) => {
                 self.back_off().await?;
                 self.known.learn(revision, found);
                 Ok(false)
             }
-            Verdict::Outdated => self.begin_anew().await.map(|()| false),
-            Verdict::Failed(error) => Err(error),
+            Outcome::Outdated => self.begin_anew().await.map(|()| false),
+            Outcome::Failed(error) => Err(error),
         }
     }
 
     /// Waits for the outcome, but only until the deadline if the proposal has not been sent by then.
-    async fn verdict(&self, mut verdict: oneshot::Receiver<Verdict>, ticket: &Ticket) -> Result<Verdict> {
+    async fn outcome(&self, mut outcome: oneshot::Receiver<Outcome>, ticket: &Ticket) -> Result<Outcome> {
         let stopped = |_| Error::OutcomeUnknown(StorageError::new("the committer stopped"));
-        match tokio::time::timeout_at(self.deadline.into(), &mut verdict).await {
-            Ok(verdict) => verdict.map_err(stopped),
+        match tokio::time::timeout_at(self.deadline.into(), &mut outcome).await {
+            Ok(outcome) => outcome.map_err(stopped),
             Err(_) if ticket.give_up() => Err(Error::Busy),
-            Err(_) => verdict.await.map_err(stopped),
+            Err(_) => outcome.await.map_err(stopped),
         }
     }
 

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 
 use super::batch::Batch;
 use super::cluster::{Answer, Condition, Failure, Found, Op, Range, Reading, Rows, Txn};
-use super::proposal::{Proposal, Verdict};
+use super::proposal::{Outcome, Proposal};
 use super::queue::Queue;
 use super::receipt::{Receipt, is_abandoned};
 use super::shared::Core;
@@ -54,37 +54,37 @@ impl Committer {
             let (batch, in_the_way) = Batch::take(&mut queue.waiting, self.core.cluster.ops_max());
             if !batch.is_empty() {
                 let began = Instant::now();
-                let verdicts = self.commit(&batch).await;
+                let outcomes = self.commit(&batch).await;
                 queue.answered(batch.len(), began.elapsed());
-                for (proposal, verdict) in batch.into_iter().zip(verdicts) {
-                    let _ = proposal.verdict.send(verdict);
+                for (proposal, outcome) in batch.into_iter().zip(outcomes) {
+                    let _ = proposal.outcome.send(outcome);
                 }
             }
             for proposal in in_the_way {
-                let _ = proposal.verdict.send(Verdict::Outdated);
+                let _ = proposal.outcome.send(Outcome::Outdated);
             }
         }
         self.retire().await;
     }
 
     /// Commits a batch and returns one outcome for each proposal.
-    async fn commit(&mut self, batch: &[Proposal]) -> Vec<Verdict> {
+    async fn commit(&mut self, batch: &[Proposal]) -> Vec<Outcome> {
         let deadline = batch.iter().map(|proposal| proposal.deadline).max().unwrap_or_else(Instant::now);
         let receipt = match self.receipt(deadline).await {
             Ok(receipt) => receipt,
-            Err(error) => return all(batch, || Verdict::Failed(error.clone())),
+            Err(error) => return all(batch, || Outcome::Failed(error.clone())),
         };
         let next = receipt.next();
         let txn = self.txn(batch, &receipt, &next);
         match self.core.cluster.txn(txn, Reading::Newest, deadline).await {
             Ok(answer) if answer.done.held => {
                 self.receipt = Some(next);
-                self.verdicts(batch, answer)
+                self.outcomes(batch, answer)
             }
             Ok(answer) => self.not_held(batch, &next, answer, deadline).await,
             // A single proposal may be the reason.
             Err(Failure::Refused(_)) if batch.len() > 1 => self.commit_each(batch).await,
-            Err(Failure::Refused(error)) => all(batch, || Verdict::Failed(error.clone())),
+            Err(Failure::Refused(error)) => all(batch, || Outcome::Failed(error.clone())),
             Err(Failure::Full(why)) => {
                 let look = Txn { then: vec![look_up(&receipt.key)], ..Txn::default() };
                 self.resolve(batch, Ends { carried: next, never: receipt, fenced: false }, look, &why, deadline).await
@@ -102,12 +102,12 @@ impl Committer {
         }
     }
 
-    async fn commit_each(&mut self, batch: &[Proposal]) -> Vec<Verdict> {
-        let mut verdicts = Vec::new();
+    async fn commit_each(&mut self, batch: &[Proposal]) -> Vec<Outcome> {
+        let mut outcomes = Vec::new();
         for proposal in batch {
-            verdicts.extend(Box::pin(self.commit(std::slice::from_ref(proposal))).await);
+            outcomes.extend(Box::pin(self.commit(std::slice::from_ref(proposal))).await);
         }
-        verdicts
+        outcomes
     }
 
     /// The receipt of this process, created if there is none.
@@ -151,20 +151,20 @@ impl Committer {
         }
     }
 
-    fn verdicts(&self, batch: &[Proposal], answer: Answer) -> Vec<Verdict> {
+    fn outcomes(&self, batch: &[Proposal], answer: Answer) -> Vec<Outcome> {
         let revision = answer.revision;
         let results = answer.done.results.into_iter().skip(1).map(Some).chain(std::iter::repeat_with(|| None));
-        let verdict = |(proposal, result): (&Proposal, Option<Found>)| match result {
+        let outcome = |(proposal, result): (&Proposal, Option<Found>)| match result {
             Some(Found::Txn(done)) if done.held => {
                 self.core.has_changed(revision, |key| proposal.writes_to(key));
-                Verdict::Done
+                Outcome::Done
             }
             Some(Found::Txn(done)) => {
-                Verdict::Conflict(revision, proposal.reads.again().into_iter().zip(done.results).collect())
+                Outcome::Conflict(revision, proposal.reads.again().into_iter().zip(done.results).collect())
             }
-            _ => Verdict::Failed(Error::OutcomeUnknown(StorageError::new("the cluster's answer lacks a part"))),
+            _ => Outcome::Failed(Error::OutcomeUnknown(StorageError::new("the cluster's answer lacks a part"))),
         };
-        batch.iter().zip(results).map(verdict).collect()
+        batch.iter().zip(results).map(outcome).collect()
     }
 
     /// Handles a transaction whose conditions did not hold this time.
@@ -174,7 +174,7 @@ impl Committer {
         next: &Receipt,
         answer: Answer,
         deadline: Instant,
-    ) -> Vec<Verdict> {
+    ) -> Vec<Outcome> {
         // The next transaction cannot rely on the receipt's contents if a repeated request may still be carried out.
         self.receipt = None;
         let mut found = answer.done.results.into_iter().map(|found| found.into_rows().rows.pop().map(|(_, row)| row));
@@ -182,11 +182,11 @@ impl Committer {
             && row.value == next.value
         {
             self.receipt = Some(next.clone());
-            return self.verdicts_at(batch, row.revision, deadline).await;
+            return self.outcomes_at(batch, row.revision, deadline).await;
         }
         match self.core.watch(found.map(|row| row.map_or(0, |row| row.revision)).collect()) {
-            Ok(()) => all(batch, || Verdict::Outdated),
-            Err(error) => all(batch, || Verdict::Failed(error.clone())),
+            Ok(()) => all(batch, || Outcome::Outdated),
+            Err(error) => all(batch, || Outcome::Failed(error.clone())),
         }
     }
 
@@ -199,7 +199,7 @@ impl Committer {
         ask: Txn,
         why: &StorageError,
         deadline: Instant,
-    ) -> Vec<Verdict> {
+    ) -> Vec<Outcome> {
         self.receipt = None;
         for tries in 0.. {
             let until = if tries < QUICK_TRIES { deadline.min(Instant::now() + QUICK) } else { deadline };
@@ -209,48 +209,48 @@ impl Committer {
                     return match row {
                         Some((_, row)) if row.value == ends.carried.value => {
                             self.receipt = Some(ends.carried);
-                            self.verdicts_at(batch, row.revision, deadline).await
+                            self.outcomes_at(batch, row.revision, deadline).await
                         }
                         Some((_, row)) if row.value == ends.never.value && ends.fenced => {
                             self.receipt = Some(ends.never);
-                            all(batch, || Verdict::Outdated)
+                            all(batch, || Outcome::Outdated)
                         }
                         Some((_, row)) if row.value == ends.never.value => {
-                            all(batch, || Verdict::Failed(Error::Storage(why.clone())))
+                            all(batch, || Outcome::Failed(Error::Storage(why.clone())))
                         }
-                        _ => all(batch, || Verdict::Failed(Error::OutcomeUnknown(why.clone()))),
+                        _ => all(batch, || Outcome::Failed(Error::OutcomeUnknown(why.clone()))),
                     };
                 }
                 Err(_) if Instant::now() + PAUSE < deadline => tokio::time::sleep(PAUSE).await,
                 Err(_) => break,
             }
         }
-        all(batch, || Verdict::Failed(Error::OutcomeUnknown(why.clone())))
+        all(batch, || Outcome::Failed(Error::OutcomeUnknown(why.clone())))
     }
 
     /// The outcome of each proposal in a transaction that was carried out at this revision, found by comparing its
     /// conditions with the state before.
-    async fn verdicts_at(&self, batch: &[Proposal], revision: i64, deadline: Instant) -> Vec<Verdict> {
-        let mut verdicts = Vec::new();
+    async fn outcomes_at(&self, batch: &[Proposal], revision: i64, deadline: Instant) -> Vec<Outcome> {
+        let mut outcomes = Vec::new();
         for proposal in batch {
             let ranges = proposal.reads.again().into_iter().map(|range| Range { revision: revision - 1, ..range });
-            verdicts.push(match self.core.fetch(ranges.collect(), Reading::Newest, deadline).await {
+            outcomes.push(match self.core.fetch(ranges.collect(), Reading::Newest, deadline).await {
                 Ok((_, state)) => {
                     let state: Vec<Rows> = state.into_iter().map(|(_, found)| found.into_rows()).collect();
                     if proposal.reads.held(&state) {
                         self.core.has_changed(revision, |key| proposal.writes_to(key));
-                        Verdict::Done
+                        Outcome::Done
                     } else {
-                        Verdict::Outdated
+                        Outcome::Outdated
                     }
                 }
                 Err(_) => {
                     let why = "the answer was lost, and the state before the write is not there any more";
-                    Verdict::Failed(Error::OutcomeUnknown(StorageError::new(why)))
+                    Outcome::Failed(Error::OutcomeUnknown(StorageError::new(why)))
                 }
             });
         }
-        verdicts
+        outcomes
     }
 
     /// Removes some receipts of processes that are gone. The rest are removed another time.
@@ -282,8 +282,8 @@ impl Committer {
     }
 }
 
-fn all(batch: &[Proposal], verdict: impl Fn() -> Verdict) -> Vec<Verdict> {
-    batch.iter().map(|_| verdict()).collect()
+fn all(batch: &[Proposal], outcome: impl Fn() -> Outcome) -> Vec<Outcome> {
+    batch.iter().map(|_| outcome()).collect()
 }
 
 fn is(receipt: &Receipt) -> Condition {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! operation → attempt: run on `known` → what it missed → fetch → run again → …
-//!                                     ↘ what it read and wants written → committer → one transaction for many → verdicts
+//!                                     ↘ what it read and wants written → committer → one transaction for many → outcomes
 //! ```
 //!
 //! All of it runs on the engine's own thread, so that callers can wait anywhere.

@@ -17,7 +17,7 @@ pub(super) struct Proposal {
     pub(super) writes: Vec<(Vec<u8>, Option<Vec<u8>>)>,
     pub(super) ticket: Arc<Ticket>,
     pub(super) deadline: Instant,
-    pub(super) verdict: oneshot::Sender<Verdict>,
+    pub(super) outcome: oneshot::Sender<Outcome>,
 }
 
 impl Proposal {
@@ -40,7 +40,7 @@ impl Proposal {
 }
 
 /// The outcome of a proposal.
-pub(super) enum Verdict {
+pub(super) enum Outcome {
     Done,
     /// Not written, and never will be: something that it read has changed, and now has these values at this revision.
     Conflict(i64, Vec<(Range, Found)>),

@@ -102,7 +102,7 @@ mod tests {
             writes: Vec::new(),
             ticket: Arc::default(),
             deadline: std::time::Instant::now(),
-            verdict: oneshot::channel().0,
+            outcome: oneshot::channel().0,
         }
     }
 
