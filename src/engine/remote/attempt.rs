@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use super::batch::{Writes, check_size};
 use super::cluster::{Failure, Range, Reading};
 use super::known::{Known, Reads, Replay};
-use super::proposal::{Outcome, Proposal, Ticket};
+use super::proposal::{Outcome, Proposal, SendState};
 use super::shared::Core;
 use crate::engine::job::Job;
 use crate::error::{Error, Result, StorageError};
@@ -155,11 +155,11 @@ impl Attempt<'_> {
     /// Returns false if the operation has to be tried again.
     async fn is_written(&mut self, reads: Reads, writes: Writes) -> Result<bool> {
         let (sender, outcome) = oneshot::channel();
-        let ticket = Arc::new(Ticket::default());
+        let send_state = Arc::new(SendState::default());
         let proposal =
-            Proposal { reads, writes, ticket: Arc::clone(&ticket), deadline: self.deadline, outcome: sender };
+            Proposal { reads, writes, send_state: Arc::clone(&send_state), deadline: self.deadline, outcome: sender };
         self.core.propose(proposal)?;
-        match self.outcome(outcome, &ticket).await? {
+        match self.outcome(outcome, &send_state).await? {
             Outcome::Done => Ok(true),
             Outcome::Conflict(revision, found) => {
                 self.back_off().await?;
@@ -172,11 +172,11 @@ impl Attempt<'_> {
     }
 
     /// Waits for the outcome, but only until the deadline if the proposal has not been sent by then.
-    async fn outcome(&self, mut outcome: oneshot::Receiver<Outcome>, ticket: &Ticket) -> Result<Outcome> {
+    async fn outcome(&self, mut outcome: oneshot::Receiver<Outcome>, send_state: &SendState) -> Result<Outcome> {
         let stopped = |_| Error::OutcomeUnknown(StorageError::new("the committer stopped"));
         match tokio::time::timeout_at(self.deadline.into(), &mut outcome).await {
             Ok(outcome) => outcome.map_err(stopped),
-            Err(_) if ticket.give_up() => Err(Error::Busy),
+            Err(_) if send_state.give_up() => Err(Error::Busy),
             Err(_) => outcome.await.map_err(stopped),
         }
     }

@@ -38,7 +38,7 @@ impl Batch {
                 in_the_way.push(proposal);
             } else if !batch.has_room(&proposal, ops_max) {
                 left.push_back(proposal);
-            } else if proposal.ticket.send() {
+            } else if proposal.send_state.mark_sent() {
                 batch.push(proposal);
             }
         }

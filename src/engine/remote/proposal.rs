@@ -15,7 +15,7 @@ pub(super) struct Proposal {
     pub(super) reads: Reads,
     /// The new value of each changed row. None to remove the row.
     pub(super) writes: Vec<(Vec<u8>, Option<Vec<u8>>)>,
-    pub(super) ticket: Arc<Ticket>,
+    pub(super) send_state: Arc<SendState>,
     pub(super) deadline: Instant,
     pub(super) outcome: oneshot::Sender<Outcome>,
 }
@@ -52,15 +52,15 @@ pub(super) enum Outcome {
 
 /// Whether the proposal was sent, or its operation has given up.
 #[derive(Default)]
-pub(super) struct Ticket(AtomicU8);
+pub(super) struct SendState(AtomicU8);
 
-impl Ticket {
+impl SendState {
     const WAITING: u8 = 0;
     const SENT: u8 = 1;
     const GIVEN_UP: u8 = 2;
 
     /// Marks the proposal as sent. Returns false if the operation has given up.
-    pub(super) fn send(&self) -> bool {
+    pub(super) fn mark_sent(&self) -> bool {
         self.set(Self::SENT)
     }
 

@@ -100,7 +100,7 @@ mod tests {
         Proposal {
             reads: Reads::default(),
             writes: Vec::new(),
-            ticket: Arc::default(),
+            send_state: Arc::default(),
             deadline: std::time::Instant::now(),
             outcome: oneshot::channel().0,
         }
