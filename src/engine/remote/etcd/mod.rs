@@ -124,7 +124,7 @@ impl Client {
         known.is_ok() || known == Err(header.cluster_id)
     }
 
-    async fn attempt(&self, member: usize, question: Question, deadline: Instant) -> Result<Answer, Attempt> {
+    async fn attempt(&self, member: usize, question: Question, deadline: Instant) -> Result<Answer, CallError> {
         let response = match question {
             Question::Range(range) => {
                 self.call(member, "/etcdserverpb.KV/Range", range, deadline).await.map(convert::answer_of_range)
@@ -133,9 +133,9 @@ impl Client {
                 self.call(member, "/etcdserverpb.KV/Txn", txn, deadline).await.map(convert::answer_of_txn)
             }
         };
-        let (header, answer) = response.map_err(|status| attempt(&status))?;
+        let (header, answer) = response.map_err(|status| call_error(&status))?;
         if !self.is_of_the_cluster(&header) {
-            return Err(Attempt::Unanswered(StorageError::new(
+            return Err(CallError::Unanswered(StorageError::new(
                 "an endpoint belongs to another cluster than the others",
             )));
         }
@@ -165,19 +165,19 @@ impl Client {
     }
 
     /// Gets a token for the configured user.
-    async fn authenticate(&self, member: usize, deadline: Instant) -> Result<(), Attempt> {
+    async fn authenticate(&self, member: usize, deadline: Instant) -> Result<(), CallError> {
         let Some((name, password)) = self.0.credentials.clone() else {
             let why = "the cluster asks for a user and a password";
-            return Err(Attempt::Refused(Error::Storage(StorageError::new(why))));
+            return Err(CallError::Refused(Error::Storage(StorageError::new(why))));
         };
         *self.0.token.lock() = None;
         let request = AuthenticateRequest { name, password };
         let answer: AuthenticateResponse = self
             .call(member, "/etcdserverpb.Auth/Authenticate", request, deadline)
             .await
-            .map_err(|status| attempt(&status))?;
+            .map_err(|status| call_error(&status))?;
         let token = answer.token.parse().map_err(|_| {
-            Attempt::Refused(Error::Storage(StorageError::new("the cluster has given a token that cannot be sent")))
+            CallError::Refused(Error::Storage(StorageError::new("the cluster has given a token that cannot be sent")))
         })?;
         *self.0.token.lock() = Some(token);
         Ok(())
@@ -192,7 +192,7 @@ impl Client {
                 match self.authenticate(member, deadline).await {
                     Ok(()) => continue,
                     // The transaction itself was not sent.
-                    Err(Attempt::Unanswered(why) | Attempt::Full(why)) => Err(Attempt::NotSent(why)),
+                    Err(CallError::Unanswered(why) | CallError::Full(why)) => Err(CallError::NotSent(why)),
                     Err(outcome) => Err(outcome),
                 }
             } else {
@@ -200,20 +200,20 @@ impl Client {
             };
             let (why, failure): (_, fn(StorageError) -> Failure) = match outcome {
                 Ok(answer) => return Ok(answer),
-                Err(Attempt::Refused(error)) => return Err(Failure::Refused(error)),
-                Err(Attempt::OtherRevision) => return Err(Failure::OtherRevision),
-                Err(Attempt::Unauthenticated(why)) if authenticated || self.0.credentials.is_none() => {
+                Err(CallError::Refused(error)) => return Err(Failure::Refused(error)),
+                Err(CallError::OtherRevision) => return Err(Failure::OtherRevision),
+                Err(CallError::Unauthenticated(why)) if authenticated || self.0.credentials.is_none() => {
                     return Err(Failure::Refused(Error::Storage(why)));
                 }
-                Err(Attempt::Unauthenticated(_)) => {
+                Err(CallError::Unauthenticated(_)) => {
                     authenticated = true;
                     *self.0.token.lock() = None;
                     continue;
                 }
-                Err(Attempt::Full(why)) => return Err(Failure::Full(why)),
-                Err(Attempt::NotSent(why)) => (why, |why| Failure::Refused(Error::Storage(why))),
-                Err(Attempt::Unanswered(why)) if is_read_only => (why, Failure::Unknown),
-                Err(Attempt::Unanswered(why)) => {
+                Err(CallError::Full(why)) => return Err(Failure::Full(why)),
+                Err(CallError::NotSent(why)) => (why, |why| Failure::Refused(Error::Storage(why))),
+                Err(CallError::Unanswered(why)) if is_read_only => (why, Failure::Unknown),
+                Err(CallError::Unanswered(why)) => {
                     self.leave(member);
                     return Err(Failure::Unknown(why));
                 }
@@ -240,7 +240,7 @@ impl Cluster for Client {
 }
 
 /// Why a member's answer is not a result.
-enum Attempt {
+enum CallError {
     Refused(Error),
     Unauthenticated(StorageError),
     OtherRevision,
@@ -251,41 +251,42 @@ enum Attempt {
 
 /// What an etcd error says about the transaction. It counts as refused only if it certainly was not proposed to the
 /// members: a transaction that was proposed may be carried out after its error.
-fn attempt(status: &Status) -> Attempt {
-    let because =
-        |context| StorageError::caused(context, Spoken { code: status.code(), message: status.message().to_owned() });
+fn call_error(status: &Status) -> CallError {
+    let because = |context| {
+        StorageError::caused(context, MemberStatus { code: status.code(), message: status.message().to_owned() })
+    };
     match status.code() {
-        Code::Unauthenticated => Attempt::Unauthenticated(because("the cluster does not know the user")),
+        Code::Unauthenticated => CallError::Unauthenticated(because("the cluster does not know the user")),
         Code::InvalidArgument if status.message().contains("auth store is old") => {
-            Attempt::Unauthenticated(because("the users of the cluster have changed"))
+            CallError::Unauthenticated(because("the users of the cluster have changed"))
         }
-        Code::OutOfRange => Attempt::OtherRevision,
+        Code::OutOfRange => CallError::OtherRevision,
         // The transaction that used up the space gets this answer too.
         Code::ResourceExhausted if status.message().contains("space exceeded") => {
-            Attempt::Full(because("the cluster has no space left"))
+            CallError::Full(because("the cluster has no space left"))
         }
-        Code::ResourceExhausted if status.message().contains("too many requests") => Attempt::Refused(Error::Busy),
+        Code::ResourceExhausted if status.message().contains("too many requests") => CallError::Refused(Error::Busy),
         Code::InvalidArgument | Code::PermissionDenied | Code::FailedPrecondition | Code::Unimplemented => {
-            Attempt::Refused(Error::Storage(because("the cluster refuses the request")))
+            CallError::Refused(Error::Storage(because("the cluster refuses the request")))
         }
-        _ => Attempt::Unanswered(because("the cluster has not answered")),
+        _ => CallError::Unanswered(because("the cluster has not answered")),
     }
 }
 
 /// The message of a member or of its connection.
 #[derive(Debug)]
-struct Spoken {
+struct MemberStatus {
     code: Code,
     message: String,
 }
 
-impl std::fmt::Display for Spoken {
+impl std::fmt::Display for MemberStatus {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} ({:?})", self.message, self.code)
     }
 }
 
-impl std::error::Error for Spoken {}
+impl std::error::Error for MemberStatus {}
 
 fn channel(endpoint: &str, etcd: &Etcd) -> Result<Channel> {
     let scheme = if etcd.tls.is_some() { "https" } else { "http" };
