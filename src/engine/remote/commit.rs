@@ -27,7 +27,7 @@ const RETIRING: Duration = Duration::from_secs(1);
 const TIDIED_MAX: usize = 1_000;
 
 /// The possible receipts of this process after a transaction whose answer was lost.
-struct Ends {
+struct PossibleReceipts {
     /// The transaction was carried out.
     carried: Receipt,
     /// It was not and never will be.
@@ -87,7 +87,14 @@ impl Committer {
             Err(Failure::Refused(error)) => all(batch, || Outcome::Failed(error.clone())),
             Err(Failure::Full(why)) => {
                 let look = Txn { then: vec![look_up(&receipt.key)], ..Txn::default() };
-                self.resolve(batch, Ends { carried: next, never: receipt, fenced: false }, look, &why, deadline).await
+                self.resolve(
+                    batch,
+                    PossibleReceipts { carried: next, never: receipt, fenced: false },
+                    look,
+                    &why,
+                    deadline,
+                )
+                .await
             }
             Err(failure) => {
                 let never = receipt.fenced();
@@ -96,8 +103,8 @@ impl Committer {
                     then: vec![put(&never), look_up(&receipt.key)],
                     otherwise: vec![look_up(&receipt.key)],
                 };
-                let ends = Ends { carried: next, never, fenced: true };
-                self.resolve(batch, ends, fence, &unanswered(failure), deadline).await
+                let possible = PossibleReceipts { carried: next, never, fenced: true };
+                self.resolve(batch, possible, fence, &unanswered(failure), deadline).await
             }
         }
     }
@@ -195,7 +202,7 @@ impl Committer {
     async fn resolve(
         &mut self,
         batch: &[Proposal],
-        ends: Ends,
+        possible: PossibleReceipts,
         ask: Txn,
         why: &StorageError,
         deadline: Instant,
@@ -207,15 +214,15 @@ impl Committer {
                 Ok(answer) => {
                     let row = answer.done.results.into_iter().find_map(|found| found.into_rows().rows.pop());
                     return match row {
-                        Some((_, row)) if row.value == ends.carried.value => {
-                            self.receipt = Some(ends.carried);
+                        Some((_, row)) if row.value == possible.carried.value => {
+                            self.receipt = Some(possible.carried);
                             self.outcomes_at(batch, row.revision, deadline).await
                         }
-                        Some((_, row)) if row.value == ends.never.value && ends.fenced => {
-                            self.receipt = Some(ends.never);
+                        Some((_, row)) if row.value == possible.never.value && possible.fenced => {
+                            self.receipt = Some(possible.never);
                             all(batch, || Outcome::Outdated)
                         }
-                        Some((_, row)) if row.value == ends.never.value => {
+                        Some((_, row)) if row.value == possible.never.value => {
                             all(batch, || Outcome::Failed(Error::Storage(why.clone())))
                         }
                         _ => all(batch, || Outcome::Failed(Error::OutcomeUnknown(why.clone()))),
