@@ -32,10 +32,10 @@ impl Batch {
     /// Takes waiting proposals for the next transaction. Also returns those that conflict with it and have to be
     /// retried after it.
     pub(super) fn take(waiting: &mut VecDeque<Proposal>, ops_max: usize) -> (Vec<Proposal>, Vec<Proposal>) {
-        let (mut batch, mut in_the_way, mut left) = (Self::default(), Vec::new(), VecDeque::new());
+        let (mut batch, mut conflicting, mut left) = (Self::default(), Vec::new(), VecDeque::new());
         while let Some(proposal) = waiting.pop_front() {
             if batch.conflicts(&proposal) {
-                in_the_way.push(proposal);
+                conflicting.push(proposal);
             } else if !batch.has_room(&proposal, ops_max) {
                 left.push_back(proposal);
             } else if proposal.send_state.mark_sent() {
@@ -43,7 +43,7 @@ impl Batch {
             }
         }
         *waiting = left;
-        (batch.proposals, in_the_way)
+        (batch.proposals, conflicting)
     }
 
     /// True if the proposal conflicts with the batch. If a proposal's conditions fail, the rows returned for it must be

@@ -51,7 +51,7 @@ impl Committer {
     pub(super) async fn run(mut self, proposals: mpsc::UnboundedReceiver<Proposal>) {
         let mut queue = Queue::new(proposals);
         while queue.fill().await {
-            let (batch, in_the_way) = Batch::take(&mut queue.waiting, self.core.cluster.ops_max());
+            let (batch, conflicting) = Batch::take(&mut queue.waiting, self.core.cluster.ops_max());
             if !batch.is_empty() {
                 let began = Instant::now();
                 let outcomes = self.commit(&batch).await;
@@ -60,7 +60,7 @@ impl Committer {
                     let _ = proposal.outcome.send(outcome);
                 }
             }
-            for proposal in in_the_way {
+            for proposal in conflicting {
                 let _ = proposal.outcome.send(Outcome::Outdated);
             }
         }
