@@ -91,7 +91,7 @@ impl<M: Models> AuthKv<M> {
     /// [`Conflict`](Error::Conflict) when an id or an own field with a unique index is taken,
     /// [`InvalidArgument`](Error::InvalidArgument) also for a user without an address and for one who need not be
     /// created, [`Storage`](Error::Storage) also when the operating system cannot provide randomness, and the errors of
-    /// every writing method of [`Adapter`].
+    /// every writing method of [`Adapter`](crate::Adapter).
     ///
     /// ```
     /// use authkv::AuthKv;
