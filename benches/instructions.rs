@@ -1,6 +1,6 @@
-//! Hot paths, to count their instructions by: `scripts/instructions` runs this under callgrind.
+//! Hot paths whose instructions are counted: `scripts/instructions` runs this under callgrind.
 //!
-//! `instructions WHAT COUNT` fills a store in memory with 2,000 users and then does one thing so many times.
+//! `instructions WHAT COUNT` fills a store in memory with 2,000 users and then repeats one operation `COUNT` times.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::hint::black_box;
@@ -10,12 +10,12 @@ use authkv::{Adapter, AuthKv};
 use chrono::{DateTime, TimeDelta, Utc};
 
 const USERS: usize = 2_000;
-/// How many sessions are asked for again and again.
+/// How many sessions are requested repeatedly.
 const HOT: usize = 16;
 
 fn main() {
     let arguments: Vec<_> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
-    // Without arguments, as `cargo bench` runs it, there is nothing to count.
+    // `cargo bench` passes no arguments, and then there is nothing to count.
     let [what, count] = arguments.as_slice() else {
         return;
     };
@@ -30,7 +30,7 @@ fn main() {
     counted(&auth, what, count.parse().unwrap(), &ada.id);
 }
 
-/// What callgrind counts: the name is in `scripts/instructions`.
+/// The function that callgrind counts; `scripts/instructions` contains its name.
 #[inline(never)]
 fn counted(auth: &AuthKv, what: &str, times: usize, ada: &UserId) {
     for n in 0..times {

@@ -1,7 +1,7 @@
-//! Own fields on users and sessions, found by an index, and changed in the next version of the application.
+//! Own fields on users and sessions, found by an index, and migrated in the next version of the application.
 //!
-//! `cargo run --example custom_models` makes a file in a temporary folder, writes it as version 1 of an application would,
-//! and opens it as version 2.
+//! `cargo run --example custom_models` creates a file in a temporary folder, writes it as version 1 of an application
+//! would, and opens it as version 2.
 
 use std::error::Error;
 use std::path::Path;
@@ -26,7 +26,7 @@ mod version_1 {
         type Account = ();
         type Session = Device;
         type VerificationToken = ();
-        // At most one user has a phone number; many have the same plan.
+        // At most one user has a given phone number; many have the same plan.
         const USER_INDEXES: &'static [Index] = &[Index::unique("phone_number"), Index::new("plan")];
     }
 
@@ -36,8 +36,8 @@ mod version_1 {
         pub(crate) plan: String,
     }
 
-    // Fields that may be missing in older records have a default. Adding such a field, dropping one or changing their
-    // order needs no migration and no new version.
+    // Fields that may be missing in older records have a default. Adding such a field, removing one or reordering
+    // fields needs no migration and no new version.
     #[derive(Clone, Debug, Default, Serialize, Deserialize)]
     #[serde(default)]
     pub(crate) struct Device {
@@ -58,7 +58,7 @@ mod version_2 {
         type Account = ();
         type Session = version_1::Device;
         type VerificationToken = ();
-        // The index on the plan is gone, and one on the seats is built for the users that are there.
+        // The index on the plan is gone, and one on the seats is built for the existing users.
         const USER_INDEXES: &'static [Index] = &[Index::unique("phone_number"), Index::new("seats")];
 
         fn migrate_user(_from: u32, user: User<DynamicFields>) -> Result<DynamicFields, MigrationError> {
@@ -66,7 +66,7 @@ mod version_2 {
             let seats = match fields.remove("plan") {
                 Some(Value::Text(plan)) if plan == "team" => 10,
                 Some(Value::Text(plan)) if plan == "single" => 1,
-                // An error leaves the file as it is, for version 1 to go on with.
+                // An error leaves the file as it is, so that version 1 can continue to use it.
                 _ => return Err("the plan is unknown".into()),
             };
             fields.insert("seats".to_owned(), Value::from(seats));
@@ -104,11 +104,11 @@ fn with_version_1(path: &Path) -> Result<(), Box<dyn Error>> {
     })
     .wait()?;
 
-    // A patch names the fields that it changes; the others stay as they are.
+    // A patch names the fields that it changes; the others stay unchanged.
     let patch = UserPatch { extra: FieldPatch::new().set("plan", "team"), ..UserPatch::new(ada.id) };
     println!("now she has {:?}", auth.update_user(patch).wait()?.extra);
 
-    // The number is taken, as an e-mail address would be.
+    // The phone number is taken, as an e-mail address could be.
     match auth.create_user(NewUser { extra: profile, ..NewUser::email("eve@example.com") }).wait() {
         Err(authkv::Error::Conflict(UniqueKey::Field(field))) => println!("eve was refused for her {field}"),
         other => println!("unexpected: {other:?}"),
@@ -122,7 +122,7 @@ fn with_version_1(path: &Path) -> Result<(), Box<dyn Error>> {
 }
 
 fn with_version_2(path: &Path) -> Result<(), Box<dyn Error>> {
-    // Opening changes every record; with many of them it takes a while, and is told of.
+    // Opening migrates every record. With many records that takes a while, so progress is reported.
     let auth = AuthKv::options()
         .models::<version_2::Shop>()
         .on_migration(|progress| println!("{:?}: {} records", progress.step, progress.records_done))

@@ -1,7 +1,7 @@
 //! Makes the golden files of this format: `cargo run --example make_golden -- FOLDER`.
 //!
-//! They are made once for each format and kept for ever, so that every later version is tested with files that an earlier
-//! one wrote. `tests/opening/golden.rs` opens them.
+//! They are made once for each format and kept for ever, so that every later version is tested with files written by an
+//! earlier one. `tests/opening/golden.rs` opens them.
 
 use std::error::Error;
 use std::path::Path;

@@ -1,6 +1,6 @@
-//! The cache of hot sessions is exact. Goal: no reader ever gets an older state than one that was read before, by it or
-//! by somebody else. Method: loom runs the code that decides what is fresh, in every order in which its threads can be
-//! scheduled and its memory accesses can be seen, with a cache for each of two sessions of one user, as it were: both depend on one row.
+//! The session cache is exact. Goal: no reader gets an older state than one that any reader has read before. Method:
+//! loom runs the code that decides what is fresh, in every order in which its threads can be scheduled and its memory
+//! accesses can be seen. There is a cache for each of two sessions of one user; both depend on one row.
 #![allow(clippy::unwrap_used)]
 
 use loom::model::Builder;
@@ -15,7 +15,7 @@ use engine::published::{Published, ReadSet, Slot};
 mod engine {
     pub(crate) mod published;
 
-    /// loom's, under the names that `published` uses.
+    /// loom's primitives under the names that `published` uses.
     pub(crate) mod sync {
         use std::ops::{Deref, DerefMut};
 
@@ -42,18 +42,18 @@ mod engine {
 /// A store of one row, whose value is a number that only grows.
 struct Store {
     published: Published<u64>,
-    /// What a transaction of a shared database reads, which sees a commit before it is published.
+    /// What a transaction of a shared database reads. It sees a commit before the commit is published.
     committed: AtomicU64,
     is_shared: bool,
     row: Slot,
-    /// The newest value that anybody has read.
+    /// The newest value that any reader has read.
     seen: AtomicU64,
 }
 
 impl Store {
     fn new(is_shared: bool) -> Arc<Self> {
         let published = Published::new(0);
-        // loom does not know that the standard library's OnceLock makes the slots for one thread and all.
+        // loom does not know that the standard library's OnceLock creates the slots in one thread for all.
         published.changes([Slot::default()]);
         published.publish(0);
         Arc::new(Self {
@@ -93,7 +93,7 @@ impl Store {
 
 fn in_every_order(run: impl Fn() + Sync + Send + 'static) {
     let mut builder = Builder::new();
-    // More switches than two find nothing more here and take very long.
+    // More than two switches find nothing more here and take very long.
     builder.preemption_bound = Some(2);
     builder.check(run);
 }

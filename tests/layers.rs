@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-/// Each folder or file at the top of `src` with its rank. It may use itself and what has a lower rank.
+/// Each folder or file at the top of `src` with its rank. It may use itself and anything of a lower rank.
 const RANKS: &[(&str, usize)] = &[
     ("error", 0),
     ("models", 1),
@@ -29,12 +29,12 @@ fn rank(module: &str) -> usize {
     RANKS.iter().find(|(name, _)| *name == layer).unwrap_or_else(|| panic!("{layer} has no rank")).1
 }
 
-/// The folder or file at the top of `src` in which a module lies.
+/// The folder or file at the top of `src` that contains a module.
 fn layer(module: &str) -> &str {
     module.split('/').next().unwrap()
 }
 
-/// The files below `src` by their modules, without comments and tests: `kv/txn`, `kv` for `kv/mod.rs`, and "" for `lib.rs`.
+/// The files in `src` by module, without comments and tests: `kv/txn`, `kv` for `kv/mod.rs`, and "" for `lib.rs`.
 struct Sources(BTreeMap<String, String>);
 
 impl Sources {
@@ -60,7 +60,7 @@ impl Sources {
         self.0.iter().filter(|(module, _)| !module.is_empty()).map(|(module, code)| (module.as_str(), code.as_str()))
     }
 
-    /// The files that a module uses. What it only re-exports from its own folder it does not use.
+    /// The files that a module uses. Items that it only re-exports from its own folder do not count.
     fn used_by(&self, module: &str) -> BTreeSet<String> {
         let code = &self.0[module];
         let (uses, rest): (Vec<_>, Vec<_>) = statements(code).partition(|statement| is_use(statement));
@@ -75,7 +75,7 @@ impl Sources {
         files.filter(|file| file != module).collect()
     }
 
-    /// The file in which the item at a path (`kv/txn/Txn`) is written, through re-exports.
+    /// The file that defines the item at a path (`kv/txn/Txn`), found through re-exports.
     fn file_of(&self, path: &str) -> String {
         let mut module = path.to_owned();
         let mut item = None;
@@ -91,13 +91,13 @@ impl Sources {
         exported.map_or(module, |path| self.file_of(&path))
     }
 
-    /// Which files each file uses.
+    /// The files that each file uses.
     fn graph(&self) -> BTreeMap<String, BTreeSet<String>> {
         self.modules().map(|(module, _)| (module.to_owned(), self.used_by(module))).collect()
     }
 }
 
-/// A path that code names, with whether it is re-exported there.
+/// A path in the code, and whether the code re-exports it.
 struct Found {
     path: String,
     exported: bool,
@@ -152,7 +152,7 @@ fn use_paths(module: &str, statement: &str) -> Vec<Found> {
     resolved.map(|path| Found { path, exported }).collect()
 }
 
-/// Writes `a::{b, c::{d, e}}` out.
+/// Expands `a::{b, c::{d, e}}`.
 fn expand(prefix: &str, tree: &str, paths: &mut Vec<String>) {
     let tree = tree.trim();
     let Some(open) = tree.find('{') else {
@@ -178,7 +178,7 @@ fn expand(prefix: &str, tree: &str, paths: &mut Vec<String>) {
     }
 }
 
-/// The paths of this crate that code names outside of a `use`.
+/// The paths of this crate in code outside a `use`.
 fn inline_paths(module: &str, code: &str) -> Vec<Found> {
     let starts = ["crate::", "super::"].into_iter().flat_map(|start| code.match_indices(start));
     let paths = starts.filter_map(|(at, _)| {
@@ -188,7 +188,7 @@ fn inline_paths(module: &str, code: &str) -> Vec<Found> {
     paths.map(|path| Found { path, exported: false }).collect()
 }
 
-/// The path below `src` that a path means in a module; none if it leads out of the crate.
+/// The path below `src` that a path refers to in a module. `None` if it is outside the crate.
 fn resolve(module: &str, path: &str) -> Option<String> {
     let path = path.trim();
     let mut at = module.to_owned();
@@ -215,7 +215,7 @@ fn is_child(module: &str, name: &str) -> bool {
     src.join(name).with_extension("rs").is_file() || src.join(name).join("mod.rs").is_file()
 }
 
-/// A circle of files that use each other, if there is one.
+/// A circle of files that use each other, if one exists.
 fn circle(graph: &BTreeMap<String, BTreeSet<String>>) -> Option<Vec<String>> {
     let mut graph = graph.clone();
     while let Some(leaf) = graph.iter().find(|(_, uses)| uses.iter().all(|used| !graph.contains_key(used))) {
@@ -278,7 +278,7 @@ fn operations_ask_neither_clock_nor_chance() {
 
 #[test]
 fn only_one_function_writes_the_record_tables_and_indexes() {
-    // The tests put rows in each other's way that no operation would.
+    // The tests create conflicting rows, which no operation would.
     for (module, source) in Sources::read().modules().filter(|(module, _)| layer(module) != "tests") {
         let writes = source.contains("put_entry(") || source.contains("remove_bytes(");
         assert!(!writes || ["kv/txn", "records/entries"].contains(&module), "{module} writes rows by their bytes");

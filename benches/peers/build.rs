@@ -1,4 +1,4 @@
-//! Tells the program which compiler it was built with.
+//! Passes the compiler's version to the program.
 
 use std::process::Command;
 

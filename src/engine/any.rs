@@ -1,4 +1,4 @@
-//! The engine of a store: which one it is is chosen when the store is opened.
+//! The engine of a store, chosen when the store is opened.
 
 use crate::engine::Engine;
 use crate::engine::job::Job;
@@ -16,7 +16,7 @@ pub(crate) enum AnyEngine {
     Remote(RemoteEngine),
 }
 
-/// Calls a method of whichever engine it is.
+/// Calls a method of the chosen engine.
 macro_rules! each {
     ($self:ident, $engine:ident => $call:expr) => {
         match $self {
@@ -28,13 +28,14 @@ macro_rules! each {
 }
 
 impl AnyEngine {
-    /// Whether others may change what this engine holds, so that nothing read may be kept, a reply comes later, and an
-    /// operation may be done in several steps.
+    /// True if other processes may change the data. Then nothing read may be cached, replies arrive later, and an
+    /// operation may take several steps.
     pub(crate) fn is_shared(&self) -> bool {
         !matches!(self, Self::Redb(_))
     }
 
-    /// Runs a reading operation in place and notes what it read, if that were few rows that only this engine changes.
+    /// Runs a read on the calling thread and records its read set, if the operation reads only a few single rows.
+    /// Returns `None` if other processes may change the rows.
     pub(crate) fn read_recorded<R>(&self, op: impl Fn(&Txn<'_>) -> Result<R>) -> Option<Result<(R, Option<ReadSet>)>> {
         match self {
             Self::Redb(engine) => Some(engine.read_recorded(op)),
@@ -43,7 +44,7 @@ impl AnyEngine {
         }
     }
 
-    /// Whether what was read is what would be read now.
+    /// True if no row of the read set has changed since it was read.
     pub(crate) fn is_fresh(&self, read_set: &ReadSet) -> bool {
         match self {
             Self::Redb(engine) => engine.is_fresh(read_set),
@@ -52,7 +53,7 @@ impl AnyEngine {
         }
     }
 
-    /// What whoever runs what holds the store should know.
+    /// Warnings for the operator of the storage.
     #[cfg(feature = "etcd")]
     pub(crate) fn warnings(&self) -> &[String] {
         match self {
@@ -61,10 +62,10 @@ impl AnyEngine {
         }
     }
 
-    /// Looks whether somebody else has changed what the store is, since this was last looked at.
+    /// Checks whether another process has changed the rows that define the store since they were last read.
     ///
     /// # Errors
-    /// `Busy` if so.
+    /// `Busy` if they have changed.
     pub(crate) fn confirm(&self) -> Result<()> {
         match self {
             Self::Redb(_) => Ok(()),
@@ -73,7 +74,7 @@ impl AnyEngine {
         }
     }
 
-    /// Goes on with what a reply brings, whether or not anybody awaits the outcome.
+    /// Runs `next` on a reply's result when it arrives, even if nobody awaits the outcome.
     pub(crate) fn then<T: Send + 'static, U: Send + 'static>(
         &self,
         reply: Reply<T>,

@@ -1,4 +1,4 @@
-//! Jobs: operations that wait for their turn, each with the way to answer its caller.
+//! Jobs: queued operations, each with the way to answer its caller.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -7,12 +7,12 @@ use crate::kv::txn::{Changes, FollowUp, Txn};
 use crate::kv::view::View;
 use crate::reply::{Answer, Reply};
 
-/// An operation that waits for the writer, with the way to answer its caller.
+/// An operation queued for the writer, with the way to answer its caller.
 pub(crate) trait Job: Send {
-    /// Runs the operation. Its changes, if it was not refused; a refused or panicking operation has none.
+    /// Runs the operation and returns its changes. Returns `None` if the operation was refused or panicked.
     fn run(&mut self, view: &dyn View) -> Option<Changes>;
 
-    /// Answers the caller: with what the operation found, or with why its transaction was not committed.
+    /// Answers the caller with the operation's result, or with the reason why its transaction was not committed.
     fn answer(self: Box<Self>, failure: Option<&Error>);
 }
 
@@ -25,7 +25,7 @@ pub(crate) fn job<R: Send + 'static, T: Send + 'static>(
     (Box::new(TypedJob { op, finish, answer, found: None, not_finished: after_commit }), reply)
 }
 
-/// The same for an operation that only reads, where that may fail before it answers.
+/// Like `job`, for an operation that only reads. If `finish` fails, its error is passed on unchanged.
 #[cfg(feature = "etcd")]
 pub(super) fn reading<R: Send + 'static, T: Send + 'static>(
     op: impl Fn(&Txn<'_>) -> Result<R> + Send + 'static,
@@ -36,7 +36,7 @@ pub(super) fn reading<R: Send + 'static, T: Send + 'static>(
     (Box::new(TypedJob { op, finish, answer, found: None, not_finished: |error| error }), reply)
 }
 
-/// An operation as a job that nobody waits for.
+/// A job for which no caller waits.
 pub(crate) fn background(op: impl Fn(&mut Txn<'_>) -> Result<()> + Send + 'static) -> Box<dyn Job> {
     job(op, Ok).0
 }
@@ -52,7 +52,7 @@ struct TypedJob<R, T, Op, Fin> {
     finish: Fin,
     answer: Answer<T>,
     found: Option<Result<R>>,
-    /// Says what goes wrong in `finish`.
+    /// Maps an error of `finish` to the caller's error.
     not_finished: fn(Error) -> Error,
 }
 
@@ -82,8 +82,8 @@ where
     }
 }
 
-/// What goes wrong after the commit, as when own fields do not fit the application's model, must not say that nothing was
-/// written.
+/// An error after the commit, for example when own fields do not fit the application's model, must not suggest that
+/// nothing was written.
 fn after_commit(error: Error) -> Error {
     match error {
         Error::Storage(error) => Error::OutcomeUnknown(error),
@@ -91,7 +91,7 @@ fn after_commit(error: Error) -> Error {
     }
 }
 
-/// Runs what may meet damage that makes redb panic; a panic becomes a storage error.
+/// Runs code in which damage can make redb panic, and turns a panic into a storage error.
 pub(crate) fn catching_panics<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     catch_unwind(AssertUnwindSafe(work))
         .unwrap_or_else(|_| Err(Error::Storage(StorageError::new("the operation panicked, which is a bug or damage"))))

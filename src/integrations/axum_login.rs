@@ -1,8 +1,8 @@
 //! A backend of [axum-login](https://docs.rs/axum-login) 0.18, behind the feature `axum-login`.
 //!
-//! axum-login signs people in and out in an axum application. It takes two things from here: the sessions, which are
-//! [`WebSessions`](crate::WebSessions), and a [`Backend`], which finds users. How somebody proves who they are is the
-//! application's business: a [`CheckCredentials`]. This one accepts the links that are sent by e-mail;
+//! axum-login signs people in and out in an axum application. It needs two things from this crate: the sessions, which
+//! are [`WebSessions`](crate::WebSessions), and a [`Backend`], which finds users. The application decides how somebody
+//! proves who they are: it implements [`CheckCredentials`]. The example here accepts links sent by e-mail;
 //! `examples/axum_login.rs` has one with passwords.
 //!
 //! ```
@@ -41,10 +41,10 @@
 //!
 //! # Signing out everywhere
 //!
-//! [`AuthKv::end_sessions`] ends a user's sessions and changes the **security stamp**, which axum-login puts into each
-//! session when somebody signs in and compares at each request. So a session ends that is stored elsewhere, or that was
-//! just being created. A user with the id of a deleted one has another stamp too. When a password changes, call
-//! [`Backend::sign_out_elsewhere`], which leaves the browser at hand signed in.
+//! [`AuthKv::end_sessions`] ends a user's sessions and changes the **security stamp**. axum-login copies the stamp into
+//! each session at sign-in and compares it at each request. So sessions that are stored elsewhere, or were just being
+//! created, end too. A user with the id of a deleted one has another stamp as well. When a password changes, call
+//! [`Backend::sign_out_elsewhere`], which keeps the current browser signed in.
 
 use std::fmt;
 use std::ops::Deref;
@@ -60,31 +60,31 @@ use crate::reply::Reply;
 use crate::store::AuthKv;
 use crate::store::sessions::SESSIONS_MAX;
 
-/// How somebody proves who they are.
+/// The application's way to check who somebody is.
 pub trait CheckCredentials<M: Models = ()>: Send + Sync + 'static {
-    /// What somebody shows: an e-mail address and a password, for example.
+    /// What somebody submits: an e-mail address and a password, for example.
     type Credentials: Send + Sync + 'static;
-    /// What can go wrong: the storage, and what else the check depends on.
+    /// Errors of the store and of anything else that the check depends on.
     type Error: std::error::Error + From<Error> + Send + Sync + 'static;
 
-    /// Whom the credentials are about; none if there is nobody. Nothing is proven yet.
+    /// Finds the user whom the credentials claim to be; `None` if there is no such user. Nothing is proven yet.
     ///
     /// # Errors
-    /// When that cannot be found out.
+    /// When the user cannot be looked up.
     fn find(
         &self,
         auth: &AuthKv<M>,
         credentials: &Self::Credentials,
     ) -> impl Future<Output = Result<Option<UserId>, Self::Error>> + Send;
 
-    /// Whether the credentials prove that it is this user. It is called without a user when there is none, so that it can
-    /// take as long as for any other: nobody is signed in then, whatever the answer.
+    /// Returns true if the credentials prove that it is this user. Without a user it is called with `None`, so that it
+    /// can take as long as for any other; nobody is signed in then, whatever it returns.
     ///
-    /// The user was read, with the security stamp, before this was called. So if the password was stolen and is being changed,
-    /// and the user signed out everywhere meanwhile, then what comes of the old password ends with the rest.
+    /// The user, with the security stamp, was read before this call. So if a stolen password is being changed and the
+    /// user signs out everywhere meanwhile, a session from the old password ends with the rest.
     ///
     /// # Errors
-    /// When that cannot be found out.
+    /// When the credentials cannot be checked.
     fn verify(
         &self,
         auth: &AuthKv<M>,
@@ -93,14 +93,14 @@ pub trait CheckCredentials<M: Models = ()>: Send + Sync + 'static {
     ) -> impl Future<Output = Result<bool, Self::Error>> + Send;
 }
 
-/// The users of an [`AuthKv`], for axum-login. It is a cheap handle to clone.
+/// The users of an [`AuthKv`], for axum-login. The handle is cheap to clone.
 pub struct Backend<C, M: Models = ()> {
     auth: AuthKv<M>,
     check: Arc<C>,
 }
 
 impl<C: CheckCredentials<M>, M: Models> Backend<C, M> {
-    /// The users of a store, who prove in this way who they are.
+    /// The users of a store, whose credentials `check` verifies.
     pub fn new(auth: AuthKv<M>, check: C) -> Self {
         Self { auth, check: Arc::new(check) }
     }
@@ -110,11 +110,12 @@ impl<C: CheckCredentials<M>, M: Models> Backend<C, M> {
         &self.auth
     }
 
-    /// Signs the user of a session out everywhere else, and gives the browser at hand a new session with the same data; for
-    /// when a password has been changed. If nobody is signed in it does nothing.
+    /// Signs the user of a session out everywhere else and gives the current browser a new session with the same data.
+    /// Call it after a password change. It does nothing if nobody is signed in.
     ///
     /// # Errors
-    /// Those of [`AuthKv::end_sessions`] and of the store of the sessions. Signing out may be done then.
+    /// The errors of [`AuthKv::end_sessions`] and of the session store. The user may be signed out already when it
+    /// fails.
     pub async fn sign_out_elsewhere(here: &mut AuthSession<Self>) -> Result<(), ::axum_login::Error<Self>> {
         let Some(id) = here.user.as_ref().map(AuthUser::id) else {
             return Ok(());
@@ -155,7 +156,7 @@ impl<C: CheckCredentials<M>, M: Models> AuthnBackend for Backend<C, M> {
     }
 }
 
-/// A user with the security stamp of the moment when it was read.
+/// A user with the security stamp at the time of reading.
 #[derive(Clone)]
 pub struct StampedUser<X = ()> {
     user: User<X>,
@@ -173,7 +174,7 @@ impl<X: Extra> StampedUser<X> {
 }
 
 impl<X> StampedUser<X> {
-    /// The user alone.
+    /// The user without the security stamp.
     pub fn into_user(self) -> User<X> {
         self.user
     }

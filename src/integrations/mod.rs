@@ -1,6 +1,6 @@
-//! The store as other crates want one: session stores of tower-sessions, a backend of axum-login.
+//! Integrations with other crates: session stores for tower-sessions, a backend for axum-login.
 //!
-//! Uses the public face only, as an application could.
+//! They use only the public API, as an application could.
 
 #[cfg(feature = "axum-login")]
 pub mod axum_login;

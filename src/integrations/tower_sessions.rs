@@ -1,4 +1,4 @@
-//! Web sessions as a store of tower-sessions, in each version of it that there is a feature for.
+//! Web sessions as a session store of tower-sessions, for each version that has a feature.
 
 use std::future::poll_fn;
 use std::task::Poll;
@@ -11,7 +11,7 @@ use crate::error::{Error, UniqueKey};
 use crate::models::{Models, TokenHash, WebSessionId};
 use crate::store::web_sessions::WebSessions;
 
-/// How many ids are drawn for a session. That even one is taken is not to be expected.
+/// How many random ids are tried for a session. Even one collision is not to be expected.
 const DRAWS: usize = 8;
 
 macro_rules! session_store {
@@ -37,7 +37,7 @@ macro_rules! session_store {
 
                 async fn save(&self, record: &Record) -> session_store::Result<()> {
                     let expires = to_chrono(record.expiry_date);
-                    // One that is gone was ended just after this.
+                    // A session that is gone counts as ended just after this.
                     self.save_session(record.id.to_string(), &record.data, expires).await.map(drop).map_err(failure)
                 }
 
@@ -83,7 +83,7 @@ session_store!(tower_sessions_core);
 #[cfg(feature = "tower-sessions-014")]
 session_store!(tower_sessions_core_014);
 
-/// An instant that chrono cannot express is as good as its first or last one.
+/// An instant outside chrono's range becomes its first or last one.
 fn to_chrono(instant: OffsetDateTime) -> DateTime<Utc> {
     let (seconds, nanos) = (instant.unix_timestamp(), instant.nanosecond());
     let limit = if seconds < 0 { DateTime::<Utc>::MIN_UTC } else { DateTime::<Utc>::MAX_UTC };
@@ -95,7 +95,7 @@ fn to_time(instant: DateTime<Utc>) -> Result<OffsetDateTime, time::error::Compon
 }
 
 impl<M: Models> WebSessions<M> {
-    /// Removes everything that has expired, in steps between which others have their turn.
+    /// Removes all expired records, in steps that let other tasks run in between.
     async fn purge_all(&self) -> Result<(), Error> {
         while self.auth().purge_expired().await?.more {
             yield_once().await;

@@ -1,4 +1,4 @@
-//! Accounts with providers as an application uses them: signed in with, refreshed, listed and unlinked.
+//! Accounts with providers for applications: updated, listed and unlinked.
 
 use crate::error::Result;
 use crate::kv::txn::Txn;
@@ -8,17 +8,17 @@ use crate::records::{AccountRecord, AccountUpdate};
 use crate::reply::Reply;
 use crate::store::AuthKv;
 
-/// How many accounts are listed at most.
+/// How many accounts a call lists at most.
 const ACCOUNTS_MAX: usize = 1_000;
 
 impl<M: Models> AuthKv<M> {
-    /// Changes an account, and answers what it is now; none if there is none. A patch of a field leaves the others as they
-    /// are.
+    /// Changes an account and answers its new state, or `None` if there is no such account. Fields without a patch stay
+    /// unchanged.
     ///
     /// # Errors
     /// [`Conflict`](crate::Error::Conflict) when an own field with a unique index is taken,
-    /// [`InvalidArgument`](crate::Error::InvalidArgument), and those that every writing method of
-    /// [`Adapter`](crate::Adapter) may answer with.
+    /// [`InvalidArgument`](crate::Error::InvalidArgument), and the errors of every writing method of
+    /// [`Adapter`](crate::Adapter).
     ///
     /// ```
     /// # use authkv::models::{AccountKey, AccountPatch, AccountType, Change, NewAccount, NewUser};
@@ -49,11 +49,11 @@ impl<M: Models> AuthKv<M> {
         })
     }
 
-    /// The accounts of a user, in the order of their ids and 1,000 at most; those that the store made are in the order in
-    /// which they were linked.
+    /// The accounts of a user in the order of their ids, 1,000 at most. Ids created by the store are in the order of
+    /// linking.
     ///
     /// # Errors
-    /// Those that every reading method of [`Adapter`](crate::Adapter) may answer with.
+    /// The errors of every reading method of [`Adapter`](crate::Adapter).
     pub fn list_accounts(&self, user_id: &UserId) -> Reply<Vec<Account<M::Account>>> {
         let user_id = user_id.clone();
         self.read(
@@ -62,16 +62,16 @@ impl<M: Models> AuthKv<M> {
         )
     }
 
-    /// Unlinks an account of a user, as somebody does who sees it in a list; answers what it was, or none if this user has
-    /// no such account. So nobody unlinks the account of another one. The authenticators of a WebAuthn account go with it;
-    /// sessions stay.
+    /// Unlinks one of a user's accounts, for example from a list that the user sees. Answers the unlinked account, or
+    /// `None` if this user has no such account, so nobody can unlink another user's account. The authenticators of a
+    /// WebAuthn account are removed with it; sessions stay.
     ///
-    /// [`unlink_account`](crate::Adapter::unlink_account) is the method of Auth.js, which asks for neither the user nor what
-    /// is left to them.
+    /// [`unlink_account`](crate::Adapter::unlink_account) is the method of Auth.js. It checks neither the user nor
+    /// which ways to sign in are left to them.
     ///
     /// # Errors
-    /// [`LastWayToSignIn`](crate::Error::LastWayToSignIn) when less would be left to the user than `must_leave` says, and
-    /// those that every writing method of [`Adapter`](crate::Adapter) may answer with.
+    /// [`LastWayToSignIn`](crate::Error::LastWayToSignIn) when less would be left to the user than `must_leave`
+    /// demands, and the errors of every writing method of [`Adapter`](crate::Adapter).
     ///
     /// ```
     /// use authkv::models::{AccountKey, AccountType, MustLeave, NewAccount, NewUser};

@@ -1,5 +1,5 @@
-//! How each method of the adapter becomes an operation on the store: here comes in what is impure, ids, the time and the
-//! hashes of tokens, and what cannot be stored is refused.
+//! The adapter's methods as operations on the store. Ids, the time and token hashes are added here, so that operations
+//! stay pure, and values that cannot be stored are refused.
 
 use crate::adapter::Adapter;
 use crate::error::{Error, Result};

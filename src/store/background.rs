@@ -1,5 +1,4 @@
-//! What the store does beside the calls: it purges what has expired, sweeps what deleted users left, and extends sessions
-//! in use.
+//! Background work of the store: purging expired records, sweeping what deleted users left, extending sessions in use.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -17,20 +16,20 @@ use crate::ops::{meta, upkeep};
 
 /// Expired records are kept this long, so that support can tell "expired" from "never existed".
 const GRACE: TimeDelta = TimeDelta::days(1);
-/// How long after one purge in the background the next one is due.
+/// The interval between two background purges.
 const INTERVAL: TimeDelta = TimeDelta::minutes(1);
-/// How many records one purge removes: so few that the write beside it takes hardly longer.
+/// How many records one purge removes at most: so few that the write beside it hardly takes longer.
 const RECORDS_MAX: usize = 64;
 
-/// Goes on with what was left to remove when the store was closed. Nobody sees what waits to be swept, so a failure is of
-/// no concern here.
+/// Resumes a sweep that closing the store interrupted. A failure does no harm here, because no caller sees the rows
+/// that wait to be swept.
 pub(super) fn resume_sweep(engine: &AnyEngine, indexes: &Arc<Indexes>) {
     if let Ok(true) = engine.read(upkeep::must_sweep, Ok).wait() {
         drop(engine.write(with_indexes(Arc::clone(indexes), upkeep::sweep), Ok));
     }
 }
 
-/// When the store last purged in the background, by its own clock.
+/// When the store last claimed a background purge, by its own clock.
 pub(crate) struct BackgroundPurge {
     is_on: bool,
     last: Arc<AtomicI64>,
@@ -68,12 +67,12 @@ impl BackgroundPurge {
             }
             Ok(())
         };
-        // What fails now is tried again later.
+        // A purge that fails is due again later.
         Some(background(purge))
     }
 
-    /// Claims the next purge. Returns true to exactly one caller per interval. A clock that was set back counts as one that
-    /// has gone on.
+    /// Claims the next purge. Returns true to exactly one caller per interval. A clock that was set back makes a purge
+    /// due.
     pub(super) fn claim(&self, now: Millis) -> bool {
         let (last, now) = (self.last.load(Ordering::Relaxed), now.since_epoch());
         let is_due = now < last || now.saturating_sub(last) >= INTERVAL.num_milliseconds();
@@ -81,18 +80,18 @@ impl BackgroundPurge {
     }
 }
 
-/// The sessions that are being extended, so that a burst of requests extends one once.
+/// The sessions that are being extended, so that a burst of requests extends a session once.
 #[derive(Clone, Default)]
 pub(crate) struct Extensions(Arc<Mutex<HashSet<TokenHash>>>);
 
 impl Extensions {
-    /// Claims a session, unless it is claimed already.
+    /// Claims a session. Returns `None` if it is already claimed.
     pub(super) fn claim(&self, hash: TokenHash) -> Option<Extension> {
         self.0.lock().insert(hash).then(|| Extension { all: self.clone(), hash })
     }
 }
 
-/// A claim on extending a session, until it is dropped.
+/// The claim to extend a session, held until it is dropped.
 pub(super) struct Extension {
     all: Extensions,
     hash: TokenHash,

@@ -1,4 +1,4 @@
-//! Codes of a few digits, which people type in.
+//! One-time codes of a few digits, for people to type in.
 
 use chrono::TimeDelta;
 
@@ -9,24 +9,24 @@ use crate::reply::Reply;
 use crate::store::AuthKv;
 
 impl<M: Models> AuthKv<M> {
-    /// Makes a code of [a few digits](crate::Options::code_digits), to be sent to the identifier and typed in by whoever
-    /// reads it. It takes the place of the identifier's old code.
+    /// Creates a code of [a few digits](crate::Options::code_digits) to send to the identifier, whose owner types it
+    /// in. It replaces the identifier's previous code.
     ///
-    /// Wrong codes are counted for the identifier, and after [a few](crate::Options::code_guesses) its code is of no use any
-    /// more. A new code does not start the count anew as long as the old one has not expired, and when there were too many,
-    /// none is made until then: otherwise whoever can ask for codes could guess for ever. So, with 5 guesses at 6 digits,
-    /// whoever tries succeeds with a chance of 1 in 200,000 in each `valid_for`; and can keep the owner of the identifier
-    /// from using codes meanwhile, but not [links](Self::issue_link_token). How many codes a client may ask for, and for
-    /// how many identifiers, is for the application to limit.
+    /// Wrong codes are counted per identifier. After [a few](crate::Options::code_guesses) wrong ones the identifier's
+    /// code no longer works. A new code does not reset the count before the old code has expired, and after too many
+    /// wrong codes no new one is issued until then: otherwise anybody who can request codes could guess for ever. With
+    /// 5 guesses at 6 digits an attacker succeeds with a chance of 1 in 200,000 per `valid_for`. An attacker can
+    /// meanwhile keep the identifier's owner from using codes, but not [links](Self::issue_link_token). The application
+    /// has to limit how many codes a client may request, and for how many identifiers.
     ///
-    /// Identifiers are the same here if they are as e-mail addresses (see [`EmailMatching`](crate::EmailMatching)), so that
-    /// nobody guesses more often by spelling one in several ways.
+    /// Identifiers are compared like e-mail addresses (see [`EmailMatching`](crate::EmailMatching)), so that spelling
+    /// one in several ways gives no extra guesses.
     ///
-    /// The store keeps a hash of code and identifier. Unlike that of a long token it hides the code only from a glance: who
-    /// steals the file finds it by trying all numbers. Let codes expire after minutes.
+    /// The store keeps a hash of code and identifier. Unlike the hash of a long token, it does not protect a code in a
+    /// stolen file: trying all numbers finds it. Let codes expire after minutes.
     ///
     /// # Errors
-    /// Those of [`issue_link_token`](Self::issue_link_token).
+    /// The errors of [`issue_link_token`](Self::issue_link_token).
     ///
     /// ```
     /// use authkv::AuthKv;
@@ -61,13 +61,13 @@ impl<M: Models> AuthKv<M> {
         }
     }
 
-    /// Compares what somebody has typed in with the code of an identifier. The right one is used up: of any number of
-    /// concurrent calls at most one is told so. A wrong one is counted, however many come at once.
+    /// Compares an entered code with the identifier's code. The right code is used up: of any number of concurrent
+    /// calls at most one succeeds. Every wrong code is counted, however many arrive at once.
     ///
-    /// Whoever has typed in the right one reads what is sent to the identifier; who they are is another matter.
+    /// A right code proves that somebody can read what is sent to the identifier, not who they are.
     ///
     /// # Errors
-    /// Those that every writing method of [`Adapter`](crate::Adapter) may answer with.
+    /// The errors of every writing method of [`Adapter`](crate::Adapter).
     pub fn verify_code(&self, identifier: &str, code: &str) -> Reply<CodeCheck> {
         let (identifier, rules, now) = (self.code_identifier(identifier), self.code_rules(), self.now());
         let hash = TokenHash::within(&identifier, code);

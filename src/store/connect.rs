@@ -1,4 +1,4 @@
-//! The store on an etcd cluster.
+//! A store on an etcd cluster.
 
 use crate::engine::any::AnyEngine;
 use crate::engine::remote::cluster::Reading;
@@ -10,11 +10,11 @@ use crate::store::AuthKv;
 use crate::store::options::Options;
 
 impl AuthKv {
-    /// Works on the store in a namespace of an [etcd](https://etcd.io) cluster, and makes it if there is none. The same as
-    /// `AuthKv::options().connect(to)`.
+    /// Opens the store in a namespace of an [etcd](https://etcd.io) cluster, and creates it if it does not exist. The
+    /// same as `AuthKv::options().connect(to)`.
     ///
     /// # Errors
-    /// Those of [`Options::connect`].
+    /// The errors of [`Options::connect`].
     ///
     /// ```no_run
     /// use authkv::AuthKv;
@@ -28,27 +28,27 @@ impl AuthKv {
 }
 
 impl<M: Models> AuthKv<M> {
-    /// What whoever runs the cluster should know, as found when the store was opened: that a server is so old that
-    /// namespaces are no security boundary. Each is also written to the log as a warning of the crate `tracing`.
+    /// Warnings for the operator of the cluster, found when the store was opened: a server is so old that namespaces
+    /// are no security boundary. Each is also logged as a warning with the crate `tracing`.
     pub fn warnings(&self) -> &[String] {
         self.engine().warnings()
     }
 }
 
 impl<M: Models> Options<M> {
-    /// Works on the store in a namespace of an [etcd](https://etcd.io) cluster, and makes it if there is none. `to` is an
-    /// [`Etcd`] or its URL. Any number of processes may do so at once.
+    /// Opens the store in a namespace of an [etcd](https://etcd.io) cluster, and creates it if it does not exist. `to`
+    /// is an [`Etcd`] or its URL. Any number of processes can use the store at the same time.
     ///
-    /// A thread of its own talks to the cluster, so that replies can be awaited in any async code and waited for in
-    /// blocking code. Where a model's own code has to see what is stored, for a patch of own fields and in
+    /// The store's own thread talks to the cluster, so that replies can be awaited in any async code and waited for in
+    /// blocking code. Where a model's own code has to see stored data, for a patch of own fields and in
     /// [`authenticate`](AuthKv::authenticate), it runs on that thread. [`durability`](Self::durability),
     /// [`cache_bytes`](Self::cache_bytes), [`hot_sessions`](Self::hot_sessions) and [`verify`](Self::verify) have no
     /// effect.
     ///
     /// # Errors
-    /// [`Open`](Error::Open) when no majority of the cluster answers, it refuses the user, or what is in the namespace is
-    /// newer or does not fit the options or the models; [`InvalidArgument`](Error::InvalidArgument) when the URL makes no
-    /// sense, and as [`open`](Self::open).
+    /// [`Open`](Error::Open) when no majority of the cluster answers, the cluster refuses the user, or the namespace's
+    /// contents are newer or do not fit the options or the models; [`InvalidArgument`](Error::InvalidArgument) when the
+    /// URL is invalid, and as for [`open`](Self::open).
     pub fn connect<T: TryInto<Etcd, Error: Into<Error>>>(self, to: T) -> Result<AuthKv<M>> {
         let etcd: Etcd = to.try_into().map_err(Into::into)?;
         etcd.check()?;

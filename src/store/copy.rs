@@ -1,4 +1,4 @@
-//! Copying a store from a file to a cluster, or the other way.
+//! Copying a store between a file and a cluster.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -16,19 +16,20 @@ use crate::ops::{copy, meta};
 use crate::records::entries::change_rows;
 use crate::records::schema::{META, TABLES};
 
-/// How often the source is gone through before it is said to change all the while.
+/// How many passes over the source are made before the copy fails because the source keeps changing.
 const PASSES_MAX: usize = 5;
-/// How much memory redb may use for pages of a file, in bytes.
+/// How much memory redb may use to cache pages of a file, in bytes.
 const CACHE_BYTES: usize = 64 << 20;
 
-/// Where a store is: a file, or a namespace of a cluster. As text, the path of the file, or the cluster's URL.
+/// The location of a store: a file, or a namespace of a cluster. As text it is the path of the file or the URL of the
+/// cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 #[allow(clippy::large_enum_variant)] // there are two of them, for as long as a copy takes
 pub enum Place {
-    /// In this file.
+    /// A file.
     File(PathBuf),
-    /// On this cluster.
+    /// A namespace of a cluster.
     Cluster(Etcd),
 }
 
@@ -54,30 +55,30 @@ impl fmt::Display for Place {
     }
 }
 
-/// How far a copy has come.
+/// The progress of a copy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CopyProgress {
-    /// How many rows were compared in this pass, and written where they differed.
+    /// How many rows this pass has compared, and written where they differed.
     pub rows_done: u64,
-    /// How many there were in the source when the pass began.
+    /// How many rows the source had when the pass began.
     pub rows: u64,
-    /// Which pass it is, from 1 on: the last one finds no difference.
+    /// The number of the pass, from 1 on. The last pass finds no difference.
     pub pass: usize,
 }
 
-/// Copies a store to a place where there is none, and answers how many rows it has.
+/// Copies a store to a place that has none, and returns the number of rows.
 ///
-/// It goes through the source again and again until it finds no row that differs from the copy; so it verifies what it
-/// has written, and goes on with a copy that was interrupted when it is called again. Until it is done the copy cannot be
-/// opened as a store. The rows are copied as they are, so a store that is copied and copied back is the same.
+/// The copy makes passes over the source until a pass finds no difference. So it verifies what it has written, and
+/// calling it again resumes an interrupted copy. An unfinished copy cannot be opened as a store. Rows are copied
+/// unchanged, so copying a store there and back yields the same store.
 ///
-/// Stop the application first, or it will not be done while the store is written to. A file must not be open.
+/// Stop the application first: the copy does not finish while the store is written to. A file must not be open.
 ///
 /// # Errors
-/// [`Open`](Error::Open) when there is no store in the source, when there is one in the other place or the unfinished copy
-/// of another one, when the source changes all the while, and as when the places are opened;
-/// [`Storage`](Error::Storage) also when a row of the source is damaged.
+/// [`Open`](Error::Open) when the source has no store, when the destination has a store or the unfinished copy of
+/// another one, when the source keeps changing, and as when the places are opened; [`Storage`](Error::Storage) also
+/// when a row of the source is damaged.
 pub fn copy(from: &Place, to: &Place, mut on_progress: impl FnMut(CopyProgress)) -> Result<u64> {
     let source = source(from)?;
     let copied = destination(to, from.to_string())?;
@@ -105,7 +106,7 @@ pub fn copy(from: &Place, to: &Place, mut on_progress: impl FnMut(CopyProgress))
     Err(OpenProblem::KeepsChanging.into())
 }
 
-/// Answers how many rows differed.
+/// Makes a table of the copy equal to the source's. Returns how many rows differed.
 fn copy_table(from: &AnyEngine, to: &AnyEngine, table: TableId, on_rows: &mut dyn FnMut(u64)) -> Result<usize> {
     let mut after: Option<Vec<u8>> = None;
     let mut differences = 0;

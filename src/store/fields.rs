@@ -1,4 +1,4 @@
-//! Finding records by the application's own fields.
+//! Lookups by the application's own fields.
 
 use crate::error::{Error, Problem, Result};
 use crate::kv::txn::Txn;
@@ -14,12 +14,11 @@ use crate::store::AuthKv;
 const PAGE_MAX: usize = 1_000;
 
 impl<M: Models> AuthKv<M> {
-    /// The user with this value in a field that has a unique index.
+    /// The user with this value in a field with a unique index.
     ///
     /// # Errors
     /// [`InvalidArgument`](Error::InvalidArgument) when the field has no unique index in
-    /// [`USER_INDEXES`](Models::USER_INDEXES), and those that every method of [`Adapter`](crate::Adapter) may answer
-    /// with.
+    /// [`USER_INDEXES`](Models::USER_INDEXES), and the errors of every method of [`Adapter`](crate::Adapter).
     ///
     /// ```
     /// use authkv::models::{Index, Models, NewUser};
@@ -61,25 +60,23 @@ impl<M: Models> AuthKv<M> {
         self.get_by(index, value.into(), users::by_field, UserRecord::into_model)
     }
 
-    /// The account with this value in a field that has a unique index. Otherwise like
-    /// [`get_user_by`](Self::get_user_by).
+    /// The account with this value in a field with a unique index. Otherwise like [`get_user_by`](Self::get_user_by).
     ///
     /// # Errors
-    /// Those of [`get_user_by`](Self::get_user_by).
+    /// The errors of [`get_user_by`](Self::get_user_by).
     pub fn get_account_by(&self, field: &str, value: impl Into<Value>) -> Reply<Option<Account<M::Account>>> {
         let index = unique_index_on(&self.indexes().accounts, field);
         self.get_by(index, value.into(), accounts::by_field, AccountRecord::into_model)
     }
 
-    /// A page of the users whose value of a field with an index is in a range, in the order of the values. `after` is
-    /// where the page before it ended; a page has `limit` users at most, from 1 to 1,000.
+    /// A page of the users whose value of an indexed field is in a range, in the order of the values. `after` is the
+    /// position where the previous page ended; a page has at most `limit` users, from 1 to 1,000.
     ///
-    /// Each page is read from one moment; a record that changes between two pages may be in both or in none.
+    /// Each page is read from one snapshot. A record that changes between two pages may be in both or in neither.
     ///
     /// # Errors
     /// [`InvalidArgument`](Error::InvalidArgument) when the field has no index in
-    /// [`USER_INDEXES`](Models::USER_INDEXES), and those that every method of [`Adapter`](crate::Adapter) may answer
-    /// with.
+    /// [`USER_INDEXES`](Models::USER_INDEXES), and the errors of every method of [`Adapter`](crate::Adapter).
     ///
     /// ```
     /// use authkv::models::{FieldRange, Index, Models, NewUser};
@@ -127,12 +124,12 @@ impl<M: Models> AuthKv<M> {
         self.list_by(index, range, after, limit, users::list_by_field, UserRecord::into_model)
     }
 
-    /// A page of the accounts whose value of a field with an index is in a range. Otherwise like
-    /// [`list_users_by`](Self::list_users_by); while the accounts of a deleted user are still being removed, a page may
-    /// have fewer accounts than there is room for.
+    /// A page of the accounts whose value of an indexed field is in a range. Otherwise like
+    /// [`list_users_by`](Self::list_users_by), except that a page may have fewer accounts than `limit` while the
+    /// accounts of a deleted user are being removed.
     ///
     /// # Errors
-    /// Those of [`list_users_by`](Self::list_users_by).
+    /// The errors of [`list_users_by`](Self::list_users_by).
     pub fn list_accounts_by(
         &self,
         field: &str,
@@ -155,7 +152,7 @@ impl<M: Models> AuthKv<M> {
             (Ok(index), Ok(Some(key))) => {
                 self.read(move |txn| op(txn, &index.field, &key), move |found| found.map(into_model).transpose())
             }
-            // No record has a value that cannot be in an index.
+            // No record has a value that cannot be indexed.
             (Ok(_), _) => Reply::ready(Ok(None)),
             (Err(error), _) => Reply::ready(Err(error)),
         }
@@ -183,10 +180,10 @@ impl<M: Models> AuthKv<M> {
         }
     }
 
-    /// Refuses a patch of own fields that the application's model would not take, and else goes on with whether there is
-    /// a record to patch. The model's code does not run in a transaction, so the patch is tried on the fields that are
-    /// stored now. It may be applied to newer ones: what fits those fits these, unless the model makes one field depend
-    /// on another.
+    /// Tries a patch of own fields on the application's model, then calls `next` with whether the record exists. A
+    /// patch that the model rejects is refused. The model's code does not run in a transaction, so the patch is tried
+    /// on the fields stored now and may be applied to newer ones. A patch that fits the one fits the other, unless the
+    /// model makes one field depend on another.
     pub(crate) fn if_taken<X: Extra, T: Send + 'static>(
         &self,
         patch: FieldPatch,

@@ -1,7 +1,8 @@
-//! Hot sessions: those that are asked for again and again, kept decoded with their users in front of the tables.
+//! The session cache: frequently requested sessions, decoded and with their users, in front of the tables.
 //!
-//! It is a cache in sets of eight, exact because each session that it gives is fresh by the engine's word. A session is
-//! kept when it is asked for a second time, so that those who come once push out nobody.
+//! The cache is set-associative, with eight sessions in a set. It is exact: a session is returned only if the engine
+//! confirms that its read set is fresh. A session is cached on its second request, so that sessions requested once
+//! displace none.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -12,17 +13,17 @@ use crate::engine::redb::published::ReadSet;
 use crate::models::TokenHash;
 use crate::ops::sessions::FoundSession;
 
-/// How many sessions a set has at most.
+/// How many sessions a set holds at most.
 const WAYS: usize = 8;
-/// How many sessions are kept at most, whatever the option says.
+/// How many sessions the cache holds at most, whatever the option says.
 const COUNT_MAX: usize = 1 << 20;
 
 pub(crate) struct HotSessions {
-    /// How many are kept at most.
+    /// How many sessions the cache holds at most.
     count: usize,
-    /// Made when the first session is asked for: most of what a store in memory takes.
+    /// Allocated at the first request: these are most of the memory of a store in memory.
     sets: OnceLock<Box<[Set]>>,
-    /// Fingerprints of recently requested sessions. A session is kept on its second request.
+    /// Fingerprints of recently requested sessions. A session is cached on its second request.
     traces: OnceLock<Box<[AtomicU32]>>,
 }
 
@@ -35,7 +36,7 @@ struct Set {
 
 #[derive(Default)]
 struct Kept {
-    /// A part of each session's token: all of them are in one place, where looking for one takes no detour.
+    /// A part of each session's token hash. The tags lie next to each other, so that a lookup follows no pointers.
     tags: [u32; WAYS],
     sessions: Vec<Hot>,
 }
@@ -44,7 +45,7 @@ struct Hot {
     token: TokenHash,
     found: Arc<FoundSession>,
     read_set: ReadSet,
-    /// Whether it was asked for since it was last spared.
+    /// Whether the session was requested since it was last spared from eviction.
     used: AtomicBool,
 }
 
@@ -58,24 +59,24 @@ impl HotSessions {
         self.sets.get_or_init(|| defaults(sets))
     }
 
-    /// How many sessions each set has at most.
+    /// How many sessions each set holds at most.
     fn ways(&self) -> usize {
         self.count.min(WAYS)
     }
 
-    /// How often a session was found here, and how often not.
+    /// The numbers of hits and misses.
     pub(crate) fn counts(&self) -> (u64, u64) {
         let sets = self.sets.get().map_or(&[][..], |sets| sets);
         let sum = |count: fn(&Set) -> &AtomicU64| sets.iter().map(|set| count(set).load(Ordering::Relaxed)).sum();
         (sum(|set| &set.hits), sum(|set| &set.misses))
     }
 
-    /// The session with this token, if it is kept and still what would be read now.
+    /// The session with this token, if it is cached and fresh.
     pub(super) fn get(&self, token: &TokenHash, is_fresh: impl Fn(&ReadSet) -> bool) -> Option<Arc<FoundSession>> {
         self.set(token)?.get(token, is_fresh)
     }
 
-    /// Notes that a session was asked for. Returns true when it was asked for recently before, and is worth keeping.
+    /// Notes a request for a session. Returns true if the session was requested recently before and should be cached.
     pub(super) fn wants(&self, token: &TokenHash) -> bool {
         self.count > 0 && self.was_asked_for(token)
     }
@@ -92,7 +93,7 @@ impl HotSessions {
         }
     }
 
-    /// Where this session may be; none if nothing is kept.
+    /// The set for this token. Returns `None` if the cache is off.
     fn set(&self, token: &TokenHash) -> Option<&Set> {
         let ([number, _], sets) = (token.numbers(), self.sets());
         sets.get(place(number, sets.len())?)
@@ -127,7 +128,7 @@ impl Set {
         })
     }
 
-    /// Keeps a session in the place of an older state of it, or of one that is stale or was not asked for of late.
+    /// Caches a session, in place of its older state, or else of one that is stale or was not requested recently.
     fn keep(&self, new: Hot, ways: usize, is_fresh: impl Fn(&ReadSet) -> bool) {
         let mut kept = self.kept.write();
         let old = kept.place_of(&new.token);
@@ -140,7 +141,7 @@ impl Set {
         let place = old.or_else(|| kept.sessions.iter().position(is_idle)).unwrap_or(0);
         if let Some(hot) = kept.sessions.get_mut(place) {
             *hot = new;
-            // The others are looked at first next time.
+            // The next eviction starts with the other sessions.
             kept.sessions.rotate_left(place + 1);
             kept.set_tags();
         }

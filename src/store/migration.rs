@@ -1,8 +1,8 @@
-//! Changing a store to newer models or other indexes when it is opened.
+//! Migrating a store to newer models or other indexes when it is opened.
 //!
-//! First every record is tried, so that a store that cannot be changed stays as it is. Then the change is noted, and the
-//! records are written anew in steps, each with a note of how far it has come; a change that was interrupted goes on
-//! from there. The application's code runs on the opening thread, between the steps.
+//! First every record is tried, so that a store that cannot be migrated stays as it is. Then the change is recorded,
+//! and the records are rewritten in steps; each step stores its progress, so that an interrupted change resumes there.
+//! The application's code runs on the opening thread, between the steps.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -23,10 +23,10 @@ use crate::ops::{migration, upkeep};
 use crate::records::entries::{FieldIndexed, Record};
 use crate::records::{AccountRecord, SessionRecord, TokenRecord, UserRecord};
 
-/// What wants to know how far a change has come.
+/// The application's callback for progress.
 pub(crate) type OnProgress = Box<dyn FnMut(MigrationProgress) + Send>;
 
-/// Changes a store to the models and indexes of its application, if it has others, and answers which indexes it has now.
+/// Migrates a store to the models and indexes of its application, if it has others. Returns the indexes it has now.
 pub(crate) fn settle<M: Models>(
     engine: &AnyEngine,
     settings: &Settings,
@@ -36,12 +36,12 @@ pub(crate) fn settle<M: Models>(
     loop {
         let found = match engine.read(meta::stored_models, Ok).wait() {
             Ok(Some(found)) => found,
-            // It gets what the application declares when its tables are created.
+            // A new store gets the declared indexes when its tables are created.
             Ok(None) | Err(Error::MissingTable(_)) => return Ok(Arc::new(settings.indexes.clone())),
             Err(error) => return Err(error),
         };
         match engine.confirm() {
-            // Another process has changed it between this look at it and the one before.
+            // Another process changed the store between this look at it and the one before.
             Err(Error::Busy) => continue,
             confirmed => confirmed?,
         }
@@ -49,7 +49,7 @@ pub(crate) fn settle<M: Models>(
             return Ok(Arc::new(found.indexes));
         }
         let is_dynamic = to.0 == Dynamic::NAME;
-        // One that only builds indexes is begun again if they are to be others now.
+        // A change that only builds indexes starts again if the application now wants other indexes.
         let goes_on = found.is_migrated()
             || found
                 .change
@@ -76,7 +76,7 @@ pub(crate) fn settle<M: Models>(
 
 struct Settling<'e, M> {
     engine: &'e AnyEngine,
-    /// Whether the application's code has to be called.
+    /// Whether the application's code has to run.
     migrates: bool,
     on_progress: &'e mut Option<OnProgress>,
     progress: MigrationProgress,
@@ -84,7 +84,7 @@ struct Settling<'e, M> {
 }
 
 impl<M: Models> Settling<'_, M> {
-    /// Goes on with a change that was begun, or begins a new one.
+    /// Resumes a change that was begun, or begins a new one.
     fn change(&mut self, begun: Option<Change>, new: Change, indexes: &Indexes) -> Result<()> {
         let change = match begun {
             Some(change) => change,
@@ -98,7 +98,7 @@ impl<M: Models> Settling<'_, M> {
         self.carry_out(change)
     }
 
-    /// Removes what deleted users left, so that it is in nobody's way.
+    /// Removes what deleted users left, so that the migration does not meet it.
     fn sweep(&self, indexes: &Indexes) -> Result<()> {
         while self.engine.read(upkeep::must_sweep, Ok).wait()? {
             self.engine.write(with_indexes(Arc::new(indexes.clone()), upkeep::sweep), Ok).wait()?;
@@ -143,7 +143,7 @@ impl<M: Models> Settling<'_, M> {
         }
     }
 
-    /// Goes through the stages of a change from where it is.
+    /// Runs the stages of a change from where it stands.
     fn carry_out(&mut self, mut change: Change) -> Result<()> {
         if change.stage == Stage::Indexes {
             self.start(MigrationStep::ClearingIndexes);
@@ -215,13 +215,13 @@ fn refused<M, R: Migrated<M>>(record: &R, why: &dyn fmt::Display) -> Error {
     OpenProblem::MigrationRefused { record: record.name(), why: why.to_string() }.into()
 }
 
-/// A record with own fields, which a change may be about.
+/// A record with own fields, which a change can affect.
 trait Migrated<M>: Record + Clone + Send + Sync {
     const STAGE: Stage;
 
     fn migrated(&self, from: u32) -> Result<Self, MigrationError>;
 
-    /// For an error message: nothing that is secret.
+    /// The record's name for an error message, without secrets.
     fn name(&self) -> String;
 
     fn unique_values(&self, _: &Indexes) -> Result<Vec<(Cow<'static, str>, FieldKey)>> {
@@ -289,7 +289,7 @@ impl<M: Models> Migrated<M> for TokenRecord {
     }
 }
 
-/// The record, if its own fields can be read as the application's.
+/// Returns the record if the application's model can read its own fields.
 fn fitting<X: Extra, R>(record: R, fields: impl Fn(&R) -> &Fields) -> Result<R, MigrationError> {
     if fields(&record).fit::<X>() { Ok(record) } else { Err("its fields do not fit them".into()) }
 }

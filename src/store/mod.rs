@@ -1,4 +1,4 @@
-//! The store: what is behind every handle, and what it does beside the methods of sign-in.
+//! The store: the public handle, and the background work behind it.
 
 mod accounts;
 mod adapter;
@@ -40,12 +40,12 @@ use crate::reply::Reply;
 
 /// The store: an Auth.js database adapter in one redb file, in memory, or in a database that the application has open.
 ///
-/// It is a cheap handle: clone it freely and use it from any thread, blocking or async. When the last clone is dropped
-/// the writes that were accepted are carried out and the file is closed; [`close`](Self::close) does the same and says
-/// how it went. The methods of sign-in are those of [`Adapter`](crate::Adapter).
+/// The handle is cheap: clone it freely and use it from any thread, blocking or async. Dropping the last clone carries
+/// out the accepted writes and closes the file; [`close`](Self::close) does the same and returns the outcome. The
+/// sign-in methods are those of [`Adapter`](crate::Adapter).
 ///
-/// A read runs in place: it takes microseconds and waits for no write. Writes to a file are committed together by a
-/// thread of the store; in memory they run on the calling threads.
+/// A read runs on the calling thread: it takes microseconds and waits for no write. One thread of the store commits
+/// writes to a file in groups; writes in memory run on the calling threads.
 pub struct AuthKv<M: Models = ()> {
     inner: Arc<Inner>,
     models: PhantomData<fn() -> M>,
@@ -60,7 +60,7 @@ struct Inner {
     background_purge: BackgroundPurge,
 }
 
-/// What the operations are asked to do, beyond their arguments.
+/// What operations depend on besides their arguments.
 pub(crate) struct Rules {
     pub(crate) clock: Clock,
     pub(crate) email_matching: EmailMatching,
@@ -68,37 +68,37 @@ pub(crate) struct Rules {
     pub(crate) code_rules: CodeRules,
 }
 
-/// How a store has fared since it was opened.
+/// Counters of a store since it was opened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
-    /// How many sessions were found among the [hot ones](crate::Options::hot_sessions).
+    /// How many sessions were found in the [cache](crate::Options::hot_sessions).
     pub hot_session_hits: u64,
-    /// How many were looked up in the tables, found there or not; none are counted when no hot sessions are kept.
+    /// How many sessions were looked up in the tables, whether they exist or not. Always 0 without a session cache.
     pub hot_session_misses: u64,
 }
 
-/// How long sessions live that are made here.
+/// Lifetimes of the sessions that the store creates or extends.
 #[derive(Clone, Copy)]
 pub(crate) struct SessionAges {
-    /// How long a session is valid after it was last extended.
+    /// How long a session is valid after its last extension.
     pub(crate) max: TimeDelta,
-    /// How old an extension is before there is another one.
+    /// How old the last extension must be before the session is extended again.
     pub(crate) update: TimeDelta,
 }
 
-/// What codes are like that are made here.
+/// The settings of one-time codes.
 #[derive(Clone, Copy)]
 pub(crate) struct CodeRules {
     pub(crate) digits: u32,
-    /// How many wrong ones may be entered.
+    /// How many wrong codes may be entered.
     pub(crate) guesses: u32,
 }
 
 pub(crate) type Clock = Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>;
 
 impl<M: Models> AuthKv<M> {
-    /// A store whose engine is open and has its tables.
+    /// A store on an engine that is open and has its tables.
     pub(crate) fn new(
         engine: AnyEngine,
         indexes: Arc<Indexes>,
@@ -112,7 +112,7 @@ impl<M: Models> AuthKv<M> {
         Self { inner: Arc::new(inner), models: PhantomData }
     }
 
-    /// Creates the tables that are missing, in one transaction. Opening does so by itself unless the option
+    /// Creates missing tables in one transaction. Opening does this unless the option
     /// [`synchronize`](crate::Options::synchronize) is off.
     ///
     /// # Errors
@@ -122,10 +122,10 @@ impl<M: Models> AuthKv<M> {
         self.inner.engine.synchronize()
     }
 
-    /// Reads the whole store, looks up every record and every entry of it, and compares them and their numbers:
-    /// microseconds for each record, on the calling thread. Damage is in the report, not an error.
+    /// Checks the whole store on the calling thread: looks up every record and every index entry, and compares them and
+    /// their counts. This takes microseconds per record. Damage is in the report, not an error.
     ///
-    /// It sees whatever a call can meet. What it cannot see is damage to redb's notes of which pages are free, which may
+    /// It sees everything that a call can encounter. It does not see damage to redb's list of free pages, which may
     /// spoil a later write; opening with [`Options::verify`](crate::Options::verify) does.
     ///
     /// # Errors
@@ -142,17 +142,17 @@ impl<M: Models> AuthKv<M> {
         self.read(move |txn| check::check(txn, &indexes), Ok)
     }
 
-    /// Carries out the writes that were accepted and closes the file. Later calls, on any clone, answer
+    /// Carries out the accepted writes and closes the file. Later calls on any clone answer
     /// [`Closed`](crate::Error::Closed).
     ///
     /// # Errors
-    /// [`Storage`](crate::Error::Storage) when the file cannot be closed cleanly; what was acknowledged is in it all the
-    /// same. [`Closed`](crate::Error::Closed) when the store was closed before.
+    /// [`Storage`](crate::Error::Storage) when the file cannot be closed cleanly; acknowledged writes are in it all the
+    /// same. [`Closed`](crate::Error::Closed) when the store was already closed.
     pub fn close(&self) -> Reply<()> {
         self.inner.engine.close()
     }
 
-    /// How the store has fared since it was opened.
+    /// Counters since the store was opened.
     ///
     /// ```
     /// # use authkv::{Adapter, AuthKv};
@@ -166,17 +166,17 @@ impl<M: Models> AuthKv<M> {
         Stats { hot_session_hits: hits, hot_session_misses: misses }
     }
 
-    /// Runs a reading operation in place and notes what it read; see [`AnyEngine::read_recorded`].
+    /// Runs a read on the calling thread and records its read set; see [`AnyEngine::read_recorded`].
     pub(crate) fn read_recorded<R>(&self, op: impl Fn(&Txn<'_>) -> Result<R>) -> Option<Result<(R, Option<ReadSet>)>> {
         self.inner.engine.read_recorded(op)
     }
 
-    /// Whether what was read is what would be read now.
+    /// True if no row of the read set has changed since it was read.
     pub(crate) fn is_fresh(&self, read_set: &ReadSet) -> bool {
         self.inner.engine.is_fresh(read_set)
     }
 
-    /// Runs a reading operation; see [`Engine::read`].
+    /// Runs a read; see [`Engine::read`].
     pub(crate) fn read<R: Send + 'static, T: Send + 'static>(
         &self,
         op: impl Fn(&Txn<'_>) -> Result<R> + Send + 'static,
@@ -185,8 +185,8 @@ impl<M: Models> AuthKv<M> {
         self.inner.engine.read(op, finish)
     }
 
-    /// Runs a writing operation, which keeps the application's indexes in step, and behind it a purge if one is
-    /// due; see [`Engine::write`].
+    /// Runs a write that also maintains the application's indexes, and queues a purge behind it if one is due; see
+    /// [`Engine::write`].
     pub(crate) fn write<R: Send + 'static, T: Send + 'static>(
         &self,
         op: impl Fn(&mut Txn<'_>) -> Result<R> + Send + 'static,
@@ -197,7 +197,7 @@ impl<M: Models> AuthKv<M> {
         self.inner.engine.write_before(op, finish, purge)
     }
 
-    /// Runs a writing operation and nothing behind it.
+    /// Runs a write and queues no purge behind it.
     #[cfg(test)]
     pub(crate) fn write_alone<R: Send + 'static, T: Send + 'static>(
         &self,
@@ -207,7 +207,8 @@ impl<M: Models> AuthKv<M> {
         self.inner.engine.write(with_indexes(Arc::clone(&self.inner.indexes), op), finish)
     }
 
-    /// Goes on with what a reply brings: here if it is there, as that of a read from a file is, and else when it comes.
+    /// Runs `next` on a reply's result: at once if the reply is ready, as after a read from a file, and otherwise when
+    /// it arrives.
     pub(crate) fn then<T: Send + 'static, U: Send + 'static>(
         &self,
         reply: Reply<T>,
@@ -225,7 +226,7 @@ impl<M: Models> AuthKv<M> {
         &self.inner.engine
     }
 
-    /// Whether other processes may work on the store too.
+    /// True if other processes may use the store too.
     pub(crate) fn is_shared(&self) -> bool {
         self.inner.engine.is_shared()
     }
@@ -258,7 +259,7 @@ impl<M: Models> AuthKv<M> {
         &self.inner.extensions
     }
 
-    /// The indexes on own fields that the store has.
+    /// The store's indexes on own fields.
     pub(crate) fn indexes(&self) -> &Indexes {
         &self.inner.indexes
     }
@@ -276,7 +277,7 @@ impl<M: Models> fmt::Debug for AuthKv<M> {
     }
 }
 
-/// A new id, a UUID of version 7: ascending with time, so that new rows share pages.
+/// A new id: a UUID of version 7, ascending with time, so that new rows share pages.
 pub(crate) fn fresh_id<I: From<String>>() -> I {
     I::from(Uuid::now_v7().to_string())
 }

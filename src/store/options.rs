@@ -1,4 +1,4 @@
-//! Opening a store: the options, and what is made of them.
+//! Opening a store and its options.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -25,10 +25,10 @@ const CACHE_BYTES: usize = 32 << 20;
 const HOT_SESSIONS: usize = 8_192;
 
 impl AuthKv {
-    /// Opens the store in this file, and makes it if there is none. The same as `AuthKv::options().open(path)`.
+    /// Opens the store in this file, and creates it if it does not exist. The same as `AuthKv::options().open(path)`.
     ///
     /// # Errors
-    /// Those of [`Options::open`].
+    /// The errors of [`Options::open`].
     ///
     /// ```
     /// # let folder = tempfile::tempdir()?;
@@ -47,15 +47,15 @@ impl AuthKv {
         Self::options().open(path)
     }
 
-    /// Makes an empty store in memory, gone when the last clone is dropped.
+    /// Creates an empty store in memory. It is gone when the last clone is dropped.
     ///
     /// # Errors
-    /// Those of [`Options::in_memory`].
+    /// The errors of [`Options::in_memory`].
     pub fn in_memory() -> Result<Self> {
         Self::options().in_memory()
     }
 
-    /// Options to open a store with.
+    /// Options for opening a store.
     pub fn options() -> Options {
         let choices = Choices {
             synchronize: true,
@@ -76,7 +76,7 @@ impl AuthKv {
     }
 }
 
-/// How to open a store. Made by [`AuthKv::options`].
+/// Options for opening a store; see [`AuthKv::options`].
 ///
 /// ```
 /// # let folder = tempfile::tempdir()?;
@@ -91,7 +91,7 @@ pub struct Options<M: Models = ()> {
     models: PhantomData<fn() -> M>,
 }
 
-/// What does not depend on the models.
+/// The options that do not depend on the models.
 struct Choices {
     synchronize: bool,
     verify: bool,
@@ -105,64 +105,64 @@ struct Choices {
 
 impl<M: Models> Options<M> {
     /// Whether opening creates missing tables; on by default. When it is off and a table is missing, calls answer
-    /// [`MissingTable`](crate::Error::MissingTable) until [`AuthKv::synchronize`] is called; and a store with older models
-    /// or other indexes is refused, for only opening changes it.
+    /// [`MissingTable`](crate::Error::MissingTable) until [`AuthKv::synchronize`] is called. A store with older models
+    /// or other indexes is then refused, because only opening migrates it.
     #[must_use]
     pub fn synchronize(mut self, on: bool) -> Self {
         self.choices.synchronize = on;
         self
     }
 
-    /// Whether opening compares every page of the file with its checksum; off by default. Damage then is
-    /// [`OpenProblem::Storage`](crate::OpenProblem::Storage), and the file is left as it was. It reads the whole file,
-    /// about a second for each GiB, and writes a commit.
+    /// Whether opening verifies the checksum of every page of the file; off by default. Damage is then
+    /// [`OpenProblem::Storage`](crate::OpenProblem::Storage), and the file stays as it was. Verifying reads the whole
+    /// file, about a second per GiB, and writes a commit.
     ///
-    /// Without it, damage is met by the call that reads it: it never gives a wrong value, but what it hides looks as if it
-    /// were not there. A file that redb has to read all of to repair it, since it was written to when its process died, or
-    /// in which the store's tables are not found, is compared in any case.
+    /// Without it, the call that reads a damaged page finds the damage. Damage never yields a wrong value, but what it
+    /// hides looks as if it did not exist. Two files are verified in any case: one that redb has to read completely to
+    /// repair, because its process died while writing, and one in which the store's tables are not found.
     ///
-    /// It is done when the store is opened, and not when it reopens its file by itself after a failure. It has no effect in
-    /// memory or on a database that the application opened.
+    /// Pages are verified when the store is opened, not when it reopens its file by itself after a failure. The option
+    /// has no effect in memory or on a database that the application opened.
     #[must_use]
     pub fn verify(mut self, on: bool) -> Self {
         self.choices.verify = on;
         self
     }
 
-    /// When a write is acknowledged; [`Durability::Full`] by default. It makes no difference in memory.
+    /// When a write is acknowledged; [`Durability::Full`] by default. It has no effect in memory.
     #[must_use]
     pub fn durability(mut self, durability: Durability) -> Self {
         self.choices.durability = durability;
         self
     }
 
-    /// When two e-mail addresses are the same. It becomes part of the store when it is made; opening it with another
-    /// one is an error.
+    /// When two e-mail addresses count as the same. The setting becomes part of the store when the store is created;
+    /// opening it with another one is an error.
     #[must_use]
     pub fn email_matching(mut self, matching: EmailMatching) -> Self {
         self.choices.rules.email_matching = matching;
         self
     }
 
-    /// How much memory redb may use for pages of the file, in bytes; 32 MiB by default. It has no effect on a database
-    /// that the application opened.
+    /// How much memory redb may use to cache pages of the file, in bytes; 32 MiB by default. It has no effect on a
+    /// database that the application opened.
     #[must_use]
     pub fn cache_bytes(mut self, bytes: usize) -> Self {
         self.choices.cache_bytes = bytes;
         self
     }
 
-    /// How many sessions that are asked for again and again are kept decoded in memory, with their users, at most; 8,192
-    /// by default, 1,048,576 at most, and 0 keeps none. They take about half a KiB each, besides their own fields. A
-    /// session that is found there is found several times faster, and is exactly what the tables have: changes of it and
-    /// of its user count at once. [`AuthKv::stats`] says how often it helps.
+    /// The size of the session cache: how many frequently requested sessions are kept decoded in memory, with their
+    /// users. 8,192 by default, 1,048,576 at most; 0 keeps none. A session takes about half a KiB, besides its own
+    /// fields. A cached session is found several times faster, and is exactly what the tables contain: changes to it
+    /// and to its user take effect at once. [`AuthKv::stats`] counts hits and misses.
     #[must_use]
     pub fn hot_sessions(mut self, count: usize) -> Self {
         self.choices.hot_sessions = count;
         self
     }
 
-    /// The clock that decides what has expired; the system's by default. It is called from any thread.
+    /// The clock that decides what has expired; the system clock by default. It is called from any thread.
     ///
     /// ```
     /// use authkv::AuthKv;
@@ -177,16 +177,16 @@ impl<M: Models> Options<M> {
         self
     }
 
-    /// How long a session is valid after [`AuthKv::start_session`] made it or [`AuthKv::authenticate`] extended it, to the
-    /// millisecond; 30 days by default, as in Auth.js.
+    /// How long a session is valid after [`AuthKv::start_session`] creates it or [`AuthKv::authenticate`] extends it,
+    /// to the millisecond; 30 days by default, as in Auth.js.
     #[must_use]
     pub fn session_max_age(mut self, age: TimeDelta) -> Self {
         self.choices.rules.session_ages.max = age;
         self
     }
 
-    /// How long ago a session was last extended when [`AuthKv::authenticate`] extends it again, to the millisecond; a day by
-    /// default, as in Auth.js.
+    /// How old a session's last extension must be before [`AuthKv::authenticate`] extends the session again, to the
+    /// millisecond; a day by default, as in Auth.js.
     #[must_use]
     pub fn session_update_age(mut self, age: TimeDelta) -> Self {
         self.choices.rules.session_ages.update = age;
@@ -200,69 +200,69 @@ impl<M: Models> Options<M> {
         self
     }
 
-    /// How many wrong codes may be entered with [`AuthKv::verify_code`] for one identifier before there is no right one any
-    /// more, from 1 to 100; 5 by default.
+    /// How many wrong codes may be entered with [`AuthKv::verify_code`] for one identifier before every code is
+    /// refused, from 1 to 100; 5 by default.
     #[must_use]
     pub fn code_guesses(mut self, guesses: u32) -> Self {
         self.choices.rules.code_rules.guesses = guesses;
         self
     }
 
-    /// Whether what expired more than a day ago is removed by and by; on by default. It is done with other writes, once a
-    /// minute while there are any, and a few dozen records at a time: no thread does it, and nothing happens while nothing
-    /// is written. When it is off, [`AuthKv::purge_expired`] is to be called now and then.
+    /// Whether records that expired more than a day ago are purged in the background; on by default. Purges run
+    /// together with writes, once a minute while there are any, a few dozen records at a time: they need no thread, and
+    /// nothing happens while nothing is written. When it is off, call [`AuthKv::purge_expired`] regularly.
     #[must_use]
     pub fn purge_in_background(mut self, on: bool) -> Self {
         self.choices.purge_in_background = on;
         self
     }
 
-    /// The application's own fields. A store that has older ones, or other indexes, is changed when it is opened; see
-    /// [`Models`].
+    /// The application's own fields. Opening migrates a store that has older ones, or other indexes; see [`Models`].
     #[must_use]
     pub fn models<N: Models>(self) -> Options<N> {
         Options { choices: self.choices, models: PhantomData }
     }
 
-    /// What is told how far a store has come that is changed to newer models or other indexes. It is called on the
-    /// opening thread, after each few hundred records.
+    /// A callback for the progress of a migration to newer models or other indexes. It is called on the opening thread,
+    /// every few hundred records.
     #[must_use]
     pub fn on_migration(mut self, progress: impl FnMut(MigrationProgress) + Send + 'static) -> Self {
         self.choices.on_migration = Some(Box::new(progress));
         self
     }
 
-    /// Opens the store in this file, and makes it if there is none. A new file can be read and written by its owner
-    /// only (on Unix). One process at a time can have it open.
+    /// Opens the store in this file, and creates it if it does not exist. Only the owner can read and write a new file
+    /// (on Unix). One process at a time can have it open.
     ///
     /// # Errors
-    /// [`Open`](crate::Error::Open) when the file is something else, newer, locked, read-only or does not fit the
-    /// options or the models, and its contents are then as they were; or when it cannot be read or written, or is damaged.
+    /// [`Open`](crate::Error::Open) when the file is not a store, newer, locked, read-only or does not fit the options
+    /// or the models, and its contents are then unchanged; or when it cannot be read or written, or is damaged.
     /// [`InvalidArgument`](crate::Error::InvalidArgument) when an option is out of its range, or the models declare two
-    /// indexes on a field, or one on a field that the record has without them.
+    /// indexes on a field, or one on a standard field of the record.
     pub fn open(self, path: impl AsRef<Path>) -> Result<AuthKv<M>> {
         let path = path.as_ref();
         self.open_source(Source::File(path.to_owned())).map_err(|error| error.opening(Some(path.to_owned())))
     }
 
-    /// Makes an empty store in memory, gone when the last clone is dropped. It starts no thread: writes run on the
-    /// calling threads, which combine what waits.
+    /// Creates an empty store in memory. It is gone when the last clone is dropped. It starts no thread: writes run on
+    /// the calling threads, which combine what waits.
     ///
     /// # Errors
     /// [`Open`](crate::Error::Open) when the operating system refuses, and
-    /// [`InvalidArgument`](crate::Error::InvalidArgument) as [`open`](Self::open).
+    /// [`InvalidArgument`](crate::Error::InvalidArgument) as for [`open`](Self::open).
     pub fn in_memory(self) -> Result<AuthKv<M>> {
         self.open_source(Source::Memory).map_err(|error| error.opening(None))
     }
 
-    /// Works in a redb database that the application has open, in tables of its own whose names start with `authkv_`.
+    /// Opens the store in a redb database that the application has open, in its own tables, whose names start with
+    /// `authkv_`.
     ///
-    /// The application decides how the file is opened and closed; after a failed commit it has to reopen it. While it
-    /// has a write transaction open, writes here wait: calling `.wait()` on one inside that transaction never returns.
+    /// The application opens and closes the file; after a failed commit it has to reopen it. While the application has
+    /// a write transaction open, writes here wait: calling `.wait()` on one inside that transaction never returns.
     ///
     /// # Errors
-    /// As [`open`](Self::open), and [`OpenProblem::DatabaseInUse`](crate::OpenProblem::DatabaseInUse) when another
-    /// `AuthKv` that is no clone of this one works on the database.
+    /// The errors of [`open`](Self::open), and [`OpenProblem::DatabaseInUse`](crate::OpenProblem::DatabaseInUse) when
+    /// another `AuthKv` that is not a clone of this one uses the database.
     ///
     /// ```
     /// # let folder = tempfile::tempdir()?;
@@ -297,7 +297,7 @@ impl<M: Models> Options<M> {
         self.open_engine(|setup| RedbEngine::open(source, config, setup).map(AnyEngine::Redb))
     }
 
-    /// Opens the store that an engine holds.
+    /// Opens the store on an engine.
     pub(crate) fn open_engine(self, open: impl FnOnce(Setup) -> Result<AnyEngine>) -> Result<AuthKv<M>> {
         let choices = self.choices;
         check_code_rules(choices.rules.code_rules)?;
@@ -327,7 +327,7 @@ impl<M: Models> Options<M> {
 }
 
 /// # Errors
-/// A field that cannot have an index, or that has two.
+/// When a field cannot have an index, or has two.
 fn declared_indexes<M: Models>() -> Result<Indexes> {
     let indexes = Indexes::new(M::USER_INDEXES, M::ACCOUNT_INDEXES);
     UserRecord::check_indexes(&indexes.users)?;

@@ -1,4 +1,4 @@
-//! Sessions as an application uses them: with tokens that are made here, extended while they are used, listed and ended.
+//! Sessions for applications: created with a random token, extended while in use, listed and ended.
 
 use std::sync::Arc;
 
@@ -13,17 +13,16 @@ use crate::records::SessionRecord;
 use crate::reply::Reply;
 use crate::store::AuthKv;
 
-/// How many sessions are listed, or ended in one step, at most.
+/// How many sessions a call lists, or one step ends, at most.
 pub(crate) const SESSIONS_MAX: usize = 1_000;
 
 impl<M: Models> AuthKv<M> {
-    /// Signs a user in: creates a session with a new token of 256 bits, valid for the
-    /// [`session_max_age`](crate::Options::session_max_age). The token is in the answer and nowhere else; the store keeps
-    /// its hash.
+    /// Signs a user in: creates a session with a new 256-bit token, valid for the
+    /// [`session_max_age`](crate::Options::session_max_age). The token is only in the answer; the store keeps its hash.
     ///
     /// # Errors
-    /// Those of [`create_session`](Adapter::create_session), and [`Storage`](crate::Error::Storage) when the operating
-    /// system has no randomness to give.
+    /// The errors of [`create_session`](Adapter::create_session), and [`Storage`](crate::Error::Storage) when the
+    /// operating system cannot provide randomness.
     ///
     /// ```
     /// use authkv::models::NewUser;
@@ -44,22 +43,24 @@ impl<M: Models> AuthKv<M> {
         }
     }
 
-    /// A session to create, with a new token and the age that the options say.
+    /// A session to create, with a new token and the configured lifetime.
     pub(crate) fn fresh_session(&self, user_id: UserId, extra: M::Session) -> Result<NewSession<M::Session>> {
         let (session_token, expires) = (Token::random()?, instant(self.now().plus(self.session_ages().max))?);
         Ok(NewSession { session_token, user_id, expires, extra })
     }
 
-    /// The session with this token and its user, for every request; none if there is no such session or it has expired.
+    /// The session with this token and its user, for every request. `None` if there is no such session or it has
+    /// expired.
     ///
-    /// Every session lives as the options say, however it was made: one that was last extended longer ago than the
-    /// [`session_update_age`](crate::Options::session_update_age) is extended to the
-    /// [`session_max_age`](crate::Options::session_max_age) from now, as Auth.js does. That happens behind the answer, which
-    /// waits for no write and is the session as it was before: a later call sees the new expiry. Of a burst of requests one
-    /// extends, and none ever revives a session that was ended or has expired meanwhile.
+    /// The configured lifetimes hold for every session, however it was created: if the last extension is older than the
+    /// [`session_update_age`](crate::Options::session_update_age), the session is extended to the
+    /// [`session_max_age`](crate::Options::session_max_age) from now, as in Auth.js. The extension happens after the
+    /// answer: the call waits for no write and returns the session as it was before; a later call sees the new expiry.
+    /// Of a burst of requests one extends the session. None revives a session that has been ended or has expired
+    /// meanwhile.
     ///
     /// # Errors
-    /// Those that every reading method of [`Adapter`] may answer with.
+    /// The errors of every reading method of [`Adapter`].
     pub fn authenticate(&self, session_token: &str) -> Reply<Option<SessionAndUser<M::Session, M::User>>> {
         let (token, now) = (Token::from(session_token), self.now());
         let hash = token.hash();
@@ -71,10 +72,10 @@ impl<M: Models> AuthKv<M> {
         })
     }
 
-    /// The valid sessions of a user, the oldest first and 1,000 at most.
+    /// The valid sessions of a user, oldest first, 1,000 at most.
     ///
     /// # Errors
-    /// Those that every reading method of [`Adapter`] may answer with.
+    /// The errors of every reading method of [`Adapter`].
     pub fn list_sessions(&self, user_id: &UserId) -> Reply<Vec<SessionInfo<M::Session>>> {
         let (user_id, now) = (user_id.clone(), self.now());
         self.read(
@@ -83,11 +84,11 @@ impl<M: Models> AuthKv<M> {
         )
     }
 
-    /// Ends a session of a user by its id, as somebody does who sees it in a list; answers what it was, or none if this
-    /// user has no such session. So nobody ends the session of another one.
+    /// Ends one of a user's sessions by its id, for example from a list that the user sees. Answers the ended session,
+    /// or `None` if this user has no such session, so nobody can end another user's session.
     ///
     /// # Errors
-    /// Those that every writing method of [`Adapter`] may answer with.
+    /// The errors of every writing method of [`Adapter`].
     pub fn end_session(&self, user_id: &UserId, id: &SessionId) -> Reply<Option<SessionInfo<M::Session>>> {
         let (user_id, id) = (user_id.clone(), id.clone());
         self.write(
@@ -96,14 +97,15 @@ impl<M: Models> AuthKv<M> {
         )
     }
 
-    /// Ends the sessions of a user, [web sessions](crate::WebSessions) too, all but `except` if it is given, and answers how
-    /// many; 1,000 at most, so call it again while it ends that many. On a cluster that is done in several steps, so some
-    /// may have ended when it answers an error.
+    /// Ends the sessions of a user, [web sessions](crate::WebSessions) included, except `except` if it is given.
+    /// Answers how many it ended: 1,000 at most, so call it again while it ends that many. On a cluster this takes
+    /// several steps, so some sessions may have ended when it answers an error.
     ///
-    /// Without `except` the user's security stamp changes, so that a session of axum-login ends wherever it is stored.
+    /// Without `except` the user's security stamp changes, which ends the user's axum-login sessions wherever they are
+    /// stored.
     ///
     /// # Errors
-    /// Those that every writing method of [`Adapter`] may answer with.
+    /// The errors of every writing method of [`Adapter`].
     ///
     /// ```
     /// # use authkv::{Adapter, AuthKv, models::NewUser};
@@ -124,7 +126,7 @@ impl<M: Models> AuthKv<M> {
         self.end_more_sessions(user_id.clone(), except, 0)
     }
 
-    /// Ends sessions after so many have been ended: on a shared store a step ends few.
+    /// Ends sessions step after step, `before` of them so far: on a shared store a step ends only a few.
     fn end_more_sessions(&self, user_id: UserId, except: Option<AnySession>, before: usize) -> Reply<usize> {
         let (of_user, but) = (user_id.clone(), except.clone());
         let step = move |txn: &mut Txn<'_>| sessions::end_all(txn, &of_user, but.as_ref(), SESSIONS_MAX - before);
@@ -140,7 +142,7 @@ impl<M: Models> AuthKv<M> {
         })
     }
 
-    /// The session with this token and its user, if it is valid. `finish` turns it into what the caller gets.
+    /// The session with this token and its user, if it is valid. `finish` turns it into the caller's value.
     pub(crate) fn find_session<T: Send + 'static>(
         &self,
         token: &TokenHash,
@@ -181,7 +183,7 @@ impl<M: Models> AuthKv<M> {
             let _until_done = &extension;
             sessions::extend(txn, &hash, now, due, until)
         };
-        // Nobody waits for it: what fails now is due at the next request.
+        // Nobody waits for the extension. If it fails, it is due again at the next request.
         drop(self.write(extend, Ok));
     }
 }

@@ -1,4 +1,4 @@
-//! Signing in: with a provider's account, or with an e-mail address that was proven; user, account and session at once.
+//! Signing in with a provider's account or a proven e-mail address: user, account and session in one write.
 
 use crate::error::{Error, Problem};
 use crate::models::{Models, NewUser, ProviderAccount, SignIn, SignedInWithEmail};
@@ -8,24 +8,25 @@ use crate::reply::Reply;
 use crate::store::{AuthKv, fresh_id};
 
 impl<M: Models> AuthKv<M> {
-    /// Signs in who has come back from a provider, in one step that is done whole or not at all:
+    /// Signs in a visitor who has returned from a provider. The whole step is atomic:
     ///
-    /// - If the account is linked already, its user signs in. The account gets the OAuth tokens that are given; those that
-    ///   are not, and its own fields, stay as they are, and so does the user.
+    /// - If the account is linked, its user signs in. The account gets the OAuth tokens given here; the others, its own
+    ///   fields and the user stay unchanged.
     /// - Otherwise, if somebody has the e-mail address of `user`, verified or not, nothing is written and
-    ///   [`EmailInUse`](SignIn::EmailInUse) says who. Nothing is ever linked because of an address.
-    /// - Otherwise user and account are created.
+    ///   [`EmailInUse`](SignIn::EmailInUse) says who. An address alone never links an account.
+    /// - Otherwise the user and the account are created.
     ///
-    /// The new session is one of [`start_session`](Self::start_session). Whoever is not told how it went, because the
-    /// process died or the outcome is unknown, can call again.
+    /// The new session is like one of [`start_session`](Self::start_session). A caller who does not learn the outcome,
+    /// because the process died or the outcome is unknown, can call again.
     ///
-    /// Set `email_verified` only if the provider says that it has verified the address, and you trust it to.
+    /// Set `email_verified` only if the provider says that it has verified the address and you trust the provider in
+    /// this.
     ///
     /// # Errors
     /// [`Conflict`](crate::Error::Conflict) when an id or an own field with a unique index is taken,
     /// [`InvalidArgument`](crate::Error::InvalidArgument) also for a user who need not be created,
-    /// [`Storage`](crate::Error::Storage) also when the operating system has no randomness to give, and those that every
-    /// writing method of [`Adapter`](crate::Adapter) may answer with.
+    /// [`Storage`](crate::Error::Storage) also when the operating system cannot provide randomness, and the errors of
+    /// every writing method of [`Adapter`](crate::Adapter).
     ///
     /// ```
     /// use authkv::models::{AccountType, NewUser, ProviderAccount, SignIn};
@@ -46,7 +47,7 @@ impl<M: Models> AuthKv<M> {
     /// let again = auth.sign_in_with_account(google(), NewUser::email("Ada@example.com"), ()).wait()?;
     /// let SignIn::EmailInUse(held) = again else { unreachable!("it is no account of the user") };
     ///
-    /// // Keep it until the visitor has signed in with the first one, and link it then.
+    /// // Keep it until the visitor has signed in with the first account, and link it then.
     /// let SignIn::Done(done) = auth.sign_in_with_account(github(), NewUser::default(), ()).wait()? else {
     ///     unreachable!("it is an account of the user")
     /// };
@@ -76,21 +77,21 @@ impl<M: Models> AuthKv<M> {
         }
     }
 
-    /// Signs in who has proven to have an e-mail address, by a [link](Self::verify_link_token) or a
-    /// [code](Self::verify_code), in one step that is done whole or not at all:
+    /// Signs in a visitor who has proven an e-mail address, by a [link](Self::verify_link_token) or a
+    /// [code](Self::verify_code). The whole step is atomic:
     ///
-    /// - If somebody has the address, they sign in. If it was not verified, it is from now on; nothing else about them
-    ///   changes.
-    /// - Otherwise `user` is created, with the address verified.
+    /// - If a user has the address, that user signs in. An unverified address becomes verified; nothing else about the
+    ///   user changes.
+    /// - Otherwise `user` is created with a verified address.
     ///
-    /// The new session is one of [`start_session`](Self::start_session). Whoever is not told how it went, because the
-    /// process died or the outcome is unknown, can call again.
+    /// The new session is like one of [`start_session`](Self::start_session). A caller who does not learn the outcome,
+    /// because the process died or the outcome is unknown, can call again.
     ///
     /// # Errors
     /// [`Conflict`](Error::Conflict) when an id or an own field with a unique index is taken,
-    /// [`InvalidArgument`](Error::InvalidArgument) also for a user without an address and for one who need not be created,
-    /// [`Storage`](Error::Storage) also when the operating system has no randomness to give, and those that every writing
-    /// method of [`Adapter`](crate::Adapter) may answer with.
+    /// [`InvalidArgument`](Error::InvalidArgument) also for a user without an address and for one who need not be
+    /// created, [`Storage`](Error::Storage) also when the operating system cannot provide randomness, and the errors of
+    /// every writing method of [`Adapter`](crate::Adapter).
     ///
     /// ```
     /// use authkv::AuthKv;

@@ -1,4 +1,4 @@
-//! States: what an application remembers of a visitor who is sent away and comes back once, as with OAuth.
+//! States: values that an application keeps while a visitor is redirected, as for OAuth, and takes once.
 
 use chrono::TimeDelta;
 use serde::Serialize;
@@ -12,20 +12,21 @@ use crate::reply::Reply;
 use crate::store::AuthKv;
 
 impl<M: Models> AuthKv<M> {
-    /// Keeps a value until it is taken, and answers the handle with which that can be done once: 256 bits that nobody
-    /// guesses. It is for what has to survive a redirect to a provider, with the handle as the `state` of OAuth: the PKCE
-    /// verifier, the nonce, where to go afterwards; and for the challenges of WebAuthn.
+    /// Stores a value and answers a handle that can take it once. The handle has 256 bits, which nobody can guess. Use
+    /// it for values that must survive a redirect to a provider, with the handle as OAuth's `state`: the PKCE verifier,
+    /// the nonce, the page to return to; and for WebAuthn challenges.
     ///
-    /// The value is anything that serde writes as JSON, of at most 64 KiB, nested 32 levels deep. It is stored as it is; of
-    /// the handle only a hash is. `purpose` is whatever the application calls it: a handle works for no other one.
+    /// The value is anything that serde writes as JSON, at most 64 KiB, nested at most 32 levels deep. It is stored as
+    /// it is; of the handle only a hash is stored. `purpose` is a name that the application chooses: a handle works
+    /// only for its own purpose.
     ///
-    /// A handle shows that somebody was sent away, and not that it was the visitor who comes back with it. Keep it in a
-    /// cookie of the visitor, too, and take the state only if it is the same; otherwise an attacker can have a victim finish
-    /// what the attacker has begun, and be signed in as the attacker.
+    /// A handle proves that somebody was sent to the provider, not that the same visitor has come back. Keep it in a
+    /// cookie of the visitor as well, and take the state only if both are equal. Otherwise an attacker can make a
+    /// victim finish a sign-in that the attacker began, and the victim is signed in as the attacker.
     ///
     /// # Errors
-    /// [`InvalidArgument`](Error::InvalidArgument), [`Storage`](Error::Storage) also when the operating system has no
-    /// randomness to give, and those that every writing method of [`Adapter`](crate::Adapter) may answer with.
+    /// [`InvalidArgument`](Error::InvalidArgument), [`Storage`](Error::Storage) also when the operating system cannot
+    /// provide randomness, and the errors of every writing method of [`Adapter`](crate::Adapter).
     ///
     /// ```
     /// use authkv::AuthKv;
@@ -43,7 +44,7 @@ impl<M: Models> AuthKv<M> {
     /// let signing_in = SigningIn { code_verifier: Token::random()?, return_to: "/inbox".into() };
     /// let state = auth.put_state("sign in with github", &signing_in, TimeDelta::minutes(10)).wait()?;
     ///
-    /// // Set state as a cookie and redirect to the provider with it. When the visitor comes back with the same one:
+    /// // Set state as a cookie and redirect to the provider with it. When the visitor returns with the same state:
     /// let back = auth.take_state::<SigningIn>("sign in with github", state.as_str()).wait()?.expect("it is known");
     /// assert_eq!(back.return_to, "/inbox");
     /// assert!(auth.take_state::<SigningIn>("sign in with github", state.as_str()).wait()?.is_none());
@@ -63,12 +64,12 @@ impl<M: Models> AuthKv<M> {
         }
     }
 
-    /// Takes the value of a handle: of any number of concurrent calls at most one gets it. None if there is none for this
-    /// purpose, if it was taken, or if it has expired.
+    /// Takes the value of a handle. Of any number of concurrent calls at most one gets it. `None` if no value is stored
+    /// for this purpose, it was already taken, or it has expired.
     ///
     /// # Errors
-    /// [`OutcomeUnknown`](Error::OutcomeUnknown) also when the value does not fit `T`; it is gone then. Those that every
-    /// writing method of [`Adapter`](crate::Adapter) may answer with.
+    /// [`OutcomeUnknown`](Error::OutcomeUnknown) also when the value does not fit `T`; it is gone then. The errors of
+    /// every writing method of [`Adapter`](crate::Adapter).
     pub fn take_state<T: DeserializeOwned + Send + 'static>(&self, purpose: &str, handle: &str) -> Reply<Option<T>> {
         let (hash, now) = (TokenHash::within(purpose, handle), self.now());
         self.write(

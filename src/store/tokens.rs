@@ -1,4 +1,4 @@
-//! Verification tokens that are made here: long ones for links, and codes that people type in.
+//! Verification tokens for links.
 
 use chrono::TimeDelta;
 
@@ -10,14 +10,14 @@ use crate::reply::Reply;
 use crate::store::AuthKv;
 
 impl<M: Models> AuthKv<M> {
-    /// Makes a verification token of 256 bits, to be sent to the identifier in a link, and stores its hash.
+    /// Creates a 256-bit verification token to send to the identifier in a link, and stores its hash.
     ///
-    /// An identifier may have several; each works once. Where tokens have several purposes, put the purpose into the
-    /// identifier, so that a link to sign in does not do for changing an address.
+    /// An identifier can have several tokens; each works once. If tokens have several purposes, put the purpose into
+    /// the identifier, so that a sign-in link cannot change an address.
     ///
     /// # Errors
     /// [`InvalidArgument`](crate::Error::InvalidArgument), [`Storage`](crate::Error::Storage) also when the operating
-    /// system has no randomness to give, and those that every writing method of [`Adapter`] may answer with.
+    /// system cannot provide randomness, and the errors of every writing method of [`Adapter`].
     ///
     /// ```
     /// use authkv::AuthKv;
@@ -45,12 +45,12 @@ impl<M: Models> AuthKv<M> {
         }
     }
 
-    /// Takes a verification token, however it was made: of any number of concurrent calls at most one gets it. None if
-    /// there is no such token of this identifier, or it has expired, in which it differs from
-    /// [`use_verification_token`](Adapter::use_verification_token).
+    /// Takes a verification token, however it was created. Of any number of concurrent calls at most one gets it.
+    /// `None` if this identifier has no such token or the token has expired;
+    /// [`use_verification_token`](Adapter::use_verification_token) also returns expired tokens.
     ///
     /// # Errors
-    /// Those that every writing method of [`Adapter`] may answer with.
+    /// The errors of every writing method of [`Adapter`].
     pub fn verify_link_token(
         &self,
         identifier: &str,
@@ -64,11 +64,11 @@ impl<M: Models> AuthKv<M> {
         )
     }
 
-    /// The verification token of this identifier, which stays where it is: for tests and support, where
-    /// [`use_verification_token`](Adapter::use_verification_token) is for signing in. It may have expired.
+    /// The verification token of this identifier, without taking it. For tests and support; to sign somebody in, use
+    /// [`use_verification_token`](Adapter::use_verification_token). The token may have expired.
     ///
     /// # Errors
-    /// Those that every method of [`Adapter`] may answer with.
+    /// The errors of every method of [`Adapter`].
     ///
     /// ```
     /// # use authkv::{Adapter, AuthKv, models::*};

@@ -1,4 +1,4 @@
-//! Removing what has expired, when an application asks for it.
+//! Purging expired records at the application's request.
 
 use crate::models::Models;
 use crate::ops::upkeep::{self, Purged, STEP_RECORDS_MAX};
@@ -6,12 +6,12 @@ use crate::reply::Reply;
 use crate::store::AuthKv;
 
 impl<M: Models> AuthKv<M> {
-    /// Removes sessions, verification tokens, codes and states that have expired, the oldest first and a few hundred at most,
-    /// and says how many; again while there is [`more`](Purged::more). There is no need to call it unless
+    /// Removes expired sessions, verification tokens, codes and states, oldest first, a few hundred at most. Answers
+    /// how many; call it again while there are [`more`](Purged::more). Calling it is only necessary when
     /// [`purge_in_background`](crate::Options::purge_in_background) is off.
     ///
     /// # Errors
-    /// Those that every writing method of [`Adapter`](crate::Adapter) may answer with.
+    /// The errors of every writing method of [`Adapter`](crate::Adapter).
     ///
     /// ```
     /// # use authkv::{Adapter, AuthKv, models::*};
@@ -24,16 +24,16 @@ impl<M: Models> AuthKv<M> {
     /// ```
     pub fn purge_expired(&self) -> Reply<Purged> {
         let now = self.now();
-        // This is the purge that may be due.
+        // This purge takes the place of the background purge that may be due.
         let _ = self.background_purge().claim(now);
         self.write(move |txn| upkeep::purge_expired(txn, now, STEP_RECORDS_MAX), Ok)
     }
 
-    /// Counts what [`purge_expired`](Self::purge_expired) would remove in all, and removes nothing. It reads all that has
-    /// expired, on the calling thread.
+    /// Counts everything that [`purge_expired`](Self::purge_expired) would remove, and removes nothing. It reads all
+    /// expired records on the calling thread.
     ///
     /// # Errors
-    /// Those that every reading method of [`Adapter`](crate::Adapter) may answer with.
+    /// The errors of every reading method of [`Adapter`](crate::Adapter).
     pub fn count_expired(&self) -> Reply<Purged> {
         let now = self.now();
         self.read(move |txn| upkeep::count_expired(txn, now), Ok)

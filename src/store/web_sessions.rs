@@ -1,4 +1,4 @@
-//! The sessions of web frameworks: JSON by a token, with a user once somebody has signed in.
+//! Sessions of web frameworks: JSON under a token, with a user once the visitor has signed in.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,30 +14,31 @@ use crate::reply::Reply;
 use crate::store::AuthKv;
 use crate::store::sessions::SESSIONS_MAX;
 
-/// The sessions of a web framework, in the store of an [`AuthKv`]: what the framework and the application keep about each
-/// visitor, as JSON values by name, whether somebody has signed in or not.
+/// The sessions of a web framework in the store of an [`AuthKv`]: the JSON values, by name, that the framework and the
+/// application keep about each visitor, signed in or not.
 ///
-/// With the feature `tower-sessions` this is a `SessionStore` of tower-sessions 0.15, and with `tower-sessions-014` one of
-/// tower-sessions 0.14, which axum-login 0.18 uses. The methods here are for all the rest: for pages on which people see
-/// where they are signed in, and for stores of other frameworks. It is a cheap handle to clone.
+/// With the feature `tower-sessions` this is a `SessionStore` of tower-sessions 0.15, and with `tower-sessions-014` one
+/// of tower-sessions 0.14, which axum-login 0.18 uses. Use the methods here for everything else: for pages on which
+/// people see where they are signed in, and for stores of other frameworks. The handle is cheap to clone.
 ///
-/// What it promises, unlike most stores:
-/// - **Ended is ended.** Saving changes a session that is there, and never creates one, so that a request that was under
-///   way cannot revive a session that was ended meanwhile. To the framework saving has then succeeded, as if the session
-///   had ended a moment later: the browser's next request finds it gone, and loses its cookie.
+/// Its promises, unlike most stores':
+/// - **Ended is ended.** Saving changes an existing session and never creates one, so a request in flight cannot revive
+///   a session that was ended meanwhile. The framework sees saving succeed, as if the session had ended a moment later:
+///   the browser's next request does not find it and loses its cookie.
 /// - **A session belongs to the user that its data names**; see [`user_id_from`](Self::user_id_from). It is listed and
-///   ended with the user's other sessions, and gone when the user is deleted.
+///   ended with the user's other sessions, and deleted with the user.
 /// - **A stolen file signs nobody in.** Only the SHA-256 of a token is stored.
-/// - **Failure is not absence**: an error of the storage never looks like a visitor without a session.
-/// - **Moving the expiry is no write each time.** Where nothing else has changed, an expiry is written when the session would
-///   end too early by more than a thirtieth of the time left (a minute of half an hour, eleven hours of 14 days), or too late
-///   by more than a second; so no session lives shorter than promised by more than that.
+/// - **Failure is not absence**: a storage error never looks like a visitor without a session.
+/// - **Moving the expiry does not write each time.** If nothing else has changed, a new expiry is written when the
+///   session would end too early by more than a thirtieth of the time left (a minute of half an hour, eleven hours of
+///   14 days), or too late by more than a second. So no session ends earlier than promised by more than that.
 ///
-/// The data takes 512 KiB in JSON at most, each value in it 64 KiB, nested 32 levels deep. Do not put a
-/// `CachingSessionStore` in front of it, which would not notice when a session is ended.
+/// The data may take 512 KiB as JSON, each value in it 64 KiB, nested at most 32 levels deep. Do not put a
+/// `CachingSessionStore` in front: it would not notice that a session has ended.
 ///
-/// A handler that gives a session a new token by itself (`cycle_id`) creates a new session, which nobody has ended. Where
-/// that must not outlive signing out everywhere, use the security stamp of `authkv::axum_login`, as axum-login does.
+/// A handler that gives a session a new token by itself (`cycle_id`) creates a new session, which nobody has ended. If
+/// such a session must not outlive signing out everywhere, use the security stamp of `authkv::axum_login`, as
+/// axum-login does.
 pub struct WebSessions<M: Models = ()> {
     auth: AuthKv<M>,
     user_id: Arc<UserIdOf>,
@@ -56,9 +57,9 @@ impl<M: Models> WebSessions<M> {
         &self.auth
     }
 
-    /// Says how a session's data names its user, who must exist in this store. By default that is as axum-login has it: the
-    /// text `user_id` in the value `axum-login.data`. When axum-login has another data key, say so here, or its
-    /// sessions belong to nobody. Give `|_| None` if the users are elsewhere.
+    /// Sets how a session's data names its user, who must exist in this store. The default is axum-login's: the text
+    /// `user_id` in the value `axum-login.data`. Set it if axum-login uses another data key; otherwise its sessions
+    /// belong to nobody. Pass `|_| None` if the users are stored elsewhere.
     ///
     /// ```
     /// # use authkv::{AuthKv, WebSessions};
@@ -71,12 +72,12 @@ impl<M: Models> WebSessions<M> {
         Self { user_id: Arc::new(user_id), ..self }
     }
 
-    /// Creates a session that is valid until `expires`. An expired one with the same token is replaced.
+    /// Creates a session that is valid until `expires`. It replaces an expired session with the same token.
     ///
     /// # Errors
-    /// [`Conflict`](crate::Error::Conflict) when the token is in use, [`UnknownUser`](crate::Error::UnknownUser) when the
-    /// user that the data names does not exist, [`InvalidArgument`](crate::Error::InvalidArgument), and those that every
-    /// writing method of [`Adapter`](crate::Adapter) may answer with.
+    /// [`Conflict`](crate::Error::Conflict) when the token is in use, [`UnknownUser`](crate::Error::UnknownUser) when
+    /// the user that the data names does not exist, [`InvalidArgument`](crate::Error::InvalidArgument), and the errors
+    /// of every writing method of [`Adapter`](crate::Adapter).
     ///
     /// ```
     /// use authkv::{AuthKv, WebSessions};
@@ -103,11 +104,11 @@ impl<M: Models> WebSessions<M> {
         }
     }
 
-    /// Gives a session this data, the user whom it names and this expiry, and answers whether the session is there. It never
-    /// creates one.
+    /// Sets a session's data, the user named in it, and its expiry. Answers whether the session exists; never creates
+    /// one.
     ///
     /// # Errors
-    /// Those of [`create_session`](Self::create_session) but for a conflict.
+    /// The errors of [`create_session`](Self::create_session) except for a conflict.
     pub fn save_session(&self, token: impl Into<Token>, data: &WebSessionData, expires: DateTime<Utc>) -> Reply<bool> {
         let now = self.auth.now();
         let session = match self.record(&token.into(), data, expires, now) {
@@ -123,28 +124,28 @@ impl<M: Models> WebSessions<M> {
         })
     }
 
-    /// The session with this token; none if there is no such session or it has expired.
+    /// The session with this token. `None` if there is no such session or it has expired.
     ///
     /// # Errors
-    /// Those that every reading method of [`Adapter`](crate::Adapter) may answer with.
+    /// The errors of every reading method of [`Adapter`](crate::Adapter).
     pub fn find_session(&self, token: &str) -> Reply<Option<WebSession>> {
         let (token, now) = (Token::from(token).hash(), self.auth.now());
         self.auth.read(move |txn| web_sessions::find(txn, &token, now), model)
     }
 
-    /// Removes the session with this token, expired or not, and answers what it was.
+    /// Removes the session with this token, expired or not, and answers the removed session.
     ///
     /// # Errors
-    /// Those that every writing method of [`Adapter`](crate::Adapter) may answer with.
+    /// The errors of every writing method of [`Adapter`](crate::Adapter).
     pub fn delete_session(&self, token: &str) -> Reply<Option<WebSession>> {
         let token = Token::from(token).hash();
         self.auth.write(move |txn| web_sessions::delete(txn, &token), model)
     }
 
-    /// The valid web sessions of a user, the oldest first and 1,000 at most.
+    /// The valid web sessions of a user, oldest first, 1,000 at most.
     ///
     /// # Errors
-    /// Those that every reading method of [`Adapter`](crate::Adapter) may answer with.
+    /// The errors of every reading method of [`Adapter`](crate::Adapter).
     pub fn list_sessions(&self, user_id: &UserId) -> Reply<Vec<WebSession>> {
         let (user_id, now) = (user_id.clone(), self.auth.now());
         self.auth.read(
@@ -153,11 +154,11 @@ impl<M: Models> WebSessions<M> {
         )
     }
 
-    /// Ends a web session of a user by its id, as somebody does who sees it in a list; answers what it was, or none if this
-    /// user has no such session.
+    /// Ends one of a user's web sessions by its id, for example from a list that the user sees. Answers the ended
+    /// session, or `None` if this user has no such session.
     ///
     /// # Errors
-    /// Those that every writing method of [`Adapter`](crate::Adapter) may answer with.
+    /// The errors of every writing method of [`Adapter`](crate::Adapter).
     pub fn end_session(&self, user_id: &UserId, id: &WebSessionId) -> Reply<Option<WebSession>> {
         match id.hash() {
             Some(token) => {
@@ -168,11 +169,11 @@ impl<M: Models> WebSessions<M> {
         }
     }
 
-    /// Ends the sessions of a user, web sessions and others, all but `except` if it is given, and answers how many; 1,000 at
-    /// most, so call it again while it ends that many. Otherwise like [`AuthKv::end_sessions`].
+    /// Ends the sessions of a user, web sessions and others, except `except` if it is given. Answers how many it ended:
+    /// 1,000 at most, so call it again while it ends that many. Otherwise like [`AuthKv::end_sessions`].
     ///
     /// # Errors
-    /// Those that every writing method of [`Adapter`](crate::Adapter) may answer with.
+    /// The errors of every writing method of [`Adapter`](crate::Adapter).
     pub fn end_sessions(&self, user_id: &UserId, except: Option<&WebSessionId>) -> Reply<usize> {
         self.auth.end_all_sessions(user_id, except.cloned().map(AnySession::WebSession))
     }

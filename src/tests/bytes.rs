@@ -1,4 +1,4 @@
-//! The bytes of every record and entry, written out: what one version has stored, every later one must read.
+//! The bytes of every record and entry, written out: every later version must read what one version has stored.
 
 use std::collections::BTreeMap;
 
@@ -225,7 +225,8 @@ fn an_authenticator_and_its_entry_have_these_bytes() {
     );
 }
 
-/// The record and then its entries are stored as these rows, in hexadecimal, and the record is read from its row.
+/// Asserts that the record and its entries are stored as these rows, in hexadecimal, and that the record is read from
+/// its row.
 #[track_caller]
 fn must_have_the_rows<R: Record, const N: usize>(record: &R, rows: [(&str, &str, &str); N]) {
     let row = R::TABLE.entry(&record.key(), record).unwrap();

@@ -1,4 +1,4 @@
-//! Unique values and deleted users, where only the inside of a store can put them in each other's way.
+//! Unique values and deleted users, in conflicts that only access to the store's inside can create.
 
 use std::collections::BTreeMap;
 
@@ -31,7 +31,7 @@ fn two_accounts_with_one_value_of_a_unique_index_are_reported() {
         let extra: Own = [("number".to_owned(), 7)].into();
         let account = NewAccount { extra, ..NewAccount::new(ada.id.clone(), AccountType::Oauth, "a", key) };
         let account = AccountRecord::new(account, || key.to_string().into(), Millis::new(0)).unwrap();
-        // Past the operation that would refuse it.
+        // Written directly, past the operation that would refuse it.
         auth.write(move |txn| replace(txn, None, Some(&account)), Ok).wait().unwrap();
     }
     let report = auth.check().wait().unwrap();
@@ -49,7 +49,7 @@ fn accounts_that_wait_to_be_swept_are_found_by_no_value_and_in_no_list() {
         let account = NewAccount { extra, ..NewAccount::new(ada.id.clone(), AccountType::Oauth, "a", number) };
         auth.link_account(account).wait().unwrap();
     }
-    // In the same transaction, before the rest is swept.
+    // Reads in the same transaction, before the rest is swept.
     let found = auth.write(
         move |txn| {
             users::delete(txn, &ada.id)?;

@@ -1,8 +1,8 @@
-//! What must hold for any bytes: of records and of keys. The fuzz targets call these functions, and so do tests, with
-//! inputs that the fuzzer found or that are known to be interesting.
+//! Properties of arbitrary bytes, read as records and as keys. The fuzz targets call these functions; tests call them
+//! with inputs that the fuzzer found or that are known to be interesting.
 //!
 //! # Panics
-//! Each function panics if what it asserts does not hold.
+//! Each function panics if a property does not hold.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -28,8 +28,8 @@ use crate::records::{
 
 type OwnFields = BTreeMap<String, Value>;
 
-/// Decodes bytes as each kind of value that is stored, once as they are and once as a body with a right checksum, which
-/// no fuzzer guesses. The first byte chooses the kind.
+/// Decodes bytes as each kind of stored value: once unchanged, and once as a body with a correct checksum, which no
+/// fuzzer guesses. The first byte chooses the kind.
 pub fn decode_record(bytes: &[u8]) {
     let Some((kind, bytes)) = bytes.split_first() else {
         return;
@@ -60,7 +60,7 @@ fn record<R: Record, M>(bytes: &[u8], into_model: impl FnOnce(R) -> Result<M>) {
     }
 }
 
-/// What decodes is encoded to bytes that decode to the same again.
+/// A value that decodes is encoded to bytes that decode to the same value.
 fn value<V: Serialize + DeserializeOwned>(table: &str, body: &[u8]) -> Option<V> {
     const KEY: &[u8] = b"key";
     drop(codec::decode::<V>(table, KEY, body));
@@ -71,7 +71,7 @@ fn value<V: Serialize + DeserializeOwned>(table: &str, body: &[u8]) -> Option<V>
     Some(value)
 }
 
-/// Reads bytes as each kind of key, and makes keys of them: two of each kind, of the parts between bytes `FF`.
+/// Reads bytes as each kind of key and makes keys of them: two of each kind, from the parts between bytes `FF`.
 pub fn code_keys(bytes: &[u8]) {
     read_key::<String>(bytes);
     read_key::<UserId>(bytes);
@@ -94,14 +94,14 @@ pub fn code_keys(bytes: &[u8]) {
     prefixes(a, b);
 }
 
-/// Only bytes that a key is written as can be read.
+/// Only bytes that some key is written as can be read.
 fn read_key<K: Key>(bytes: &[u8]) {
     if let Some(key) = K::from_bytes(bytes) {
         assert_eq!(key.to_bytes(), bytes, "a key was read from other bytes than it is written as");
     }
 }
 
-/// Keys come back, are ordered as their values are, and do not begin each other.
+/// Keys survive a round trip, are ordered as their values are, and are not prefixes of each other.
 fn compare<K: Key>(left: &K, right: &K, order: impl Fn(&K, &K) -> Ordering) {
     let (left_bytes, right_bytes) = (left.to_bytes(), right.to_bytes());
     for (key, bytes) in [(left, &left_bytes), (right, &right_bytes)] {
@@ -113,7 +113,7 @@ fn compare<K: Key>(left: &K, right: &K, order: impl Fn(&K, &K) -> Ordering) {
     assert_eq!(left_bytes.starts_with(&right_bytes), expected.is_eq(), "a key begins another one");
 }
 
-/// The end of a prefix separates what starts with it from what comes after.
+/// The end of a prefix separates the keys that start with it from those after them.
 fn prefixes(prefix: &[u8], bytes: &[u8]) {
     let below = prefix_end(prefix.to_vec()).is_none_or(|end| bytes < end.as_slice());
     assert_eq!(bytes.starts_with(prefix), bytes >= prefix && below);
@@ -187,7 +187,7 @@ mod tests {
 
     use super::*;
 
-    /// Calls `check` with each input that is kept for a fuzz target.
+    /// Calls `check` with each stored input of a fuzz target.
     fn replay(target: &str, check: fn(&[u8])) {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/regressions").join(target);
         let mut inputs = 0;

@@ -1,7 +1,7 @@
-//! Tests that need the inside of the crate and a whole store: the bytes of each record, storage that fails, a cluster in
-//! memory, and what must hold for any bytes. (Tests of one file's private parts stand in that file.)
+//! Tests that need the crate's inside and a whole store: the bytes of each record, storage that fails, a cluster in
+//! memory, and properties of arbitrary bytes. (Tests of one file's private parts are in that file.)
 //!
-//! They may use every layer; nothing uses them but the fuzz targets, which call `fuzzing`.
+//! They may use every layer. Only the fuzz targets use them, by calling `fuzzing`.
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]

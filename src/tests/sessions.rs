@@ -10,7 +10,7 @@ use crate::{Adapter, AuthKv};
 
 const EXPIRES: i64 = 1_000;
 
-/// When the session expires and when it was last extended, after it was extended so: now, due, until.
+/// The session's expiry and its last extension, after extensions with these arguments: now, due, until.
 fn extended(calls: &'static [(i64, i64, i64)]) -> (i64, i64) {
     let auth = AuthKv::options().clock(|| DateTime::UNIX_EPOCH).in_memory().unwrap();
     let ada = auth.create_user(NewUser::default()).wait().unwrap();

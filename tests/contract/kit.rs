@@ -1,4 +1,4 @@
-//! The conformance kit itself: an adapter with one fault is found out, and by the case that is about the fault.
+//! The conformance kit itself: an adapter with one fault fails, in the case that covers the fault.
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -14,28 +14,28 @@ use authkv::{Adapter, AuthKv, Reply};
 use chrono::TimeDelta;
 use parking_lot::Mutex;
 
-/// The tests, by their names.
+/// The tests by name.
 pub(crate) const TESTS: &[(&str, fn())] = &[
     ("each_fault_is_found_by_the_case_that_is_about_it", each_fault_is_found_by_the_case_that_is_about_it),
     ("running_everything_names_what_failed", running_everything_names_what_failed),
 ];
 
-/// What is wrong with an adapter: mistakes that are easily made.
+/// The fault of an adapter: common mistakes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Fault {
     /// A session is valid a millisecond too long.
     LateExpiry,
-    /// E-mail addresses are compared letter by letter.
+    /// E-mail addresses are compared exactly.
     ExactEmails,
-    /// A token is first looked up and then removed, in two steps.
+    /// A token is looked up and then removed, in two separate steps.
     TokensInTwoSteps,
-    /// A session that is saved is created if it is not there.
+    /// Saving a session creates it if it does not exist.
     RevivedSessions,
-    /// A counter is answered and not stored.
+    /// A counter is answered but not stored.
     ForgottenCounters,
 }
 
-/// Each fault with the case that is about it.
+/// Each fault with the case that covers it.
 const FAULTS: [(Fault, &str); 5] = [
     (Fault::LateExpiry, "expiry::a_session_is_valid_up_to_and_at_its_expiry"),
     (Fault::ExactEmails, "emails::the_case_of_ascii_letters_does_not_matter"),
@@ -44,7 +44,7 @@ const FAULTS: [(Fault, &str); 5] = [
     (Fault::ForgottenCounters, "authenticators::a_counter_is_set_and_nothing_else_changes"),
 ];
 
-/// A store with one fault in front.
+/// A store behind one fault.
 struct Faulty {
     auth: AuthKv,
     fault: Fault,

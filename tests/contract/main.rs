@@ -1,4 +1,4 @@
-//! The conformance kit on every kind of store: each case is a test of its own, named by the store and the case.
+//! The conformance kit on every kind of store. Each case is a separate test, named by the store and the case.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -17,7 +17,7 @@ mod kit;
 #[path = "../shop/mod.rs"]
 mod shop;
 
-/// Makes an empty store.
+/// Creates an empty store.
 type Make = fn(Clock) -> Subject;
 
 const STORES: [(&str, Make); 4] = [
@@ -78,7 +78,7 @@ fn new_folder() -> TempDir {
     tempfile::tempdir().expect("there is a place for temporary files")
 }
 
-/// The store as the kit wants it. The folder lives as long as the store in it.
+/// The store as a subject of the kit. The folder lives as long as the store in it.
 fn subject(auth: AuthKv, clock: Clock, folder: Option<TempDir>) -> Subject {
     Subject::new(Arc::new(auth.clone()), clock).described_by(move || {
         let _ = &folder;
@@ -86,7 +86,7 @@ fn subject(auth: AuthKv, clock: Clock, folder: Option<TempDir>) -> Subject {
     })
 }
 
-/// A check of all indexes, which also counts the records.
+/// The result of checking all indexes, which includes the numbers of records.
 fn described<M: Models>(auth: &AuthKv<M>) -> String {
     let report = auth.check().wait().expect("the store can be read");
     assert!(report.is_sound(), "{:?}", report.problems);

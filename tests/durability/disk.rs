@@ -1,5 +1,5 @@
-//! A disk in memory whose power can be cut: what was written since the last sync may then be there, be there in part, or
-//! be lost, in any combination.
+//! A disk in memory whose power can be cut. Writes since the last sync may then be there, be there in part, or be lost,
+//! in any combination.
 
 use std::fmt;
 use std::io;
@@ -11,21 +11,21 @@ use redb::{BackendError, StorageBackend};
 
 const SECTOR_BYTES: usize = 512;
 
-/// What the database has just had the disk do.
+/// A call that the database has just made.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Call {
     Write,
     Resize,
-    /// A sync that begins: what was written may be on its way in any order.
+    /// A sync begins: earlier writes may reach the disk in any order.
     Sync,
-    /// A sync that has ended.
+    /// A sync has ended.
     Synced,
 }
 
-/// What looks at the disk after each call, and may have it fail.
+/// Watches the disk after each call, and can make the call fail.
 pub(crate) type Watcher = Box<dyn FnMut(Call, &Platter) -> io::Result<()> + Send>;
 
-/// The handle that the database is given, and the test keeps.
+/// The disk's handle, for the database and the test.
 #[derive(Clone)]
 pub(crate) struct Disk(Arc<Mutex<Watched>>);
 
@@ -34,13 +34,13 @@ struct Watched {
     watcher: Watcher,
 }
 
-/// What is on the disk.
+/// The contents of the disk.
 pub(crate) struct Platter {
-    /// What is read: everything written, synced or not.
+    /// The readable bytes: everything written, synced or not.
     now: Vec<u8>,
-    /// What is there whenever the power is cut.
+    /// The bytes that survive a power cut in any case.
     durable: Vec<u8>,
-    /// What the next sync makes durable.
+    /// The changes that the next sync makes durable.
     unsynced: Vec<Change>,
 }
 
@@ -49,11 +49,11 @@ enum Change {
     Resize(usize),
 }
 
-/// What was left when the power was cut.
+/// What is left after a power cut.
 #[derive(Clone)]
 pub(crate) struct Image {
     pub(crate) bytes: Vec<u8>,
-    /// How many writes are there in part only.
+    /// How many writes survived only in part.
     pub(crate) torn: usize,
 }
 
@@ -80,11 +80,11 @@ impl Watched {
 }
 
 impl Platter {
-    /// What is left when the power is cut now.
+    /// What is left if the power is cut now.
     pub(crate) fn cut(&self, random: &mut Rng) -> Image {
         let kept = [0.0, 0.1, 0.5, 0.9, 1.0][random.usize(..5)];
         let mut image = Image { bytes: self.durable.clone(), torn: 0 };
-        // File systems keep the order of sizes, but not that of contents and sizes.
+        // File systems keep the order of size changes, but not of contents relative to sizes.
         let mut sizes_kept = true;
         let mut writes = Vec::new();
         for change in &self.unsynced {
@@ -123,7 +123,7 @@ impl Platter {
 }
 
 impl Image {
-    /// Writes all of the data, or a part of it.
+    /// Writes all or a part of the data.
     fn write(&mut self, offset: usize, data: &[u8], random: &mut Rng) {
         match random.u8(..8) {
             0 => {
@@ -171,8 +171,8 @@ impl StorageBackend for Disk {
         disk.called(Call::Resize)
     }
 
-    /// A sync that fails leaves nothing to do for the next one, as on Linux: what it was to make durable is read as
-    /// before, and gone when the power is.
+    /// As on Linux, a failed sync leaves nothing for the next one to do: the data that it should have made durable
+    /// stays readable, and is lost with the power.
     fn sync_data(&self) -> io::Result<()> {
         let mut disk = self.lock();
         let result = disk.called(Call::Sync);

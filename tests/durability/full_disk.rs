@@ -1,6 +1,6 @@
-//! A real full disk. Goal: a store whose file cannot grow refuses what needs room, goes on reading, and works again when
-//! there is room, with no help. Method: this program starts itself as another process with a limit on the size of its
-//! files. The process fills a store up to the limit, and lifts the limit later.
+//! A really full disk. Goal: a store whose file cannot grow refuses writes that need room, continues to read, and works
+//! again without help once there is room. Method: this program starts itself as another process with a limit on file
+//! sizes. That process fills a store up to the limit and lifts the limit later.
 
 use std::env;
 use std::process::Command;
@@ -18,7 +18,7 @@ const DEADLINE: Duration = Duration::from_secs(60);
 fn a_store_whose_file_cannot_grow_works_again_when_it_can() {
     let folder = tempfile::tempdir().unwrap();
     let mut command = Command::new("sh");
-    // A write beyond the limit then fails, instead of killing the process.
+    // A write beyond the limit then fails instead of killing the process.
     command.args(["-c", r#"trap "" XFSZ; exec "$0" full_disk::the_process_with_a_limit --exact --ignored"#]);
     command.arg(env::current_exe().unwrap()).env(FILE, folder.path().join("app.redb"));
     let output = command.output().unwrap();
@@ -41,7 +41,7 @@ fn the_process_with_a_limit() {
     }
     assert!(there.len() > 20);
 
-    // There is still no room.
+    // The disk is still full.
     must_all_be_there(&kv, &there);
     create(&kv, number + 1, &mut there);
     must_all_be_there(&kv, &there);
@@ -59,7 +59,7 @@ fn the_process_with_a_limit() {
     must_all_be_there(&AuthKv::open(&file).unwrap(), &there);
 }
 
-/// Creates a large user and answers whether there was room.
+/// Creates a large user. Returns whether there was room.
 fn create(kv: &AuthKv, number: usize, there: &mut Vec<User>) -> bool {
     let email = format!("{number}@example.com");
     let user = NewUser { image: Some("an image ".repeat(2_000)), ..NewUser::email(&email) };
@@ -84,7 +84,7 @@ fn must_all_be_there(kv: &AuthKv, users: &[User]) {
     assert_eq!(report.users, users.len() as u64);
 }
 
-/// Calls until the store has recovered.
+/// Repeats a call until the store has recovered.
 fn eventually<T>(call: impl Fn() -> Result<T>) -> T {
     let deadline = Instant::now() + DEADLINE;
     loop {

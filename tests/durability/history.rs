@@ -1,7 +1,7 @@
-//! What is done to a store, and a naive model of what must then be in it.
+//! Operations on a store, and a naive model of what must then be in it.
 //!
-//! Everything has a number; the texts of keys and records are made from it. So a state is a few small maps, and reading
-//! it back from a store checks that every record and every lookup says the same.
+//! Everything has a number, from which the texts of keys and records are made. So a state is a few small maps, and
+//! reading it back from a store compares every record and every lookup.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -16,7 +16,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use fastrand::Rng;
 
 type Number = u16;
-/// When something expires, in hours from `now`.
+/// An expiry, in hours from `now`.
 type Hours = i16;
 
 const USERS: Range<Number> = 0..7;
@@ -25,13 +25,13 @@ const SESSIONS: Range<Number> = 0..10;
 const ACCOUNTS: Range<Number> = 0..7;
 const TOKENS: Range<Number> = 0..7;
 const AUTHENTICATORS: Range<Number> = 0..6;
-/// A user whose sessions are too many to be removed in one step.
+/// A user with more sessions than one step removes.
 const CROWDED: Number = 7;
 const CROWD: Range<Number> = 100..400;
-/// More steps than it takes to remove the crowd.
+/// More steps than removing the crowd takes.
 const SWEEP_STEPS_MAX: usize = 20;
 
-/// One call that writes.
+/// A call that writes.
 #[derive(Clone, Debug)]
 pub(crate) enum Op {
     CreateUser { user: Number, email: Number, name: Number },
@@ -52,7 +52,7 @@ pub(crate) enum Op {
 /// The answer to an operation: whether it was accepted and found what it needs.
 pub(crate) type Answer = Pin<Box<dyn Future<Output = Result<bool>> + Send>>;
 
-/// What is in a store.
+/// The contents of a store.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct State {
     users: BTreeMap<Number, User>,
@@ -82,11 +82,11 @@ struct Counter {
     counter: Number,
 }
 
-/// How many there are of each kind.
+/// How many records of each kind exist.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Counts([u64; 5]);
 
-/// The texts of one history's keys, so that several can share a store.
+/// The texts of one history's keys, so that several histories can share a store.
 #[derive(Clone, Debug)]
 pub(crate) struct Keys(pub(crate) String);
 
@@ -192,7 +192,7 @@ impl Op {
     }
 }
 
-/// Refusals are answers, too.
+/// Refusals are answers too.
 fn answer<T: Send + 'static>(reply: Reply<T>, is_found: fn(T) -> bool) -> Answer {
     Box::pin(async move {
         match reply.await {
@@ -212,7 +212,7 @@ pub(crate) fn found<T: Send + 'static>(reply: Reply<Option<T>>) -> Answer {
 }
 
 impl State {
-    /// Does what the operation does, and answers as it does.
+    /// Applies the operation. Returns the answer that a store must give.
     pub(crate) fn apply(&mut self, op: &Op) -> bool {
         match *op {
             Op::CreateUser { user, email, name } => {
@@ -284,7 +284,7 @@ impl State {
         self.sessions.get_mut(&session).filter(|session| session.expires >= 0)
     }
 
-    /// What of it the methods show.
+    /// The part of the state that the methods show.
     pub(crate) fn visible(&self) -> Self {
         let mut visible = self.clone();
         visible.sessions.retain(|_, session| session.expires >= 0);
@@ -302,8 +302,8 @@ impl State {
         Counts(counts.map(|count| *count as u64))
     }
 
-    /// Reads a whole history's state back, by every method that finds something. The verification tokens are gone then,
-    /// for they are found by taking them.
+    /// Reads a whole history's state back with every method that finds something. This removes the verification tokens,
+    /// because they are found by taking them.
     pub(crate) fn read(kv: &AuthKv, keys: &Keys) -> Result<Self> {
         let mut state = Self::default();
         for number in USERS.chain([CROWDED]) {
@@ -353,7 +353,7 @@ impl State {
         Ok(state)
     }
 
-    /// Forgets what `read` has taken.
+    /// The state without the tokens that `read` has taken.
     pub(crate) fn without_tokens(mut self) -> Self {
         self.tokens.clear();
         self
@@ -361,7 +361,7 @@ impl State {
 }
 
 impl Counts {
-    /// Counts what a sound store holds, when what deleted users left behind is removed.
+    /// The counts of a sound store after what deleted users left has been swept.
     pub(crate) fn read(kv: &AuthKv) -> Result<Self> {
         for _ in 0..SWEEP_STEPS_MAX {
             let report = kv.check().wait()?;
@@ -369,7 +369,7 @@ impl Counts {
             if report.waiting_to_be_swept == 0 {
                 return Ok(Self::of(&report));
             }
-            // It is answered after the step of removing that runs now.
+            // This is answered after the current step of the sweep.
             kv.delete_session("nobody's").wait()?;
         }
         panic!("what deleted users left behind is not removed")
@@ -418,7 +418,7 @@ impl Keys {
     }
 }
 
-/// A text that starts with a number and is now and then longer than a page.
+/// A text that starts with a number and is sometimes longer than a page.
 fn text(number: Number) -> String {
     let repeated = if number.is_multiple_of(8) { usize::from(number % 1_000) } else { 1 };
     format!("{number} ").repeat(repeated.max(1))

@@ -1,10 +1,10 @@
-//! Kills. Goal: when a process is killed at any moment, everything that was acknowledged to its callers is in the file,
-//! and of the rest each operation whole or not at all.
+//! Kills. Goal: when a process is killed at any moment, the file contains every operation that was acknowledged, and
+//! each other operation completely or not at all.
 //!
 //! Method: this program starts itself as another process, in which eight callers do random operations on one file. Each
-//! prints a line before an operation and a line after its acknowledgement. The process is killed with no warning, and
-//! now and then once more while it opens the file again. Then all that any process ever did is compared with a model:
-//! of an operation that was not acknowledged, either outcome will do. The file is used again and grows.
+//! prints a line before an operation and another after its acknowledgement. The process is killed without warning, and
+//! sometimes again while it reopens the file. Then everything that any process has done is compared with a model: for
+//! an operation without acknowledgement either outcome is right. The file is used again and grows.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -42,18 +42,18 @@ fn what_a_killed_process_acknowledged_is_in_the_file() {
     }
 }
 
-/// What one caller does in one life of the process, each operation on what was made in this life or an earlier one.
+/// The operations of one caller in one life of the process. Each works on records made in this life or an earlier one.
 fn operations(seed: u64, life: u64, caller: u64) -> impl Iterator<Item = (Owner, Op)> {
     let mut random = Rng::with_seed(seed << 32 | life << 8 | caller);
     std::iter::repeat_with(move || {
         let life = if random.u8(..4) == 0 { random.u64(..=life) } else { life };
         (Owner { life, caller }, Op::random(&mut random))
     })
-    // Purging is everybody's business, and here each caller minds its own.
+    // A purge affects all callers, but here each caller must know its own records.
     .filter(|(_, op)| !op.is_about_expiry())
 }
 
-/// Whose keys are used: those of a caller in a life.
+/// The owner of keys: a caller in a life.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Owner {
     life: u64,
@@ -73,7 +73,7 @@ fn the_process_that_is_killed() {
     let (Some(file), Some(seed), life) = (variable(FILE), variable(SEED), variable(LIFE)) else { return };
     let seed = seed.parse().unwrap();
     let kv = options().open(file).unwrap();
-    // The harness may have left a line unfinished.
+    // The test harness may have left a line unfinished.
     println!("\nopen");
     let Some(life) = life else {
         thread::park();
@@ -97,7 +97,7 @@ async fn work(kv: &AuthKv, operations: impl Iterator<Item = (Owner, Op)>, caller
     }
 }
 
-/// What was done to one file.
+/// Everything that was done to one file.
 struct History {
     seed: u64,
     random: Rng,
@@ -141,7 +141,7 @@ impl History {
         self.tally.in_opening += 1;
     }
 
-    /// Lets the process work and kills it. Answers what was started and not acknowledged.
+    /// Lets the process work and kills it. Returns the operations that were started and not acknowledged.
     fn live(&mut self, file: &Path, life: u64) -> BTreeMap<Owner, Op> {
         let mut callers: Vec<_> = (0..CALLERS).map(|caller| operations(self.seed, life, caller)).collect();
         let mut started = BTreeMap::new();
@@ -171,7 +171,7 @@ impl History {
         started.into_values().collect()
     }
 
-    /// Opens the file and compares all of it with what was done.
+    /// Opens the file and compares its contents with the history.
     fn must_be_in(&mut self, file: &Path, mut started: BTreeMap<Owner, Op>) {
         let kv = options().open(file).unwrap();
         let counts = Counts::read(&kv).unwrap();
@@ -223,7 +223,7 @@ impl Process {
         Self { child, lines }
     }
 
-    /// What a caller has told next; none when the process is dead.
+    /// The next line of a caller. `None` when the process is dead.
     fn next(&mut self) -> Option<(usize, Event)> {
         loop {
             let line = self.lines.next()?.unwrap();

@@ -1,4 +1,5 @@
-//! Durability: what was acknowledged survives power cuts, kills and full disks, and damage is found. Each module states its goal and method.
+//! Durability: acknowledged writes survive power cuts, kills and full disks, and damage is found. Each module states
+//! its goal and method.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 

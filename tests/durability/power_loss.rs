@@ -1,15 +1,16 @@
-//! Power loss. Goal: after a power cut at any moment the store opens, holds everything that was acknowledged, and of the
-//! rest each operation whole or not at all.
+//! Power loss. Goal: after a power cut at any moment the store opens and contains every operation that was
+//! acknowledged, and each other operation completely or not at all.
 //!
-//! Method: random operations run on a simulated disk, and at random calls to the disk an image is made of what would be
-//! left if the power were cut there. The writer carries operations out in the order in which they were submitted, so an
-//! image, opened again, must be in the state after the first so many of them: at least those acknowledged (with deferred
-//! durability: those acknowledged before the last sync). Half of the images lose the power again while they recover, and
-//! again. One image of each life starts the next one.
+//! Method: random operations run on a simulated disk. At random calls to the disk an image is made of what would be
+//! left if the power were cut there. The writer carries operations out in the order of submission, so the state in an
+//! opened image must be the one after some number of operations: at least those acknowledged (with deferred durability:
+//! those acknowledged before the last sync). Half of the images lose power again while they recover, and again. One
+//! image of each life starts the next life.
 //!
-//! A history depends on its seed alone, so a failing one can be run again: the writer's thread is held in the answer to
-//! the last operation of a batch until the next batch is submitted whole. Only the ids that the store makes differ, when
-//! deferred writes are synced that have waited for long, and how far a reopened store is with removing a crowd.
+//! A history depends only on its seed, so a failing one can be run again: the answer to the last operation of a batch
+//! holds the writer's thread until the next batch is submitted completely. Only three things differ: the ids that the
+//! store makes, the time at which deferred writes are synced after waiting long, and how far a reopened store has come
+//! with removing a crowd.
 
 use std::error::Error;
 use std::fmt;
@@ -30,14 +31,14 @@ use crate::seeds;
 const HISTORIES: u32 = 130;
 const LIVES: usize = 3;
 const BATCHES_PER_LIFE: usize = 16;
-/// A history in so many has a user with more sessions than are removed in one step.
+/// One history in this many has a user with more sessions than one step removes.
 const CROWDED: u64 = 20;
-/// The chance of an image at a write, and at the beginning and the end of a sync.
+/// The probability of an image at a write, and at the beginning and the end of a sync.
 const CHANCE: (f64, f64) = (0.03, 0.1);
-/// So many calls that change something take most recoveries.
+/// Most recoveries make about this many calls that change something.
 const CALLS_TO_OPEN: usize = 24;
 const CACHE_BYTES: usize = 1 << 20;
-/// For how long the writer may be silent before it counts as stuck.
+/// How long the writer may be silent before it counts as stuck.
 const DEADLINE: Duration = Duration::from_secs(60);
 
 #[test]
@@ -46,7 +47,7 @@ fn after_a_power_cut_the_store_is_a_prefix_of_its_history_with_everything_acknow
     let sum = tallies.into_iter().fold(Tally::default(), Tally::plus);
     println!("power loss: {sum}");
     if seeds::replayed().is_none() {
-        // Of these the test is about; without enough of them it says nothing.
+        // The test is about these cases; without enough of them it proves nothing.
         let images = sum.images;
         assert!(images >= 3_000 * seeds::scale() as usize);
         for seen in [sum.unacknowledged_kept, sum.unacknowledged_lost, sum.cut_again, sum.torn] {
@@ -62,7 +63,7 @@ struct History {
     random: Rng,
     keys: Keys,
     durability: Durability,
-    /// Whether a crowd is still to come.
+    /// Whether a crowd has yet to come.
     crowd_comes: bool,
     tally: Tally,
 }
@@ -82,13 +83,13 @@ struct Cut {
 
 #[derive(Clone, Copy, Debug)]
 struct Moment {
-    /// Whether redb had ever finished making its file; before that there is nothing to open.
+    /// Whether redb has finished creating its file; before that there is nothing to open.
     is_made: bool,
     /// Whether the store was open.
     is_open: bool,
     submitted: usize,
     acknowledged: usize,
-    /// How many operations must be there.
+    /// How many operations must have survived.
     promised: usize,
 }
 
@@ -120,7 +121,7 @@ impl History {
         self.tally
     }
 
-    /// Runs operations on a disk with these bytes, in which there is this state.
+    /// Runs operations on a disk with these bytes, which contain this state.
     fn live(&mut self, bytes: Vec<u8>, state: State) -> Life {
         let progress = Progress { is_promised_at_once: self.durability == Durability::Full, ..Progress::default() };
         let progress = Arc::new(progress);
@@ -157,7 +158,7 @@ impl History {
         batch
     }
 
-    /// A disk of which images are made at random calls.
+    /// A disk that makes images at random calls.
     fn disk(&mut self, bytes: Vec<u8>, progress: &Arc<Progress>, cuts: &Arc<Mutex<Vec<Cut>>>) -> Disk {
         let mut random = self.random.fork();
         let (progress, cuts) = (Arc::clone(progress), Arc::clone(cuts));
@@ -174,7 +175,7 @@ impl History {
         Disk::new(bytes, Box::new(watcher))
     }
 
-    /// Opens what was left and finds after which operation it is as it was. None if redb had not finished making its
+    /// Opens an image and returns after how many operations its state is. `None` if redb had not finished creating its
     /// file and cannot open it.
     fn survive(&mut self, image: Image, moment: Moment, states: &[State]) -> Option<usize> {
         self.tally.images += 1;
@@ -192,7 +193,7 @@ impl History {
             let at = states.iter().position(is_found);
             panic!("{:?}, {moment:?}: it is in the state after {at:?}: {counts:?} {found:#?}", self.durability)
         };
-        // It works, and what was taken while reading is gone.
+        // The store works, and what reading has taken is gone.
         assert_eq!(Counts::read(&kv).unwrap(), states[at].clone().without_tokens().counts());
         self.tally.deferred += usize::from(self.durability == Durability::Deferred);
         self.tally.acknowledged_lost += usize::from(states[at] != states[moment.acknowledged.max(at)]);
@@ -201,7 +202,7 @@ impl History {
         Some(at)
     }
 
-    /// Opens what was left. Half of the time the power is cut again meanwhile.
+    /// Opens an image. Half of the time the power is cut again during that.
     fn recover(&mut self, mut image: Image) -> Result<AuthKv, Box<dyn Error>> {
         let mut is_again = false;
         while self.random.bool() {
@@ -235,7 +236,7 @@ fn open(disk: Disk) -> Result<AuthKv, Box<dyn Error>> {
     Ok(options().on_database(Arc::new(database))?)
 }
 
-/// How far a life is, as the disk sees it.
+/// The progress of a life, as the disk sees it.
 #[derive(Default)]
 struct Progress {
     is_made: AtomicBool,
@@ -243,9 +244,9 @@ struct Progress {
     submitted: AtomicUsize,
     acknowledged: AtomicUsize,
     promised: AtomicUsize,
-    /// Whether what is acknowledged is promised.
+    /// Whether acknowledged operations count as promised.
     is_promised_at_once: bool,
-    /// Who waits for a sync.
+    /// The sender that wakes a caller waiting for a sync.
     waiting: Mutex<Option<Sender<()>>>,
 }
 
@@ -267,7 +268,7 @@ impl Progress {
     }
 }
 
-/// Submits batches of operations while it holds the writer, so that it decides what shares a commit.
+/// Submits batches of operations while it holds the writer, and so decides which of them share a commit.
 struct Caller<'a> {
     kv: &'a AuthKv,
     progress: Arc<Progress>,
@@ -281,7 +282,7 @@ struct Caller<'a> {
     has_changed: bool,
 }
 
-/// Holds the writer's thread, which wakes it, until it may go on.
+/// Holds the writer's thread, which wakes it, until the caller lets it continue.
 struct Holder {
     held: Sender<()>,
     go_on: Mutex<Receiver<()>>,
@@ -289,7 +290,7 @@ struct Holder {
 
 impl Wake for Holder {
     fn wake(self: Arc<Self>) {
-        // When the caller is gone there is nothing to wait for.
+        // Without a caller there is nothing to wait for.
         let _ = self.held.send(());
         let _ = self.go_on.lock().unwrap().recv();
     }
@@ -314,7 +315,8 @@ impl<'a> Caller<'a> {
         caller
     }
 
-    /// Submits an operation that changes nothing and has its answer hold the writer, unless it was answered already.
+    /// Submits an operation that changes nothing and lets its answer hold the writer. Returns false if it was already
+    /// answered.
     fn will_hold(&mut self) -> bool {
         let mut last = found(self.kv.delete_session("nobody's"));
         let is_pending = poll(&mut last, &self.holder).is_pending();
@@ -331,7 +333,7 @@ impl<'a> Caller<'a> {
         self.held.recv_timeout(DEADLINE).expect("operations are answered");
     }
 
-    /// Lets the writer find nothing to do, which makes it sync what is deferred.
+    /// Lets the writer become idle, which makes it sync deferred writes.
     fn rest(&mut self) {
         // Without a change there may be nothing to sync.
         let waits = self.has_changed && self.durability == Durability::Deferred;
@@ -341,7 +343,7 @@ impl<'a> Caller<'a> {
         if waits {
             synced.recv_timeout(DEADLINE).expect("deferred writes are synced when there is nothing else to do");
         }
-        // This is answered when the sync is over, both phases of it.
+        // This is answered after both phases of the sync.
         self.hold_idle_writer();
         if waits {
             self.progress.promised.store(self.progress.submitted.load(SeqCst), SeqCst);
@@ -349,7 +351,7 @@ impl<'a> Caller<'a> {
         self.has_changed = false;
     }
 
-    /// Submits all of a batch, waits until it is acknowledged and compares the answers with the model's.
+    /// Submits a whole batch, waits until it is acknowledged, and compares the answers with the model's.
     fn call(&mut self, batch: &[Op], keys: &Keys, states: &mut Vec<State>) {
         let before = self.progress.submitted.fetch_add(batch.len(), SeqCst);
         let mut answers: Vec<_> = batch.iter().map(|op| op.call(self.kv, keys)).collect();
@@ -373,7 +375,7 @@ fn poll(answer: &mut Answer, waker: &Arc<impl Wake + Send + Sync + 'static>) -> 
     answer.as_mut().poll(&mut Context::from_waker(&Waker::from(Arc::clone(waker))))
 }
 
-/// What the images were like.
+/// Statistics about the images.
 #[derive(Default)]
 struct Tally {
     images: usize,

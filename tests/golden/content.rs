@@ -1,5 +1,5 @@
-//! What the golden files contain. The program that makes them writes it, and the test expects it: once
-//! the format is released it must never change. What a later format adds belongs into further files.
+//! The contents of the golden files. The program that makes the files writes them, and the test expects them. Once the
+//! format is released they must never change; additions of a later format belong in further files.
 #![allow(clippy::expect_used)]
 
 use std::collections::BTreeMap;
@@ -12,14 +12,14 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-/// The file without models, and the one with those of [`Shop`].
+/// The file without models, and the file with the models of [`Shop`].
 pub(crate) const FILES: [&str; 2] = ["format-1.redb", "format-1-models.redb"];
 
 pub(crate) const UUID: &str = "0193e7a4-5d1c-7c3a-9f00-0123456789ab";
 pub(crate) const ADA: &str = "ada";
 pub(crate) const EMOJI: &str = "👩‍👩‍👧\0id";
 
-/// When the files were made, according to the store's clock: 2025-01-01 12:00:00.123.
+/// The store's time when the files were made: 2025-01-01 12:00:00.123.
 pub(crate) fn now() -> DateTime<Utc> {
     instant(1_735_732_800_123)
 }
@@ -158,7 +158,7 @@ fn account<X: Numbered>(
     }
 }
 
-/// One that is valid up to the year 2200, one that has expired, and one from before 1970.
+/// One session that is valid up to the year 2200, one that has expired, and one from before 1970.
 pub(crate) fn sessions<X: Numbered>() -> Vec<NewSession<X>> {
     let session = |n, token: &str, user_id: &str, expires| NewSession {
         session_token: token.into(),
@@ -187,12 +187,12 @@ pub(crate) fn verification_tokens<X: Numbered>() -> Vec<VerificationToken<X>> {
     ]
 }
 
-/// Whom codes are for and how long they are valid. The codes are made by the store, and nobody knows them.
+/// The identifiers of codes, and how long the codes are valid. The store makes the codes, and nobody knows them.
 pub(crate) fn codes() -> [(&'static str, TimeDelta); 2] {
     [("Ada@Example.com", TimeDelta::days(64_000)), ("+44 20 7946 0018", TimeDelta::milliseconds(-1))]
 }
 
-/// Tokens of web sessions, their data and when they expire: one of Ada, one of nobody, and one that has expired.
+/// The tokens of web sessions with their data and expiry: one of Ada's, one of nobody's, and one that has expired.
 pub(crate) fn web_sessions() -> [(&'static str, WebSessionData, DateTime<Utc>); 3] {
     let late = instant(7_258_118_400_999);
     let of_ada = json!({ "axum-login.data": { "user_id": UUID, "auth_hash": [0, 255] }, "👩‍💻": 0.1 });

@@ -1,6 +1,7 @@
-//! The store against a naive model. Goal: no order of calls makes the store answer anything else than the contract says,
-//! or leaves an index entry that its records do not have. Method: random operations on few ids, addresses and tokens run
-//! on both; each answer is compared in full, the store checks itself after each step, and all of it is read back.
+//! The store against a naive model. Goal: no order of calls makes the store give an answer that the contract does not
+//! allow, or leaves an index entry without its record. Method: random operations on few ids, addresses and tokens run
+//! on both; every answer is compared in full, the store checks itself after each step, and now and then everything is
+//! read back.
 //!
 //! `AUTHKV_TEST_SCALE=10` runs ten times as many.
 use std::cell::RefCell;
@@ -19,11 +20,12 @@ use proptest::test_runner::{Config, FileFailurePersistence, TestRunner};
 use crate::seeds;
 use crate::shop::Shop;
 
-/// Operations of a sequence: 60 on average, and few where a shorter one fails too.
+/// The maximum number of operations in a sequence; the average is 60. A failing sequence is cut short as long as a
+/// shorter one fails too.
 const OPERATIONS_MAX: usize = 120;
-/// How many steps there are between two times that all is read back.
+/// How many steps pass before everything is read back again.
 const STEPS: usize = 20;
-/// How often each operation must have done something, and how often not, in 100 sequences.
+/// How often each operation must have had an effect, and how often none, in 100 sequences.
 const FLOOR: u64 = 5;
 
 #[test]
@@ -88,7 +90,7 @@ fn sequences_that_were_found_do_what_the_model_does() {
     assert!(sequences > 0, "{} is empty", folder.display());
 }
 
-/// Compares so many sequences of operations, on a new store each, and says what they did.
+/// Compares this many sequences of operations, each on a new store, and returns what they did.
 fn compare<T: Target>(sequences: u32, new_target: impl Fn() -> T) -> Tallies {
     let found = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/model/calls.proptest-regressions");
     let config = Config {
@@ -123,7 +125,7 @@ fn run(target: impl Target, sequence: &[[u8; OPERATION_BYTES]]) -> Tallies {
     comparison.tallies().clone()
 }
 
-/// A test whose operations all fail, or all succeed, shows little.
+/// A test whose operations all fail, or all succeed, proves little.
 fn must_be_varied(tallies: &Tallies, sequences: u64, never_done: &[&str]) {
     let floor = FLOOR * sequences / 100;
     let never_refused = ["advance the clock", "reopen"];

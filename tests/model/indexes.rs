@@ -1,6 +1,7 @@
-//! Indexes on own fields against a naive model. Goal: whatever is created, patched and deleted, an index finds exactly the
-//! records that have the value, in order, and a unique one has each value once. Method: random operations with few values
-//! run on a store and on a list; after each the store checks itself, and every lookup and list is compared.
+//! Indexes on own fields against a naive model. Goal: whatever is created, patched and deleted, an index finds exactly
+//! the records with the value, in order, and a unique index contains each value once. Method: random operations with
+//! few values run on a store and on a list; after each one the store checks itself, and every lookup and list is
+//! compared.
 //!
 //! `AUTHKV_TEST_SCALE=10` runs ten times as many.
 use authkv::models::{
@@ -28,7 +29,7 @@ impl Models for Tagged {
     const ACCOUNT_INDEXES: &'static [Index] = &[Index::new("tag"), Index::unique("key")];
 }
 
-/// In the order of an index. The last one is none.
+/// The values in the order of an index. The last number stands for no value.
 const VALUES: usize = 8;
 
 fn value(number: usize) -> Option<Value> {
@@ -37,7 +38,7 @@ fn value(number: usize) -> Option<Value> {
     values.get(number % VALUES).cloned()
 }
 
-/// A record as the list has it: its id and the numbers of its values.
+/// A record in the list: its id and the numbers of its values.
 #[derive(Clone, Debug)]
 struct Listed {
     id: String,
@@ -116,7 +117,7 @@ impl Model {
         }
     }
 
-    /// Whether the call was carried out, which it must be unless the value is taken.
+    /// Returns whether the call was carried out. It must be, unless the value is taken.
     fn expect(&mut self, is_taken: bool, result: Result<(), &Error>) -> bool {
         match result {
             Ok(()) => assert!(!is_taken, "two records have one value"),
@@ -149,7 +150,7 @@ impl Model {
     }
 }
 
-/// The ids of the users of a list, in pages of two.
+/// The ids of all listed users, read in pages of two.
 fn users(auth: &AuthKv<Tagged>, range: FieldRange) -> Vec<String> {
     let (mut ids, mut after) = (Vec::new(), None);
     loop {
@@ -162,7 +163,7 @@ fn users(auth: &AuthKv<Tagged>, range: FieldRange) -> Vec<String> {
     }
 }
 
-/// The ids of the records with such a tag, by tag and then by id.
+/// The ids of the records with a matching tag, by tag and then by id.
 fn sorted(records: &[Listed], is_such: impl Fn(usize) -> bool) -> Vec<String> {
     let mut such: Vec<_> = records.iter().filter(|listed| is_such(listed.tag)).collect();
     such.sort_by(|left, right| (left.tag, &left.id).cmp(&(right.tag, &right.id)));

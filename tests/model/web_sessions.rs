@@ -1,6 +1,6 @@
-//! Web sessions against a naive model. Goal: no order of calls makes a session found that is not there, brings one back that
-//! was ended, or leaves one to a user who is gone. Method: random operations on few tokens and users run on a store and on
-//! a list; after each the store checks itself, and every session and list is compared.
+//! Web sessions against a naive model. Goal: no order of calls makes a lookup find a session that does not exist,
+//! brings back one that was ended, or leaves one to a user who is gone. Method: random operations on few tokens and
+//! users run on a store and on a list; after each one the store checks itself, and every session and list is compared.
 //!
 //! `AUTHKV_TEST_SCALE=10` runs ten times as many.
 use std::cell::RefCell;
@@ -20,9 +20,9 @@ use crate::seeds;
 
 const TOKENS: [&str; 4] = ["a", "b", "c", "d"];
 const USERS: [&str; 3] = ["ada", "bob", "eve"];
-/// In seconds; the last one is long past.
+/// In seconds. The last one means an expiry long past.
 const LIFETIMES: [i64; 5] = [30, 31, 60, 600, -1];
-/// By how many milliseconds the clock goes on.
+/// By how many milliseconds the clock advances.
 const STEPS: [i64; 4] = [1, 999, 2_000, 45_000];
 
 #[derive(Clone, Debug, PartialEq)]
@@ -40,9 +40,9 @@ struct Model {
     auth: AuthKv,
     web: WebSessions,
     users: Vec<&'static str>,
-    /// Those that have expired stay until they are removed.
+    /// Expired sessions stay until they are removed.
     sessions: Vec<Listed>,
-    /// How often each operation did something, and how often not.
+    /// How often each operation had an effect, and how often none.
     tallies: Tallies,
 }
 
@@ -182,7 +182,7 @@ impl Model {
         did
     }
 
-    /// The id of a session, whether it has expired or not, as an earlier list may have shown it.
+    /// The id of a session, expired or not, as an earlier list may have shown it.
     fn id(&self, token: &str) -> Option<WebSessionId> {
         let place = self.sessions.iter().position(|session| session.token == token)?;
         let now = self.clock.now();
@@ -228,7 +228,7 @@ impl Model {
     }
 }
 
-/// Whether an expiry is so near to the wanted one that it need not be written.
+/// True if an expiry is so close to the wanted one that it need not be written.
 fn is_near(stored: DateTime<Utc>, wanted: DateTime<Utc>, now: DateTime<Utc>) -> bool {
     let left = (wanted - now).num_milliseconds();
     let too_early = (wanted - stored).num_milliseconds();

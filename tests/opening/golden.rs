@@ -1,5 +1,6 @@
-//! Files that an earlier version wrote. Goal: every version reads them in full and goes on writing. Method: each file in
-//! `tests/golden` is copied, opened, and compared record by record with what `examples/make_golden.rs` put into it.
+//! Files written by an earlier version. Goal: every version reads them completely and can continue to write them.
+//! Method: each file in `tests/golden` is copied, opened, and compared record by record with what
+//! `examples/make_golden.rs` put into it.
 use std::fmt::Debug;
 use std::fs;
 use std::path::Path;
@@ -149,7 +150,8 @@ where
     must_be_sound(auth, [0, 0, 0, 2, 0, 1, 1, 1]);
 }
 
-/// `counts` are of users, accounts, sessions, verification tokens, authenticators, codes, states and web sessions.
+/// `counts` are the numbers of users, accounts, sessions, verification tokens, authenticators, codes, states and web
+/// sessions.
 #[track_caller]
 fn must_be_sound<M: Models>(auth: &AuthKv<M>, counts: [u64; 8]) {
     let report = auth.check().wait().unwrap();
@@ -187,7 +189,7 @@ fn account<X>(new: NewAccount<X>) -> Account<X> {
     }
 }
 
-/// The session with the id that the store made for it, which nobody chose.
+/// The expected session, with the id that the store chose for it.
 fn session<X>(new: NewSession<X>, found: &Session<X>) -> Session<X> {
     assert_eq!(found.id.as_str().len(), UUID.len());
     let NewSession { session_token, user_id, expires, extra } = new;

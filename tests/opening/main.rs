@@ -1,4 +1,4 @@
-//! Opening: what is refused, files that an earlier version wrote, and stores whose application has changed its models.
+//! Opening: refusals, files written by an earlier version, and stores whose application has changed its models.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 

@@ -1,4 +1,4 @@
-//! Opening a store: what is refused, in one sentence and without changing the file, and what `synchronize` creates.
+//! Opening a store: refusals, each in one sentence and without changing the file, and what `synchronize` creates.
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ fn one_sentence(error: &Error) -> String {
     text
 }
 
-/// The error that opening answers, having left the file's bytes alone.
+/// The error of opening, which must leave the file's bytes unchanged.
 fn refused(path: &PathBuf, open: impl FnOnce(&PathBuf) -> authkv::Result<AuthKv>) -> Error {
     let before = fs::read(path).unwrap();
     let error = open(path).unwrap_err();

@@ -1,5 +1,5 @@
-//! What an attacker may not get: guesses at codes without end, a link twice, secrets in what is printed. (The races between
-//! ending and using a session are in `store`, the look of a stolen file in `src/tests/bytes.rs`.)
+//! What an attacker must not get: unlimited guesses at codes, a link that works twice, secrets in printed output. (The
+//! races between ending and using a session are in `tests/store`, the bytes in a stolen file in `src/tests/bytes.rs`.)
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 

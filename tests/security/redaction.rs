@@ -1,4 +1,4 @@
-//! Redaction: what `Debug` prints never contains a token, an e-mail address, an identifier or a name.
+//! Redaction: `Debug` output never contains a token, an e-mail address, an identifier or a name.
 
 use std::fmt::Debug;
 
@@ -12,7 +12,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 const SECRET: &str = "hushhush";
 
-/// What may not be printed has the secret in it; everything else has not.
+/// Every value that must not be printed contains the secret; no other value does.
 #[track_caller]
 fn must_hide(type_name: &str, value: &dyn Debug) {
     for printed in [format!("{value:?}"), format!("{value:#?}")] {

@@ -1,4 +1,4 @@
-//! Verification tokens and codes that are made here: each works once, and codes can be guessed only so often.
+//! Verification tokens and codes that the store creates: each works once, and guesses at codes are limited.
 
 use authkv::models::{CodeCheck, IssuedCode};
 use authkv::{AuthKv, EmailMatching, Problem};

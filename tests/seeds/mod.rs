@@ -1,5 +1,5 @@
-//! How much random tests do, and with which seeds: `AUTHKV_TEST_SCALE` multiplies their counts, and `AUTHKV_TEST_SEED`
-//! runs one case again, by the seed that it printed when it failed.
+//! The amount and the seeds of random tests: `AUTHKV_TEST_SCALE` multiplies their counts, and `AUTHKV_TEST_SEED`
+//! repeats one case with the seed that the case printed when it failed.
 
 #![allow(dead_code)] // no test uses all of it
 
@@ -9,20 +9,20 @@ use std::str::FromStr;
 use std::sync::Mutex;
 use std::thread;
 
-/// How many cases run at once.
+/// How many cases run in parallel.
 const THREADS: usize = 2;
 
-/// What the counts of random tests are multiplied with.
+/// The factor for the counts of random tests.
 pub(crate) fn scale() -> u32 {
     variable("AUTHKV_TEST_SCALE").unwrap_or(1)
 }
 
-/// The seed of the one case to run again.
+/// The seed of the one case to repeat.
 pub(crate) fn replayed() -> Option<u64> {
     variable("AUTHKV_TEST_SEED")
 }
 
-/// So many seeds, multiplied by the scale, or the one that is to be run again.
+/// This many seeds, multiplied by the scale, or the one seed to repeat.
 pub(crate) fn seeds(count: u32) -> Range<u64> {
     match replayed() {
         Some(seed) => seed..seed + 1,
@@ -30,7 +30,7 @@ pub(crate) fn seeds(count: u32) -> Range<u64> {
     }
 }
 
-/// Runs a case for each of `count` seeds, multiplied by the scale, or for the one seed that is to be run again.
+/// Runs a case for each of `count` seeds, multiplied by the scale, or for the one seed to repeat.
 pub(crate) fn for_each_seed<T: Send>(count: u32, case: impl Fn(u64) -> T + Sync) -> Vec<T> {
     let (seeds, results) = (Mutex::new(seeds(count)), Mutex::new(Vec::new()));
     let work = || {

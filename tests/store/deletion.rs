@@ -1,4 +1,4 @@
-//! Deleting a user with very many records, which the store removes in steps that nobody must notice.
+//! Deleting a user with very many records. The store removes them in steps that no caller may notice.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
@@ -46,7 +46,7 @@ fn ada_with_very_much(on: &Store) -> User {
     ada
 }
 
-/// Writes and reads for another user until it is told to stop. Answers how many sessions it has left.
+/// Writes and reads for another user until it has to stop. Returns how many sessions that user has.
 fn keep_busy(on: &Store, bob: &User, thread: usize, stop: &AtomicBool) -> usize {
     let mut written = 0;
     while !stop.load(Ordering::SeqCst) {
@@ -60,7 +60,7 @@ fn keep_busy(on: &Store, bob: &User, thread: usize, stop: &AtomicBool) -> usize 
     written
 }
 
-/// Looks for what Ada had until it is told to stop: once her deletion was answered there must be nothing.
+/// Looks for Ada's records until it has to stop. Once her deletion is answered, none may be found.
 fn look_for_ada(on: &Store, deleted: &AtomicBool, stop: &AtomicBool) {
     for n in (0..SESSIONS).cycle() {
         if stop.load(Ordering::SeqCst) {
@@ -72,7 +72,7 @@ fn look_for_ada(on: &Store, deleted: &AtomicBool, stop: &AtomicBool) {
             on.find_account("github", &format!("ada-{}", n % OTHERS)).map(|found| found.user_id),
             on.find_authenticator(&format!("ada-{}", n % OTHERS)).map(|found| found.user_id),
         ];
-        // What is found then is whose the key is now.
+        // A record found now belongs to the key's new owner.
         assert!(!(was_deleted && owners.contains(&Some("ada".into()))), "{owners:?}");
     }
 }
@@ -90,7 +90,7 @@ fn a_user_with_10_000_sessions_is_gone_at_once(on: &Store) {
             scope.spawn(move || written.fetch_add(keep_busy(on, bob, thread, stop), Ordering::SeqCst));
             scope.spawn(move || look_for_ada(on, deleted, stop));
         }
-        // Told to stop even if an assertion fails here, so that the failure is seen.
+        // Stops the threads even if an assertion fails here, so that the failure is seen.
         let _stop_at_the_end = SetOnDrop(stop);
         assert_eq!(on.auth.delete_user(&ada.id).wait().unwrap().as_ref(), Some(&ada));
         deleted.store(true, Ordering::SeqCst);
@@ -117,7 +117,7 @@ impl Drop for SetOnDrop<'_> {
 
 const REUSED_EVERY: usize = 500;
 
-/// Gives some of Ada's keys to Carol, the ones first that are likely to be swept last.
+/// Gives some of Ada's keys to Carol, first those that are likely to be swept last.
 fn reuse_keys(on: &Store, carol: &User) -> Vec<usize> {
     let last = format!("ada-{}", OTHERS - 1);
     on.account("github", last.as_str(), &carol.id);
@@ -131,7 +131,7 @@ fn reuse_keys(on: &Store, carol: &User) -> Vec<usize> {
     reused
 }
 
-/// Nothing that was Ada's is seen, and what Carol got of it is Carol's.
+/// Asserts that no record of Ada's is seen, and that the keys given to Carol are Carol's.
 fn must_be_gone(on: &Store, ada: &User, reused: &[usize]) {
     on.sound_report();
     for n in 0..SESSIONS {

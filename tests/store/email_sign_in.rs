@@ -1,4 +1,4 @@
-//! Signing in with an e-mail address that somebody has proven to have, in one step.
+//! Signing in with a proven e-mail address, in one step.
 
 use authkv::models::{Change, NewUser, SignedInWithEmail, User, UserPatch};
 use authkv::{Problem, UniqueKey};
@@ -24,7 +24,7 @@ fn sign_in(on: &Store, user: NewUser) -> SignedInWithEmail {
     on.kv.sign_in_with_email(user, ()).wait().unwrap()
 }
 
-/// What there is of the user who has signed in is what they were told.
+/// Asserts that the store contains the session and the user that were answered.
 #[track_caller]
 fn must_be_there(on: &Store, done: &SignedInWithEmail) {
     let found = on.find_session(done.session.session_token.as_str()).unwrap();

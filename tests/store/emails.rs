@@ -1,4 +1,4 @@
-//! E-mail addresses: matching them exactly is an option that becomes part of the store.
+//! E-mail addresses: exact matching is an option that becomes part of the store.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Executors: replies awaited in async code.
+//! Executors: awaiting replies in async code.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Hot sessions: kept in memory, and always exactly what the tables have.
+//! The session cache: sessions kept in memory that always match the tables.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
@@ -21,7 +21,7 @@ cases! {
 
 const TICK: TimeDelta = TimeDelta::milliseconds(1);
 
-/// What the store answers about a session that is hot now, if it is valid.
+/// The store's answer about a session that is hot now, if it is valid.
 #[track_caller]
 fn heated(on: &Store, token: &str) -> SessionAndUser {
     for _ in 0..2 {
@@ -107,7 +107,7 @@ fn readers_of_hot_sessions_see_every_acknowledged_change_and_never_go_back(on: &
     let ada = on.auth.create_user(NewUser { name: Some("0".to_owned()), ..NewUser::default() }).wait().unwrap();
     let tokens = ["one", "two", "three", "four"];
     tokens.iter().for_each(|token| drop(on.session(token, &ada.id)));
-    // The newest name that anybody has read or has been told of.
+    // The newest name that anybody has read or that was acknowledged.
     let (known, done) = (AtomicU64::new(0), AtomicBool::new(false));
     thread::scope(|scope| {
         for reader in 0..4 {
@@ -128,7 +128,7 @@ fn readers_of_hot_sessions_see_every_acknowledged_change_and_never_go_back(on: &
         for name in 1..=CHANGES {
             on.auth.update_user(renamed(&ada, &name.to_string())).wait().unwrap();
             known.fetch_max(name, Ordering::SeqCst);
-            // Now and then the readers have time to find the sessions hot.
+            // At times the readers get the chance to find the sessions hot.
             while name % 10 == 0 && on.kv.stats().hot_session_hits == hits && Instant::now() < patience {
                 thread::yield_now();
             }
@@ -139,7 +139,7 @@ fn readers_of_hot_sessions_see_every_acknowledged_change_and_never_go_back(on: &
     });
 }
 
-/// How many of 100 sessions are hot after all were asked for three times, with so many kept at most.
+/// How many of 100 sessions are hot after each was requested three times, with at most `kept` in the cache.
 fn hot_of_100(kept: usize) -> u64 {
     let store = options(&Clock::new()).hot_sessions(kept).in_memory().unwrap();
     let ada = store.create_user(NewUser::default()).wait().unwrap();
@@ -158,7 +158,7 @@ fn no_more_sessions_are_kept_than_the_option_says() {
         let hot = hot_of_100(kept);
         assert!(hot <= kept as u64, "{hot} of {kept}");
     }
-    // Sets and traces are shared by chance.
+    // Some sessions share a set or a fingerprint by chance.
     assert!(hot_of_100(10_000) > 90);
     assert!(hot_of_100(usize::MAX) > 90);
 }

@@ -62,7 +62,7 @@ fn refused(outcome: SignIn) -> EmailInUse {
     }
 }
 
-/// What there is of the user who has signed in is what they were told.
+/// Asserts that the store contains the session and the user that were answered.
 #[track_caller]
 fn must_be_there(on: &Store, done: &SignedIn) {
     let found = on.find_session(done.session.session_token.as_str()).unwrap();
@@ -212,7 +212,7 @@ fn an_account_of_somebody_who_was_deleted_is_free(on: &Store) {
     let links: Vec<_> =
         (0..ACCOUNTS).map(|n| on.auth.link_account(github(&n.to_string()).of_user(ada.id.clone()))).collect();
     links.into_iter().for_each(|link| drop(link.wait().unwrap()));
-    // Not all are removed yet when the others are carried out.
+    // Some accounts still wait to be removed when the other calls run.
     let deleted = on.auth.delete_user(&ada.id);
     let outcomes: Vec<_> = (0..ACCOUNTS)
         .step_by(100)

@@ -1,8 +1,8 @@
-//! What only `AuthKv` promises, beyond the contract of `Adapter` that the conformance kit holds: upkeep, deletion in
-//! steps, options, closing, custom models, what `Debug` prints; and a soak.
+//! What only `AuthKv` promises, beyond the contract of `Adapter` that the conformance kit covers: upkeep, deletion in
+//! steps, options, closing, custom models and `Debug` output; and a soak test.
 //!
-//! A case is a plain function that is given a [`Store`](stores::Store). The `cases!` at the head of a module makes one
-//! test of each case on each store, and each test ends with a check of the whole store.
+//! A case is a function that gets a [`Store`](stores::Store). The `cases!` at the head of a module makes one test of
+//! each case on each store, and each test ends with a check of the whole store.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 

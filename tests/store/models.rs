@@ -1,4 +1,5 @@
-//! Custom models: an application's own fields are created, patched by name and read back, and limited like all others.
+//! Custom models: an application's own fields are created, patched by name, read back and limited like all other
+//! fields.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +21,7 @@ struct Profile {
 
 type Texts = BTreeMap<String, String>;
 
-/// Names a set of models, and says what their users' and sessions' own fields are.
+/// Defines a set of models by the own fields of its users and sessions.
 macro_rules! models {
     ($models:ident, $name:literal, $version:literal, $user:ty) => {
         struct $models;
@@ -129,7 +130,7 @@ fn names_that_only_rust_has_for_a_field_are_free() {
     assert!(user.extra == extra && user.email_verified.is_none());
 }
 
-/// Own fields of exactly so many bytes of text, none longer than a field may be.
+/// Own fields with exactly this many bytes of text, none longer than the limit of a field.
 fn texts(bytes: usize) -> Texts {
     const EACH: usize = 60_000;
     let field = |n: usize| (format!("field-{n:02}"), "x".repeat(EACH.min(bytes - n * EACH)));
@@ -141,7 +142,7 @@ fn a_record_of_any_accepted_size_can_be_read() {
     const RECORD_BYTES_MAX: usize = 512 << 10;
     let auth = AuthKv::options().models::<Dynamic>().in_memory().unwrap();
     let (mut accepted, mut refused) = (0, 0);
-    // Names, quotes and lengths take some hundred bytes.
+    // Names, quotes and lengths take a few hundred bytes.
     for bytes in RECORD_BYTES_MAX - 400..RECORD_BYTES_MAX {
         let before = auth.check().wait().unwrap();
         match auth.create_user(NewUser { extra: texts(bytes), ..NewUser::default() }).wait() {
@@ -202,7 +203,7 @@ fn an_error_about_fields_that_do_not_fit_does_not_show_them() {
     for printed in [error.to_string(), format!("{error:?}")] {
         assert!(!printed.contains("7946"), "{printed}");
     }
-    // What was written must not be reported as not written.
+    // A write that happened must not be reported as not written.
     let patch = UserPatch { name: authkv::models::Change::to("Ada"), ..UserPatch::new(user.id.clone()) };
     assert!(matches!(auth.update_user(patch).wait(), Err(Error::OutcomeUnknown(_))));
     assert!(matches!(auth.delete_user(&user.id).wait(), Err(Error::OutcomeUnknown(_))));

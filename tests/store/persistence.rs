@@ -1,4 +1,4 @@
-//! Persistence: what was acknowledged is there when the file is opened again, and a closed store says so.
+//! Persistence: acknowledged writes are there when the file is opened again, and a closed store says that it is closed.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -57,7 +57,7 @@ fn a_closed_file_has_everything_when_it_is_opened_again() {
     let (kv, on) = open(&path);
     fill(&on);
     kv.close().wait().unwrap();
-    // The handles are still alive: closing alone has freed the file.
+    // The handles still exist: closing alone has released the file.
     let (kv, on) = open(&path);
     must_be_as_filled(&on);
     assert!(kv.check().wait().unwrap().is_sound());
@@ -213,8 +213,8 @@ fn a_file_is_open_once_at_a_time() {
     assert!(matches!(AuthKv::open(&path), Err(Error::Open { problem: OpenProblem::Locked, .. })));
 }
 
-/// Whether redb has to read all of a copy of the file, to find out which of its pages are free. A copy that was made in
-/// the middle of a commit may even be of no use.
+/// True if redb would have to read a whole copy of the file to find its free pages. A copy made in the middle of a
+/// commit may not even open.
 fn needs_repair(path: &Path) -> bool {
     let copy = path.with_extension("copy");
     std::fs::copy(path, &copy).unwrap();
@@ -245,6 +245,6 @@ fn a_file_that_many_write_to_at_once_needs_no_repair() {
         replies.into_iter().for_each(|reply| drop(reply.wait().unwrap()));
         !needs_repair(&path)
     };
-    // The last of the operations may be committed alone.
+    // The last operations may be in a small commit of their own.
     assert!((0..20).any(|_| is_noted()));
 }

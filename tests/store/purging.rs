@@ -1,4 +1,4 @@
-//! Purging: what has expired is removed, in steps, when it is asked for and by the way.
+//! Purging: expired records are removed in steps, on request and in the background.
 
 use authkv::models::{CodeCheck, NewSession, SessionPatch, VerificationToken};
 use chrono::TimeDelta;
@@ -91,7 +91,7 @@ fn purging_goes_on_until_nothing_is_left(on: &Store) {
     assert!(on.find_session("valid").is_some());
 }
 
-/// Verification tokens that expire now, counted from a number.
+/// Verification tokens that expire now, numbered by the range.
 fn expiring(on: &Store, numbers: std::ops::Range<usize>) {
     let now = on.clock.now();
     let new = |n| VerificationToken::new("ada", format!("token-{n}"), now);
@@ -103,7 +103,7 @@ fn tokens_left(on: &Store) -> u64 {
     on.sound_report().verification_tokens
 }
 
-/// Writes twice, so that what is done behind the first is done.
+/// Writes twice, so that the purge behind the first write is done.
 fn write(on: &Store) {
     (0..2).for_each(|_| assert_eq!(on.auth.delete_session("nobody's").wait().unwrap(), None));
 }

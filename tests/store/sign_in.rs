@@ -1,4 +1,4 @@
-//! Sessions with tokens that are made here: started, extended while they are used, listed and ended.
+//! Sessions whose tokens the store creates: started, extended in use, listed and ended.
 
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -62,7 +62,7 @@ fn a_session_is_extended_once_a_day_while_it_is_used(on: &Store) {
     let expires = || listed(on, &ada.id)[0].expires;
     on.clock.set(started + TimeDelta::days(1));
     assert!(is_valid(on, token));
-    // One that waited behind it would show it.
+    // A write queued behind a wrong extension would show it.
     on.session("another", &ada.id);
     assert_eq!(expires(), session.expires, "it was extended too early");
     on.clock.set(started + TimeDelta::days(1) + TICK);
@@ -158,7 +158,7 @@ fn all_sessions_but_one_are_ended(on: &Store) {
 
 fn of_ending_and_using_a_session_ending_wins(on: &Store) {
     let ada = on.user("ada");
-    // Ended elsewhere, everywhere else, and by signing out.
+    // Ended by its id, with all others, and by signing out.
     let endings: [fn(&Store, &Session) -> bool; 3] = [
         |on, session| on.kv.end_session(&session.user_id, &session.id).wait().unwrap().is_some(),
         |on, session| on.kv.end_sessions(&session.user_id, None).wait().unwrap() == 1,
@@ -182,7 +182,7 @@ fn of_ending_and_using_a_session_ending_wins(on: &Store) {
             assert!(end(on, &session));
             ended.store(true, Ordering::SeqCst);
         });
-        // Behind whatever extension was still on its way.
+        // Writes behind any extension still on its way.
         on.session("another", &ada.id);
         on.auth.delete_session("another").wait().unwrap();
         assert!(!is_valid(on, token) && listed(on, &ada.id).is_empty(), "it was revived");

@@ -1,8 +1,8 @@
-//! Soak: threads that do everything at random for a while, while each knows exactly what it wrote.
+//! Soak: threads do everything at random for a while, and each knows exactly what it has written.
 //!
-//! Each thread has a steady user of its own, which only it changes, and compares it with what it remembers after every
-//! write. E-mail addresses, volatile users and their children are fought for by all threads. Verification tokens are
-//! made once and may be taken by anybody. When all have stopped, what is in the store must be what the threads remember.
+//! Each thread has its own steady user, which only it changes, and compares it with its memory after every write. All
+//! threads compete for e-mail addresses, volatile users and their children. Verification tokens are created once, and
+//! any thread may take them. When all have stopped, the store must contain what the threads remember.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -55,7 +55,7 @@ fn every_thread_sees_its_own_writes_and_nothing_is_lost_or_left_over(on: &Store)
     }
 }
 
-/// What can be found of the volatile users, by every key that they may have.
+/// What is found of the volatile users, by every key that they may have.
 struct VolatileCounts {
     users: i64,
     sessions: i64,
@@ -75,18 +75,18 @@ impl VolatileCounts {
     }
 }
 
-/// One thread and what it remembers.
+/// One thread and its memory.
 struct Actor<'a> {
     on: &'a Store,
     number: usize,
     random: fastrand::Rng,
     steps: i64,
     steady: User,
-    /// The sessions of the steady user: those that are there by their token.
+    /// The existing sessions of the steady user, by token.
     sessions: BTreeMap<String, authkv::models::Session>,
-    /// Volatile users created, less those deleted.
+    /// Volatile users created minus deleted.
     users: i64,
-    /// Verification tokens created, less those taken.
+    /// Verification tokens created minus taken.
     tokens: i64,
     all_tokens: &'a Mutex<Vec<String>>,
 }
@@ -98,7 +98,7 @@ impl<'a> Actor<'a> {
         Self { on, number, random, steps: 0, steady, sessions: BTreeMap::new(), users: 0, tokens: 0, all_tokens }
     }
 
-    /// A number below the bound, the same ones in every run.
+    /// A random number below the bound, the same in every run.
     fn below(&mut self, bound: usize) -> usize {
         self.random.usize(..bound)
     }
@@ -213,7 +213,7 @@ impl<'a> Actor<'a> {
         self.all_tokens.lock().unwrap().push(token);
     }
 
-    /// Sometimes two threads want the same one, as it leaves the list only after it was taken.
+    /// Two threads sometimes want the same token, because it leaves the list only after it was taken.
     fn take_any_token(&mut self) {
         let tokens = self.all_tokens.lock().unwrap().clone();
         let Some(token) = tokens.last() else {

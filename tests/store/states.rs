@@ -1,4 +1,4 @@
-//! States: a value under a handle is taken once, for its purpose and in its time.
+//! States: the value under a handle is taken once, for its purpose and before it expires.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! The stores under test: how each is made, and the macro that runs a case on all of them.
+//! The stores under test: how each is created, and the macro that runs a case on all of them.
 
 use std::ops::Deref;
 use std::path::PathBuf;
@@ -11,11 +11,11 @@ use tempfile::TempDir;
 
 use authkv::conformance::{Clock, Subject};
 
-/// A store under test, with what only `AuthKv` can do.
+/// A store under test, with the methods that only `AuthKv` has.
 pub(crate) struct Store {
     subject: Subject,
     pub(crate) kv: AuthKv,
-    /// How long a soak test of it should take.
+    /// How long a soak test of the store should take.
     pub(crate) soak_for: Duration,
     _folder: Option<TempDir>,
 }
@@ -26,7 +26,7 @@ impl Store {
         Self { subject, kv, soak_for, _folder: folder }
     }
 
-    /// What a check of the whole store finds, which must be nothing wrong.
+    /// The report of a check of the whole store, which must find nothing wrong.
     #[track_caller]
     pub(crate) fn sound_report(&self) -> CheckReport {
         let report = self.kv.check().wait().expect("the store can be read");
@@ -34,7 +34,7 @@ impl Store {
         report
     }
 
-    /// What each test ends with.
+    /// The check that ends each test.
     pub(crate) fn must_be_sound_unless_closed(&self) {
         match self.kv.check().wait() {
             Err(Error::Closed) => {}
@@ -77,7 +77,7 @@ pub(crate) fn options(clock: &Clock) -> Options {
     AuthKv::options().clock(move || clock.now())
 }
 
-/// A path in a folder of its own, which is removed when it is dropped.
+/// A path in a new folder, which is removed when it is dropped.
 pub(crate) fn new_path() -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().expect("there is a place for temporary files");
     let path = folder.path().join("auth.redb");

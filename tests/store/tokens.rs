@@ -1,4 +1,4 @@
-//! Verification tokens, looked up without being taken.
+//! Verification tokens: looking them up without taking them.
 
 use authkv::models::VerificationToken;
 use chrono::TimeDelta;

@@ -1,4 +1,4 @@
-//! Web sessions: found by their tokens, bound to users, listed and ended with the user's others, and never revived.
+//! Web sessions: found by token, bound to users, listed and ended with the user's other sessions, and never revived.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -252,7 +252,7 @@ fn purging_removes_the_expired_ones_and_counts_them(on: &Store) {
     assert_eq!(listed(on, &ada), [id(on, "far")]);
 }
 
-/// Whether saving the session for so long from now is a write.
+/// True if saving the session with this lifetime from now is a write.
 fn is_written(on: &Store, data: &WebSessionData, lifetime: TimeDelta) -> bool {
     let before = find(on, "one").unwrap();
     assert!(save(on, "one", data, on.clock.now() + lifetime));
@@ -341,7 +341,7 @@ fn data_is_limited(on: &Store) {
     assert_eq!(find(on, "largest").unwrap().data["\0"], "\u{0}");
 }
 
-/// Ends a session in one of the ways in which it can end.
+/// One of the ways to end a session.
 type End = fn(&Store, &UserId, &WebSessionId);
 
 fn of_ending_and_saving_a_session_ending_wins(on: &Store) {

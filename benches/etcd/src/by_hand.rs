@@ -1,9 +1,9 @@
-//! A session store written by hand: the same rows as authkv has, and as few requests as they can be read and written in.
+//! A session store written by hand: authkv's rows, read and written in as few requests as possible.
 
 use anyhow::{Context, Result, ensure};
 use etcd_client::{Client, Compare, CompareOp, Txn, TxnOp, TxnOpResponse};
 
-/// How long what authkv stores of a user, a session and its entry is, and of the entry that lists it by its expiry.
+/// The sizes of what authkv stores: a user, a session, the session's entry, and the entry that lists it by expiry.
 const USER_BYTES: usize = 60;
 const SESSION_BYTES: usize = 110;
 const ENTRY_BYTES: usize = 50;
@@ -15,7 +15,7 @@ pub(crate) struct ByHand {
 }
 
 impl ByHand {
-    /// Talks to one member.
+    /// Connects to one member.
     pub(crate) async fn connect(endpoint: &str) -> Result<Self> {
         Ok(Self { client: Client::connect([endpoint], None).await? })
     }
@@ -31,14 +31,14 @@ impl ByHand {
         Ok(())
     }
 
-    /// One request: the user must be there, and the session must not.
+    /// One request: the user must exist, and the session must not.
     pub(crate) async fn create_session(&self, user: usize, session: usize) -> Result<()> {
         let txn = creation(user, session);
         ensure!(self.client.kv_client().txn(txn).await?.succeeded(), "there is no such user, or the session is there");
         Ok(())
     }
 
-    /// One request for all of them.
+    /// One request for all sessions.
     pub(crate) async fn create_sessions(&self, all: impl Iterator<Item = (usize, usize)>) -> Result<()> {
         let nested: Vec<_> = all.map(|(user, session)| TxnOp::txn(creation(user, session))).collect();
         let answer = self.client.kv_client().txn(Txn::new().and_then(nested)).await?;
@@ -47,7 +47,7 @@ impl ByHand {
         Ok(())
     }
 
-    /// Two requests: the session, and the user whom it names.
+    /// Two requests: the session, and then its user.
     pub(crate) async fn session_and_user(&self, session: usize) -> Result<usize> {
         let mut kv = self.client.kv_client();
         let entry = kv.get(entry_key(session), None).await?;
@@ -80,6 +80,6 @@ fn user_key(user: usize) -> String {
 }
 
 fn entry_key(session: usize) -> String {
-    // As tokens are, it is like a random one.
+    // Looks random, as tokens do.
     format!("hand/session_by_token/{:032x}", fastrand::Rng::with_seed(session as u64).u128(..))
 }

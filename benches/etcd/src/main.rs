@@ -1,5 +1,6 @@
-//! How many sessions per second are created and looked up on a cluster of three etcd processes on this machine, by authkv
-//! and by hand with etcd-client, with 1, 16 and 64 callers; and how long the processors of the members work on each.
+//! How many sessions per second are created and looked up on a cluster of three etcd processes on this machine, by
+//! authkv and by hand with etcd-client, with 1, 16 and 64 callers; and how much processor time the members spend on
+//! each.
 //!
 //! `cargo run --release -p authkv-bench-etcd [seconds for each round]`
 
@@ -22,17 +23,17 @@ use cluster::{Cluster, MEMBERS};
 
 const CALLERS: [usize; 3] = [1, 16, 64];
 const USERS: usize = 1_000;
-/// In each, one does its work after the other, so that what else the machine does meets all of them.
+/// In each round the contenders work one after the other, so that other load on the machine affects all of them.
 const ROUNDS: usize = 5;
 const SECONDS: f64 = 1.0;
-/// How many sessions are created in one transaction by whoever has all of them at hand.
+/// How many sessions are created in one transaction by a caller who has all of them at hand.
 const TOGETHER: usize = 64;
 
 #[tokio::main]
 async fn main() -> Result<()> {
     let seconds = std::env::args().nth(1).map_or(Ok(SECONDS), |text| text.parse()).context("seconds are a number")?;
     let time = Duration::try_from_secs_f64(seconds).context("seconds are a number")?;
-    // One for each, so that what one writes does not slow down the others.
+    // One cluster for each, so that the writes of one do not slow down the others.
     let clusters = [(); 3].map(|()| Cluster::start());
     let [of_hand, of_ours, of_together] = &clusters;
     let (hand, ours, together) =
@@ -40,7 +41,8 @@ async fn main() -> Result<()> {
     fill(&ours).await?;
 
     println!("{:<26}{:>7}  {:<16}{:>10}{:>9}  {:>17}", "", "callers", "", "per second", "by hand", "µs of the members");
-    // First, as etcd 3.4 takes the longer for a read, the more rows were ever written within a tenth of a second.
+    // Reads come first: the more rows were ever written within a tenth of a second, the longer etcd 3.4 takes for a
+    // read.
     let sessions = Arc::new(AtomicUsize::new(USERS));
     for callers in CALLERS {
         let store = hand.clone();
@@ -71,7 +73,7 @@ async fn main() -> Result<()> {
         });
         let mut contenders = vec![hand, ours];
         if callers == TOGETHER {
-            // The most that sharing transactions can come to, for it costs these callers nothing.
+            // The upper limit of what sharing transactions can gain, because it costs these callers nothing.
             let (store, counter) = (together.clone(), Arc::clone(&sessions));
             let together = Contender::new("64 sent as one", of_together, 1, move || {
                 let (store, first) = (store.clone(), counter.fetch_add(TOGETHER, Ordering::Relaxed));
@@ -85,9 +87,9 @@ async fn main() -> Result<()> {
     Ok(())
 }
 
-/// With users and sessions.
+/// A hand-written store with users and sessions.
 async fn by_hand_on(cluster: &Cluster) -> Result<ByHand> {
-    // As authkv does, it talks to the leader.
+    // It talks to the leader, as authkv does.
     let leader = cluster.leader().context("the cluster has no leader")?;
     let store = ByHand::connect(&format!("http://{}", cluster.host(leader))).await?;
     for user in 0..USERS {
@@ -97,7 +99,7 @@ async fn by_hand_on(cluster: &Cluster) -> Result<ByHand> {
     Ok(store)
 }
 
-/// The same users and sessions.
+/// Creates the same users and sessions.
 async fn fill(auth: &AuthKv) -> Result<()> {
     for user in 0..USERS {
         auth.create_user(NewUser { id: Some(id(user)), ..NewUser::default() }).await?;
@@ -121,13 +123,13 @@ fn token(session: usize) -> String {
 
 type Call = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = Result<()>> + Send>> + Send + Sync>;
 
-/// Callers who do something over and over again.
+/// Callers that repeat one call.
 struct Contender<'c> {
     name: &'static str,
     cluster: &'c Cluster,
     callers: usize,
     call: Call,
-    /// How many a call does.
+    /// How many operations a call does.
     each: usize,
 }
 
@@ -173,13 +175,13 @@ impl<'c> Contender<'c> {
     }
 }
 
-/// How long processors have worked for the members, to a hundredth of a second.
+/// The processor time of the members, to a hundredth of a second.
 fn processor_time(cluster: &Cluster) -> Result<Duration> {
     let mut ticks = 0;
     for member in 0..MEMBERS {
         let process = cluster.process(member).as_raw_nonzero();
         let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).context("only Linux tells how long")?;
-        // User and system time are the 14th and 15th field; the second one, in parentheses, may have spaces.
+        // User and system time are the 14th and 15th field; the second one, in parentheses, may contain spaces.
         let (_, fields) = stat.rsplit_once(") ").context("the system tells it in another way")?;
         for field in fields.split(' ').skip(11).take(2) {
             ticks += field.parse::<u64>()?;
@@ -190,12 +192,12 @@ fn processor_time(cluster: &Cluster) -> Result<Duration> {
 
 struct Round {
     per_second: f64,
-    /// How many seconds all processors of all members together work on one.
+    /// The processor time of all members together per operation, in seconds.
     members: f64,
 }
 
-/// Prints the medians of all rounds: how often per second, how many times as often as the first in the same round, and how
-/// long the members work.
+/// Prints the medians of all rounds: operations per second, the ratio to the first contender in the same round, and the
+/// members' processor time.
 async fn compare(what: &str, contenders: &[Contender<'_>], callers: usize, time: Duration) -> Result<()> {
     let mut all: Vec<Vec<Round>> = contenders.iter().map(|_| Vec::new()).collect();
     for _ in 0..ROUNDS {

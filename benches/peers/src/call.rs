@@ -1,4 +1,4 @@
-//! The calls that are measured, and what a peer is: whatever answers them.
+//! The measured calls, and the trait of a peer, which answers them.
 
 use std::pin::Pin;
 
@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::people::{Person, User};
 
-/// What is asked of a store. A write is on the disk before it is answered.
+/// A call to a store. A write is on the disk before it is answered.
 #[derive(Clone, Debug)]
 pub enum Call {
     /// The session with this token and its user, if it is valid.
@@ -22,7 +22,7 @@ pub enum Call {
         token: String,
         expires_ms: i64,
     },
-    /// Gives a valid session until `expires_ms`.
+    /// Extends a valid session until `expires_ms`.
     ExtendSession {
         token: String,
         expires_ms: i64,
@@ -53,16 +53,16 @@ impl Call {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// What a reading call found.
+    /// The result of a reading call.
     Found(Option<Found>),
-    /// Whether a writing call found what it is about.
+    /// Whether a writing call found its record.
     Done(bool),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
     pub user: User,
-    /// When the session expires by which the user was found.
+    /// The expiry of the session through which the user was found.
     pub expires_ms: Option<i64>,
 }
 
@@ -81,14 +81,14 @@ pub trait Peer: Send + Sync {
 /// How callers wait for a write.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Waiting {
-    /// It blocks the thread, so each caller has one.
+    /// Waiting blocks the thread, so each caller has a thread.
     Threads,
-    /// It is awaited.
+    /// The caller awaits the answer.
     Tasks,
 }
 
 impl Reply<'_> {
-    /// Blocks the thread until the outcome is there.
+    /// Blocks the thread until the outcome is known.
     pub fn wait(self) -> Result<Outcome> {
         match self {
             Self::Ready(outcome) => outcome,

@@ -1,4 +1,4 @@
-//! Processes of this program that serve a file, to be looked at from outside or to be killed.
+//! Child processes that serve a file, to be measured from outside or killed.
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
@@ -12,13 +12,13 @@ use clap::ValueEnum;
 use crate::peers::authkv::new_session;
 use crate::people::{Person, token};
 
-/// How many sessions are read and how many written to serve a file.
+/// How many sessions are read and how many are written while a file is served.
 const SERVED: (u64, u64) = (200_000, 2_000);
-/// How many callers write until they are killed.
+/// How many callers write until the process is killed.
 const WRITERS: usize = 8;
-/// How many writes wait for their answers.
+/// How many writes may be unanswered at a time.
 const IN_FLIGHT: u64 = 64;
-/// How long a process is left alone before it is killed: idle that long, or writing.
+/// How long a process stays idle or writes before it is killed.
 const BEFORE_KILL: Duration = Duration::from_secs(2);
 const READY: &str = "ready";
 
@@ -33,7 +33,7 @@ pub enum Role {
     Write,
 }
 
-/// Runs in the process itself.
+/// The work of the child process.
 ///
 /// # Errors
 /// When the store fails.
@@ -94,10 +94,10 @@ fn resident_kib() -> Result<u64> {
     Ok(line.trim().trim_end_matches("kB").trim().parse()?)
 }
 
-/// The number that a process in this role prints.
+/// Starts a process in this role and returns the number that it prints.
 ///
 /// # Errors
-/// When it cannot be started, or fails.
+/// When the process cannot be started, or fails.
 pub fn finished(role: Role, path: &Path, users: u64) -> Result<f64> {
     let mut child = spawn(role, path, users)?;
     let mut printed = String::new();
@@ -106,10 +106,10 @@ pub fn finished(role: Role, path: &Path, users: u64) -> Result<f64> {
     Ok(printed.trim().parse()?)
 }
 
-/// Starts a process in this role and kills it when it has worked for a while.
+/// Starts a process in this role and kills it after a while.
 ///
 /// # Errors
-/// When it cannot be started, or ends by itself.
+/// When the process cannot be started, or ends by itself.
 pub fn killed(role: Role, path: &Path, users: u64) -> Result<()> {
     let mut child = spawn(role, path, users)?;
     let mut line = String::new();

@@ -13,12 +13,13 @@ use crate::work::Operation;
 
 pub const SESSIONS: u64 = 10_000;
 
-/// How long others go on calling after the deletion was answered: sessions may be removed behind the answer.
+/// How long the others continue to call after the deletion was answered, because sessions may be removed after the
+/// answer.
 const SWEEPING: Duration = Duration::from_secs(1);
 
 pub struct Deletion {
     pub answered_after: Duration,
-    /// How long somebody else waited for a write at most.
+    /// The longest time that another caller waited for a write.
     pub longest_wait: Duration,
 }
 

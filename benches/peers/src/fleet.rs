@@ -1,4 +1,4 @@
-//! The fleet: stores with the same people, each peer's in files of its own.
+//! The fleet: a store with the same people for each peer, in its own files.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -21,24 +21,24 @@ pub struct Fleet {
 }
 
 impl Fleet {
-    /// With so many users in each store of this folder, which is made.
+    /// Prepares a fleet with this many users per store, in this folder, which is created.
     ///
     /// # Errors
-    /// When the folder cannot be made, and those of [`Work::new`].
+    /// When the folder cannot be created, and the errors of [`Work::new`].
     pub fn new(folder: &Path, users: u64, shapes: &Arc<Shapes>) -> Result<Self> {
         let folder = folder.join(users.to_string());
         std::fs::create_dir_all(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
         Ok(Self { folder, users, shapes: Arc::clone(shapes), work: Work::new(users)? })
     }
 
-    /// Where a store of this peer is that holds all people and was closed cleanly.
+    /// The path of this peer's store, filled with all people and closed cleanly.
     ///
     /// # Errors
-    /// Those of filling it.
+    /// The errors of filling it.
     pub fn filled(&self, kind: Kind, progress: &Progress) -> Result<PathBuf> {
         let path = self.folder.join(kind.name().replace(' ', "-"));
         if !path.exists() {
-            // The same bytes make the same file: what is compared is how it is used.
+            // These peers make the same file from the same rows; only its use is compared.
             match kind {
                 Kind::Redb => copy(&self.filled(Kind::Authkv, progress)?, &path)?,
                 Kind::Sqlx => copy(&self.filled(Kind::Rusqlite, progress)?, &path)?,
@@ -54,7 +54,7 @@ impl Fleet {
         kind.fill(path, &self.shapes, &people, &mut |filled| stage.inc(filled as u64))
     }
 
-    /// A copy of its own of the filled store.
+    /// A separate copy of the filled store.
     pub fn copied(&self, kind: Kind, name: &str, progress: &Progress) -> Result<PathBuf> {
         let path = self.folder.join(name);
         copy(&self.filled(kind, progress)?, &path)?;
@@ -71,7 +71,7 @@ impl Fleet {
         std::fs::remove_dir_all(&self.folder).with_context(|| format!("{} cannot be removed", self.folder.display()))
     }
 
-    /// The nanoseconds that a call takes when so many callers make so many of them each.
+    /// The nanoseconds per call when this many callers each make this many calls.
     pub fn ns_per_call(
         &self,
         peer: &Arc<dyn Peer>,
@@ -85,7 +85,7 @@ impl Fleet {
     }
 }
 
-/// Copies a file, or a folder with its files and folders, and syncs them, so that nothing is left to be written later.
+/// Copies a file, or a folder with its contents, and syncs the copy, so that nothing is left to write later.
 fn copy(from: &Path, to: &Path) -> Result<()> {
     if from.is_dir() {
         std::fs::create_dir_all(to)?;

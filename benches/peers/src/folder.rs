@@ -1,4 +1,4 @@
-//! The folder of the data files, which is removed at the end, also after Ctrl-C.
+//! The folder of the data files. It is removed at the end, even after Ctrl-C.
 
 use std::path::Path;
 use std::process::exit;
@@ -6,16 +6,16 @@ use std::process::exit;
 use anyhow::{Context, Result};
 use tempfile::TempDir;
 
-/// What a program exits with that was interrupted.
+/// The exit code of an interrupted program.
 const INTERRUPTED: i32 = 130;
 
 pub struct Folder(TempDir);
 
 impl Folder {
-    /// A new one within this one, or within the system's for temporary files.
+    /// Creates a new folder in this one, or in the system's for temporary files.
     ///
     /// # Errors
-    /// When it cannot be made.
+    /// When the folder cannot be created.
     pub fn new(parent: Option<&Path>) -> Result<Self> {
         let prefix = "authkv-bench-";
         let made = match parent {
@@ -25,7 +25,7 @@ impl Folder {
         let folder = made.context("the folder for the data files cannot be made")?;
         let path = folder.path().to_owned();
         ctrlc::set_handler(move || {
-            // Whoever still writes may make a file meanwhile.
+            // A process that still writes may create a file meanwhile.
             while path.exists() {
                 let _ = std::fs::remove_dir_all(&path);
             }

@@ -1,4 +1,4 @@
-//! Load: callers who call one after another, each waiting for its answer, and how long they waited.
+//! Load: callers that each make one call after another and wait for each answer, and how long they waited.
 
 use std::sync::{Arc, Barrier, OnceLock};
 use std::time::{Duration, Instant};
@@ -10,15 +10,15 @@ use tokio::task::JoinSet;
 
 use crate::call::{Call, Outcome, Peer, Waiting};
 
-/// How many threads carry the tasks.
+/// How many threads run the tasks.
 pub const WORKERS: usize = 2;
 const WAIT_MAX_NS: u64 = 600_000_000_000;
 
-/// What became of a load.
+/// The results of a load.
 pub struct Done {
     pub calls: usize,
     pub elapsed: Duration,
-    /// How long each call took, in nanoseconds; nothing if that was not asked for.
+    /// How long each call took, in nanoseconds; empty unless each call is timed.
     pub waits: Histogram<u64>,
 }
 
@@ -28,14 +28,14 @@ impl Done {
     }
 }
 
-/// Whether each call is timed, which takes longer than some of them.
+/// Whether each call is timed. Timing takes longer than some calls.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Timing {
     Whole,
     Each,
 }
 
-/// The executor of everything that is async.
+/// The executor for all async code.
 pub fn runtime() -> &'static Runtime {
     static RUNTIME: OnceLock<Runtime> = OnceLock::new();
     #[allow(clippy::expect_used)] // without threads there is nothing to measure
@@ -44,11 +44,11 @@ pub fn runtime() -> &'static Runtime {
     })
 }
 
-/// Has each caller make its calls. One caller has the thread; more of them are tasks on [`WORKERS`] threads, unless
-/// waiting blocks: then they are threads.
+/// Makes each caller's calls. A single caller uses this thread. Several callers are tasks on [`WORKERS`] threads, or
+/// threads if waiting blocks.
 ///
 /// # Errors
-/// When a call fails, or does not find what it is about.
+/// When a call fails, or does not find its record.
 pub fn run(peer: &Arc<dyn Peer>, callers: Vec<Vec<Call>>, timing: Timing) -> Result<Done> {
     let calls = callers.iter().map(Vec::len).sum();
     let reads = callers.iter().flatten().all(Call::reads);
@@ -64,15 +64,15 @@ pub fn run(peer: &Arc<dyn Peer>, callers: Vec<Vec<Call>>, timing: Timing) -> Res
     Ok(Done { calls, elapsed, waits: histogram })
 }
 
-/// Has each caller make its calls on a thread of its own, also where tasks would do, and answers how long they took.
+/// Makes each caller's calls on a separate thread, even where tasks would do. Returns how long they took.
 ///
 /// # Errors
-/// Those of [`run`].
+/// The errors of [`run`].
 pub fn run_on_threads(peer: &Arc<dyn Peer>, callers: &[Vec<Call>]) -> Result<Duration> {
     Ok(threads(peer, callers, Timing::Whole)?.0)
 }
 
-/// For waits of up to ten minutes, to three digits.
+/// An empty histogram for waits of up to ten minutes, to three digits.
 pub fn no_waits() -> Result<Histogram<u64>> {
     Ok(Histogram::new_with_bounds(1, WAIT_MAX_NS, 3)?)
 }
@@ -143,7 +143,7 @@ fn nanoseconds(start: Instant) -> u64 {
     u64::try_from(start.elapsed().as_nanos()).unwrap_or(WAIT_MAX_NS)
 }
 
-/// Whoever answers fast because there is nothing there has not answered.
+/// A fast answer does not count if it found nothing.
 fn found(outcome: &Outcome) -> Result<()> {
     ensure!(matches!(outcome, Outcome::Found(Some(_)) | Outcome::Done(true)), "a call did not find what it is about");
     Ok(())
@@ -157,7 +157,7 @@ mod tests {
     use crate::call::Reply;
     use crate::people::Person;
 
-    /// Answers calls after a while, and knows how many it had at the same time at most.
+    /// A peer that answers calls after a while and records how many it had at the same time at most.
     struct Slow {
         waiting: Waiting,
         now: AtomicUsize,

@@ -1,9 +1,9 @@
-//! Facts about the machine, without which no time means anything.
+//! Facts about the machine, without which no time has a meaning.
 
 use std::fs::read_to_string;
 use std::path::Path;
 
-/// The lock file of the workspace: which versions this program was built with.
+/// The lock file of the workspace: the versions that this program was built with.
 const LOCK: &str = include_str!("../../../Cargo.lock");
 const CRATES: [&str; 6] = ["redb", "rusqlite", "sqlx", "heed", "fjall", "tokio"];
 
@@ -26,7 +26,7 @@ pub fn facts(folder: &Path) -> String {
     )
 }
 
-/// The type of what is mounted at the longest part of the path.
+/// The file system type of the mount with the longest matching path.
 fn file_system<'m>(mounts: &'m str, path: &Path) -> Option<&'m str> {
     let path = path.canonicalize().ok()?;
     let mounts = mounts.lines().filter_map(|line| {

@@ -1,4 +1,4 @@
-//! What authkv costs beside bare redb and beside what people use now.
+//! The costs of authkv compared with bare redb and with what people use now.
 
 mod args;
 mod call;

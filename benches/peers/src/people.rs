@@ -1,21 +1,22 @@
-//! The people: users with an account and a session each, made from a number and so the same for every peer.
+//! The people: users with an account and a session each, derived from a number and so the same for every peer.
 
 use sha2::{Digest, Sha256};
 use uuid::{Builder, Uuid};
 
-/// How many people there can be: their numbers have the same length in every text.
+/// The maximum number of people: all numbers have the same length in every text.
 pub const PEOPLE_MAX: u64 = 10_000_000;
 
-/// When the first of them signed up, in milliseconds since 1970; each of the others did so a millisecond after the last.
+/// When the first person signed up, in milliseconds since 1970; each later one did so a millisecond after the one
+/// before.
 const FIRST_MS: u64 = 1_750_000_000_000;
 
 pub const PROVIDER: &str = "github";
 
-/// A user with an account, known by a number below [`PEOPLE_MAX`].
+/// A user with an account, identified by a number below [`PEOPLE_MAX`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Person(pub u64);
 
-/// What is stored of a user, as an application reads it.
+/// The stored fields of a user, as an application reads them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct User {
     pub id: String,
@@ -25,7 +26,7 @@ pub struct User {
 }
 
 impl Person {
-    /// A UUID of version 7, as the store makes them.
+    /// A UUID of version 7, as the store creates them.
     pub fn user_id(self) -> Uuid {
         self.uuid(1)
     }
@@ -54,7 +55,7 @@ impl Person {
         format!("gho_{:032x}", self.dice(3).u128(..))
     }
 
-    /// The token of the session with which everybody begins.
+    /// The token of the session that each person starts with.
     pub fn session_token(self) -> String {
         token(&mut self.dice(4))
     }
@@ -70,12 +71,12 @@ impl Person {
     }
 }
 
-/// A new token for a session or a link: a UUID of version 4, as Auth.js makes them.
+/// A new token for a session or a link: a UUID of version 4, as Auth.js creates them.
 pub fn token(dice: &mut fastrand::Rng) -> String {
     Builder::from_random_bytes(dice.u128(..).to_be_bytes()).into_uuid().to_string()
 }
 
-/// What is stored of a token.
+/// The stored hash of a token.
 pub fn hash(token: &str) -> [u8; 32] {
     Sha256::digest(token).into()
 }

@@ -1,4 +1,4 @@
-//! The progress bar on standard error; there is none when that is no terminal.
+//! The progress bar on standard error. It is hidden when standard error is not a terminal.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ pub struct Progress {
     draws: bool,
 }
 
-/// A bar that goes away when it is dropped.
+/// A bar that disappears when it is dropped.
 pub struct Stage(ProgressBar);
 
 impl Progress {

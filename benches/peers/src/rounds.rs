@@ -1,17 +1,17 @@
-//! Rounds: all that is compared is measured once in each round, in an order that chance decides, so that what disturbs the
-//! machine disturbs all of them alike.
+//! Rounds: each round measures everything that is compared once, in random order, so that disturbances of the machine
+//! affect all of it alike.
 
 use anyhow::Result;
 
 use crate::progress::Progress;
 
-/// Something to measure: given the round, it answers with its cost.
+/// Something to measure: takes the number of the round and returns the cost.
 pub type Variant<'v> = Box<dyn FnMut(u64) -> Result<f64> + 'v>;
 
-/// The costs of each variant in each round. Before them there is a round that only warms up.
+/// The costs of each variant in each round. An additional first round only warms up.
 ///
 /// # Errors
-/// The first one of a variant.
+/// The first error of a variant.
 pub fn measure(rounds: u64, variants: Vec<Variant<'_>>, progress: &Progress, what: &str) -> Result<Vec<Vec<f64>>> {
     let mut variants: Vec<_> = variants.into_iter().map(|variant| (variant, Vec::new())).collect();
     let mut dice = fastrand::Rng::with_seed(rounds);

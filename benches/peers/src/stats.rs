@@ -1,6 +1,6 @@
-//! Statistics: the median of the rounds, and how far they are apart.
+//! Statistics: the median of the rounds, and their spread.
 
-/// The middle of some figures, and the quarters of them that are below and above.
+/// The median of some figures, with the lower and upper quartile.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Spread {
     pub low: f64,
@@ -9,19 +9,19 @@ pub struct Spread {
 }
 
 impl Spread {
-    /// Of at least one figure; NaN of none.
+    /// The spread of at least one figure; NaN without any.
     pub fn of(figures: impl IntoIterator<Item = f64>) -> Self {
         let mut figures: Vec<_> = figures.into_iter().collect();
         figures.sort_by(f64::total_cmp);
         Self { low: quantile(&figures, 0.25), median: quantile(&figures, 0.5), high: quantile(&figures, 0.75) }
     }
 
-    /// Of the ratios of figures that were measured in the same rounds.
+    /// The spread of the ratios between figures from the same rounds.
     pub fn of_ratios(figures: &[f64], to: &[f64]) -> Self {
         Self::of(figures.iter().zip(to).map(|(figure, to)| figure / to))
     }
 
-    /// From the smallest to the largest, with the median between.
+    /// The smallest and the largest figure, with the median between them.
     pub fn whole(figures: impl IntoIterator<Item = f64>) -> Self {
         let mut figures: Vec<_> = figures.into_iter().collect();
         figures.sort_by(f64::total_cmp);
@@ -33,7 +33,7 @@ impl Spread {
     }
 }
 
-/// Between two figures, the nearer one counts for more.
+/// Interpolates between two figures: the nearer one counts more.
 fn quantile(sorted: &[f64], at: f64) -> f64 {
     let place = at * sorted.len().saturating_sub(1) as f64;
     let (below, above) = (sorted.get(place.floor() as usize), sorted.get(place.ceil() as usize));

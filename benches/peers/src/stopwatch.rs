@@ -1,8 +1,8 @@
-//! How long this thread has worked, not counting while the machine did something else.
+//! How long this thread has worked, excluding the time in which the machine did something else.
 
 use rustix::time::{ClockId, clock_gettime};
 
-/// For what waits for nothing and runs on one thread.
+/// For work that waits for nothing and runs on one thread.
 pub struct Stopwatch(f64);
 
 impl Stopwatch {

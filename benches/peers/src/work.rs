@@ -1,4 +1,4 @@
-//! The work: which calls an operation consists of, for any number of callers.
+//! The work: the calls of an operation, for any number of callers.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,12 +10,12 @@ use crate::call::{Call, Peer};
 use crate::load::{self, Timing};
 use crate::people::{PEOPLE_MAX, Person, token};
 
-/// Of the skewed requests this many in a hundred are about …
+/// This many percent of the skewed requests concern …
 const HOT_REQUESTS: u64 = 95;
-/// … one in so many people.
+/// … one person in this many.
 const HOT_PEOPLE: u64 = 20;
 const DAY_MS: i64 = 86_400_000;
-/// How many callers prepare what is to be deleted.
+/// How many callers create the records to be deleted.
 const PREPARING: u64 = 64;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
@@ -77,11 +77,11 @@ impl Operation {
     }
 }
 
-/// Makes calls about the people in a store, and about new ones.
+/// Creates calls for the people in a store and for new ones.
 pub struct Work {
     /// How many people there are.
     users: u64,
-    /// Who signs up next.
+    /// The number of the next person to sign up.
     next: AtomicU64,
 }
 
@@ -97,10 +97,11 @@ impl Work {
         Ok(Self { users, next: AtomicU64::new(users) })
     }
 
-    /// Calls for so many callers, so many for each. Other seeds give other people. Whom they delete is signed up first.
+    /// Calls for this many callers, this many for each. Another seed chooses other people. People to be deleted are
+    /// signed up first.
     ///
     /// # Errors
-    /// Those of signing up.
+    /// The errors of signing up.
     pub fn calls(
         &self,
         peer: &Arc<dyn Peer>,
@@ -135,7 +136,7 @@ impl Work {
         })
     }
 
-    /// Signs up somebody with so many sessions, and answers with the call that deletes the user.
+    /// Signs up a person with this many sessions, and returns the call that deletes the user.
     pub fn user_to_delete(&self, peer: &Arc<dyn Peer>, sessions: u64) -> Result<Call> {
         let (person, expires_ms) = (self.newcomer(), in_a_month_ms());
         let user_id = person.user_id();

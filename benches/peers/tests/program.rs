@@ -1,5 +1,5 @@
-//! The program as it is called: its files, its exit codes, and that it leaves nothing behind. Nothing here depends on how
-//! fast anything is.
+//! The program from the outside: its files, its exit codes, and that it leaves nothing behind. No test depends on
+//! speed.
 
 #![allow(clippy::unwrap_used)]
 

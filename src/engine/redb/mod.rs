@@ -1,4 +1,4 @@
-//! The redb engine: reads from a held snapshot, writes committed together.
+//! The redb engine: reads from a shared snapshot, writes with group commit.
 
 mod open;
 pub(crate) mod published;
@@ -31,7 +31,7 @@ use crate::reply::Reply;
 
 pub(crate) struct RedbEngine {
     published: Arc<Published<Readable>>,
-    /// Whether writes may be acknowledged before they are synced, if that is the durability.
+    /// Whether writes may be acknowledged before they are synced, if the durability allows it.
     defers: Arc<AtomicBool>,
     queue: Arc<Queue>,
     writer: Placement,
@@ -39,15 +39,15 @@ pub(crate) struct RedbEngine {
 
 /// Where the writer runs.
 enum Placement {
-    /// On a thread of its own: a commit to a file waits for the disk.
+    /// On its own thread: a commit to a file waits for the disk.
     OwnThread(Option<JoinHandle<()>>),
-    /// On the calling threads: in memory there is nothing to wait for.
+    /// On the calling threads: in memory a commit waits for nothing.
     CallerThreads(Box<Mutex<Writer>>),
 }
 
 impl RedbEngine {
     /// # Errors
-    /// Those of [`Options::open`](crate::Options::open).
+    /// The errors of [`Options::open`](crate::Options::open).
     pub(crate) fn open(source: Source, config: Config, setup: Setup) -> Result<Self> {
         let published = Arc::new(Published::new(Readable::Nothing(Error::Closed)));
         let queue = Arc::new(Queue::new());
@@ -70,7 +70,7 @@ impl RedbEngine {
         Ok(Self { published, defers, queue, writer })
     }
 
-    /// Runs a reading operation in place, and notes what it read, if that were few rows.
+    /// Runs a read on the calling thread and records its read set, if it reads only a few single rows.
     pub(crate) fn read_recorded<R>(&self, op: impl Fn(&Txn<'_>) -> Result<R>) -> Result<(R, Option<ReadSet>)> {
         self.read_now(|view, version| {
             let noting = RecordingView::new(view);
@@ -79,7 +79,7 @@ impl RedbEngine {
         })
     }
 
-    /// Whether what was read is what would be read now.
+    /// True if no row of the read set has changed since it was read.
     pub(crate) fn is_fresh(&self, read_set: &ReadSet) -> bool {
         self.published.is_fresh(read_set)
     }
@@ -89,14 +89,14 @@ impl RedbEngine {
             return Reply::ready(Err(error));
         }
         if let Placement::CallerThreads(writer) = &self.writer {
-            // Whoever gets the lock carries out everything that waits; the others find their answer when they get it.
+            // The thread that gets the lock carries out everything that waits; the others then find their answer.
             let mut writer = writer.lock();
             while !reply.is_ready() && writer.serve(&self.queue) {}
         }
         reply
     }
 
-    /// Runs what reads, with the version that it reads, or one that came before.
+    /// Runs `read` on the published snapshot, with its version or an earlier one.
     fn read_now<R>(&self, read: impl Fn(&dyn View, u64) -> Result<R>) -> Result<R> {
         loop {
             let (readable, version) = self.published.get();
@@ -109,10 +109,11 @@ impl RedbEngine {
                 Readable::Nothing(error) => return Err(error),
             };
             match catching_panics(|| read(&*snapshot, version)) {
-                // The database was closed to be reopened; there is a newer snapshot, or the reason why not.
+                // The writer closed the database to reopen it. A newer snapshot is published, or the reason why there
+                // is none.
                 Err(error) if view::is_closed(&error) && !self.published.is(&snapshot) => {}
                 Err(error) if view::is_latched(&error) => {
-                    // If the store is being closed there is nothing to reopen any more.
+                    // A store that is being closed need not reopen.
                     let _ = self.queue.push(Task::Reopen(snapshot));
                     return Err(error);
                 }
@@ -155,22 +156,22 @@ impl Engine for RedbEngine {
         self.submit(Task::Close(answer), reply)
     }
 
-    /// Lets writes be deferred. Until then each is synced, as those must be that a later one builds on.
+    /// Allows deferred writes. Until now every write was synced, because later writes build on the first ones.
     fn settled(&self) {
         self.defers.store(true, Ordering::Release);
     }
 }
 
 impl Drop for RedbEngine {
-    /// Waits until what was accepted is carried out and the file is closed.
+    /// Waits until accepted writes are carried out and the file is closed.
     fn drop(&mut self) {
         self.queue.close();
         if let Placement::OwnThread(thread) = &mut self.writer
             && let Some(thread) = thread.take()
-            // An answered caller may drop the last handle on the writer's own thread.
+            // An answered caller may drop the last handle on the writer's thread.
             && thread.thread().id() != std::thread::current().id()
         {
-            // A panic of the thread has been answered to the callers already.
+            // If the thread panicked, its callers have already been answered.
             let _ = thread.join();
         }
     }

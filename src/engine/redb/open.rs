@@ -1,4 +1,4 @@
-//! Opening a database: what is refused, and with which words.
+//! Opening a database, and the errors when it is refused.
 
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{ErrorKind, Read};
@@ -22,22 +22,22 @@ const MAGIC: [u8; 9] = [b'r', b'e', b'd', b'b', 0x1A, 0x0A, 0xA9, 0x0D, 0x0A];
 #[cfg(test)]
 pub(crate) type Make = Box<dyn Fn(&mut Builder) -> Result<Database, DatabaseError> + Send>;
 
-/// Where the bytes are.
+/// Where the database is stored.
 pub(crate) enum Source {
-    /// In this file, which is made if there is none.
+    /// In this file, created if it does not exist.
     File(PathBuf),
-    /// In this file, which was there before.
+    /// In this file, which must exist.
     KnownFile(PathBuf),
     Memory,
     /// A database that the application has open.
     Shared(Arc<Database>),
-    /// Storage that a test has made.
+    /// In a backend that a test provides.
     #[cfg(test)]
     Made(Make),
 }
 
 impl Source {
-    /// Claims an application's database, so that no other engine works on it.
+    /// Claims an application's database, so that no other engine uses it.
     pub(super) fn claim(&self) -> Result<Option<Claim>> {
         match self {
             Self::Shared(database) => Claim::on(database).map(Some),
@@ -45,7 +45,7 @@ impl Source {
         }
     }
 
-    /// Opens the database, or makes it, unless the layers above refuse what is in it.
+    /// Opens or creates the database. Fails if the store refuses the contents.
     pub(super) fn open(&self, builder: &mut Builder, setup: &Setup) -> Result<Arc<Database>> {
         let database = catching_panics(|| match self {
             Self::File(path) => {
@@ -69,10 +69,10 @@ impl Source {
         Ok(database)
     }
 
-    /// Where to open the database from again after its storage failed; none if the engine cannot.
+    /// Where to reopen the database after its storage failed. `None` if the engine cannot reopen it.
     pub(super) fn reopened(self) -> Option<Self> {
         match self {
-            // Were the file gone, an empty new one would say that nothing was ever written.
+            // If the file is gone, a new empty one would claim that nothing was ever written.
             Self::File(path) | Self::KnownFile(path) => Some(Self::KnownFile(path)),
             Self::Memory | Self::Shared(_) => None,
             #[cfg(test)]
@@ -88,7 +88,7 @@ fn open_file(
     open: impl Fn(&Builder) -> Result<Database, DatabaseError>,
 ) -> Result<Arc<Database>> {
     if let Tables::SomeMissing = inspect(path, &std::fs::metadata(path).map_err(unreadable)?, setup)? {
-        // They may be there, and not be found because of damage. New ones in their place would be an empty store.
+        // The tables may exist and be hidden by damage. New tables in their place would be an empty store.
         builder.set_check_integrity_on_open(true);
     }
     open(builder).map(Arc::new).map_err(refused)
@@ -99,8 +99,8 @@ enum Tables {
     SomeMissing,
 }
 
-/// Refuses a file that is not for this store, without writing to it as opening it for writing would. An empty one will
-/// do.
+/// Refuses a file that is not for this store. Reads only, because opening a file for writing would write to it. An
+/// empty file is accepted.
 fn inspect(path: &Path, metadata: &Metadata, setup: &Setup) -> Result<Tables> {
     if metadata.is_dir() {
         return Err(OpenProblem::Folder.into());
@@ -122,7 +122,7 @@ fn inspect(path: &Path, metadata: &Metadata, setup: &Setup) -> Result<Tables> {
             (setup.accept)(&Txn::new(&snapshot))?;
             Ok(if snapshot.missing_table()?.is_none() { Tables::AllThere } else { Tables::SomeMissing })
         }
-        // It was not closed properly and cannot be looked into before it is repaired, which checks every page too.
+        // It was not closed properly and cannot be read before redb repairs it, which also checks every page.
         Err(DatabaseError::RepairAborted) => Ok(Tables::AllThere),
         Err(error) => Err(refused(error)),
     }
@@ -132,8 +132,8 @@ fn unreadable(error: std::io::Error) -> Error {
     Error::Storage(StorageError::caused("the file cannot be read", error))
 }
 
-/// Makes an empty database, for its owner only. It is made under another name first, because redb cannot open a file
-/// that it was interrupted in making.
+/// Creates an empty database that only its owner can access. It is created under a temporary name first, because redb
+/// cannot open a file whose creation was interrupted.
 fn make(path: &Path) -> Result<()> {
     let cannot = |error: std::io::Error| Error::Storage(StorageError::caused("the file cannot be made", error));
     let mut name = path.file_name().unwrap_or_default().to_owned();
@@ -147,22 +147,22 @@ fn make(path: &Path) -> Result<()> {
     let database = Builder::new().set_cache_size(0).create(&new);
     let made = database.and_then(Database::close).map_err(|error| failed("the file cannot be made", error));
     let named = made.and_then(|()| name_unless_taken(&new, path).map_err(cannot));
-    // What is left of it takes little room, and another attempt uses another name.
+    // A leftover temporary file takes little room, and another attempt uses another name.
     let _ = std::fs::remove_file(&new);
     named.and_then(|()| sync_folder_of(path).map_err(cannot))
 }
 
-/// Gives the new file its name, unless somebody else was faster.
+/// Gives the new file its name, unless another process was faster.
 fn name_unless_taken(new: &Path, path: &Path) -> std::io::Result<()> {
     match std::fs::hard_link(new, path) {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
-        // Some file systems have no links.
+        // Some file systems have no hard links.
         Err(_) => std::fs::rename(new, path),
         Ok(()) => Ok(()),
     }
 }
 
-/// Makes sure that a power cut does not take back the file's name.
+/// Syncs the folder, so that a power cut does not undo the file's name.
 fn sync_folder_of(path: &Path) -> std::io::Result<()> {
     #[cfg(unix)]
     if let Some(folder) = path.parent() {
@@ -184,10 +184,10 @@ fn refused(error: DatabaseError) -> Error {
     }
 }
 
-/// The databases of applications that an engine works on, so that no second one does.
+/// Application databases in use by an engine, so that no second engine uses one.
 static IN_USE: Mutex<Vec<Weak<Database>>> = Mutex::new(Vec::new());
 
-/// That one engine works on an application's database; another one cannot until this is dropped.
+/// An engine's claim to an application's database. Another engine can claim it once this is dropped.
 pub(super) struct Claim(Weak<Database>);
 
 impl Claim {

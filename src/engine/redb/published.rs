@@ -1,35 +1,34 @@
-//! What readers read, and whether a value that was read is still what they would read: without this no cache could be
-//! exact.
+//! The published state, and whether a value read earlier is still current. This makes exact caches possible.
 //!
-//! Each state that is published has a version. Before rows are changed by a commit, their slots get the version that it
-//! will have; after the commit the state is published under it. A value that was read from one version, and notes the
-//! slots of the rows that were read, is fresh while none of them has a later version. So a value is found stale before
-//! anybody can read a newer one, and it is never found fresh after that. Rows that share a slot make each other stale
-//! for nothing, which costs a read.
+//! Every published state has a version. Before a commit changes rows, their slots get the version that the commit will
+//! have; after the commit its state is published under that version. A read set, which is a version and the slots of
+//! the rows read at it, is fresh while none of its slots has a later version. So a value turns stale before anybody can
+//! read a newer one, and never becomes fresh again. Rows that share a slot make each other stale needlessly, which
+//! costs a read.
 
 use std::sync::OnceLock;
 
 use super::sync::{AtomicU64, Ordering, RwLock};
 
-/// How many slots are made at a time.
+/// How many slots are allocated at a time.
 const CHUNK: usize = 256;
-/// How many chunks there are: 32,768 slots, and 256 KiB when all of them are in use.
+/// How many chunks there are: 32,768 slots, which take 256 KiB when all are in use.
 const CHUNKS: usize = 128;
-/// How many rows a read set has room for.
+/// How many rows a read set holds at most.
 const ROWS_MAX: usize = 3;
-/// The version of a state that nobody can read.
+/// The version while no state is published.
 const WITHDRAWN: u64 = u64::MAX;
 
-/// What readers read. It changes after each commit, before the callers are answered.
+/// The state that readers read. It changes after each commit, before the callers are answered.
 pub(crate) struct Published<T> {
     shown: RwLock<(T, u64)>,
-    /// The version that changed the rows of a slot last, or will.
+    /// For each slot the version of the last commit, finished or under way, that changes its rows.
     changed: Box<[OnceLock<Box<[AtomicU64]>>]>,
-    /// Values read from earlier versions than this are not fresh.
+    /// Values read at earlier versions are not fresh.
     since: AtomicU64,
 }
 
-/// The place of a row among the slots.
+/// The slot of a row.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Slot(u16);
 
@@ -37,7 +36,7 @@ impl Slot {
     pub(crate) fn of(table: usize, key: &[u8]) -> Self {
         let mut hasher = crc32fast::Hasher::new_with_initial(u32::try_from(table).unwrap_or(u32::MAX));
         hasher.update(key);
-        // What is cut off makes rows share a slot.
+        // Cutting bits off makes rows share a slot.
         Self((hasher.finalize() % (CHUNK * CHUNKS) as u32) as u16)
     }
 }
@@ -59,18 +58,18 @@ impl ReadSet {
 }
 
 impl<T: Clone> Published<T> {
-    /// Nothing that can be read yet, but `shown`.
+    /// Shows readers `shown` until a state is published.
     pub(crate) fn new(shown: T) -> Self {
         let changed = std::iter::repeat_with(OnceLock::new).take(CHUNKS).collect();
         Self { shown: RwLock::new((shown, 0)), changed, since: AtomicU64::new(WITHDRAWN) }
     }
 
-    /// What readers read now, and its version.
+    /// The published state and its version.
     pub(crate) fn get(&self) -> (T, u64) {
         self.shown.read().clone()
     }
 
-    /// Says that the next state has these rows changed. To be called before it is committed, by the only writer.
+    /// Marks rows as changed by the next state. The only writer calls this before it commits.
     pub(crate) fn changes(&self, rows: impl IntoIterator<Item = Slot>) {
         let next = self.next();
         rows.into_iter().for_each(|row| self.slot(row).store(next, Ordering::SeqCst));
@@ -81,23 +80,23 @@ impl<T: Clone> Published<T> {
         self.shown.read().1 + 1
     }
 
-    /// Shows readers the next state. To be called by the only writer.
+    /// Publishes the next state. Only the writer calls this.
     pub(crate) fn publish(&self, shown: T) {
         let next = self.next();
         if self.since.load(Ordering::SeqCst) == WITHDRAWN {
-            // Writes that were never synced may be gone since.
+            // Writes that were never synced may be lost.
             self.since.store(next, Ordering::SeqCst);
         }
         *self.shown.write() = (shown, next);
     }
 
-    /// Shows readers this in the place of any state. No value that was read is fresh from now on.
+    /// Shows readers `shown` in place of any state. From now on no read set is fresh.
     pub(crate) fn withdraw(&self, shown: T) {
         self.since.store(WITHDRAWN, Ordering::SeqCst);
         self.shown.write().0 = shown;
     }
 
-    /// Whether what was read is what would be read now.
+    /// True if no row of the read set has changed since it was read.
     pub(crate) fn is_fresh(&self, read_set: &ReadSet) -> bool {
         let is_at_most = |changed: &AtomicU64| changed.load(Ordering::SeqCst) <= read_set.version;
         is_at_most(&self.since) && read_set.slots.iter().all(|slot| is_at_most(self.slot(*slot)))

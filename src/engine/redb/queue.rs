@@ -1,4 +1,4 @@
-//! The queue of what waits for the writer: bounded, in order, closed at the end.
+//! The writer's queue: bounded, in order, closed at the end.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -11,16 +11,16 @@ use crate::engine::job::Job;
 use crate::error::{Error, Result};
 use crate::reply::Answer;
 
-/// How many tasks may wait.
+/// How many tasks may wait at most.
 const TASKS_MAX: usize = 16_384;
 
 pub(super) enum Task {
     Write(Box<dyn Job>),
     /// Create the missing tables.
     Synchronize(Answer<()>),
-    /// Reopen the database, if readers still read this snapshot, which failed one of them.
+    /// Reopen the database if this snapshot, on which a read failed, is still the published one.
     Reopen(Arc<Snapshot>),
-    /// Close the database; nothing comes after it.
+    /// Close the database. No task comes after it.
     Close(Answer<()>),
 }
 
@@ -64,7 +64,7 @@ impl Queue {
         }
     }
 
-    /// Takes the next task if it is none.
+    /// Takes the next task if it is not a write.
     pub(super) fn pop_other(&self) -> Option<Task> {
         self.waiting.lock().tasks.pop_front_if(|task| !matches!(task, Task::Write(_)))
     }
@@ -78,15 +78,14 @@ impl Queue {
         self.changed.notify_one();
     }
 
-    /// Closes the queue and drops what waits, which tells the callers that nobody will answer.
+    /// Closes the queue and drops the waiting tasks, whose callers learn that nobody will answer.
     pub(super) fn abandon(&self) {
         let mut waiting = self.waiting.lock();
         waiting.closed = true;
         waiting.tasks.clear();
     }
 
-    /// Waits for a task, for as long as said. Answers whether there may still be any: false when the queue is closed and
-    /// empty.
+    /// Waits for a task, at most as long as given. Returns false when the queue is closed and empty.
     pub(super) fn wait(&self, at_most: Option<Duration>) -> bool {
         let mut waiting = self.waiting.lock();
         while waiting.tasks.is_empty() && !waiting.closed {

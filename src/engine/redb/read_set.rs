@@ -9,7 +9,7 @@ use crate::kv::view::{ByteRange, RowVisitor, View};
 
 pub(crate) struct RecordingView<'v> {
     view: &'v dyn View,
-    /// None when more was read than single rows.
+    /// None once the operation has read more than single rows.
     rows: RefCell<Option<Vec<Slot>>>,
 }
 
@@ -18,7 +18,7 @@ impl<'v> RecordingView<'v> {
         Self { view, rows: RefCell::new(Some(Vec::new())) }
     }
 
-    /// The rows that were read, of this version; none if there were too many for a read set.
+    /// The read set of this version. `None` if the operation read too many rows.
     pub(crate) fn into_read_set(self, version: u64) -> Option<ReadSet> {
         ReadSet::new(version, &self.rows.into_inner()?)
     }

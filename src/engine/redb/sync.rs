@@ -1,4 +1,4 @@
-//! What `published` is synchronised with; tests/interleavings.rs puts loom's in their place.
+//! The synchronisation primitives of `published`; tests/interleavings.rs replaces them with loom's.
 
 pub(crate) use std::sync::atomic::{AtomicU64, Ordering};
 

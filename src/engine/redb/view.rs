@@ -1,4 +1,4 @@
-//! What an operation sees of redb: a snapshot to read from, or a write transaction that takes its changes.
+//! redb as operations see it: a snapshot to read from, or a write transaction that applies changes.
 
 use std::cell::{Cell, OnceCell};
 use std::sync::{Arc, OnceLock};
@@ -22,25 +22,24 @@ const fn definition(table: TableId) -> TableDefinition<'static, Bytes, Bytes> {
     TableDefinition::new(table.name)
 }
 
-/// What readers read from.
+/// The source of reads.
 #[derive(Clone)]
 pub(super) enum Readable {
     /// The last committed state, held for all readers.
     Snapshot(Arc<Snapshot>),
-    /// A snapshot for each read, for on the application's database a held one would keep its old pages from being
-    /// reused.
+    /// A new snapshot for each read: on the application's database a shared one would keep old pages from being reused.
     Database(Arc<Database>),
-    /// Nothing, and why.
+    /// Nothing to read, and the reason.
     Nothing(Error),
 }
 
 impl Published<Readable> {
-    /// Whether this is the snapshot that readers read now.
+    /// True if readers read this snapshot now.
     pub(super) fn is(&self, snapshot: &Arc<Snapshot>) -> bool {
         matches!(self.get().0, Readable::Snapshot(published) if Arc::ptr_eq(&published, snapshot))
     }
 
-    /// Why there is nothing to read, if so.
+    /// The reason why nothing can be read, if nothing can.
     pub(super) fn error(&self) -> Option<Error> {
         match self.get().0 {
             Readable::Nothing(error) => Some(error),
@@ -49,9 +48,9 @@ impl Published<Readable> {
     }
 }
 
-/// One committed state of the database, with its tables opened as they are needed.
+/// A committed state of the database. Its tables are opened on first use.
 pub(super) struct Snapshot {
-    /// There until it is dropped.
+    /// Set until the snapshot is dropped.
     transaction: Option<ReadTransaction>,
     tables: [OnceLock<ReadOnlyTable<Bytes, Bytes>>; TABLES.len()],
 }
@@ -123,8 +122,8 @@ impl Drop for Snapshot {
     }
 }
 
-/// A write transaction and its tables, opened as they are needed. It knows whether redb failed in it, even if the
-/// operation that met the failure hides it.
+/// A write transaction. Its tables are opened on first use. It remembers whether redb failed in it, even if the
+/// operation hides the failure.
 pub(super) struct WriteView<'txn> {
     transaction: &'txn WriteTransaction,
     tables: [OnceCell<redb::Table<'txn, Bytes, Bytes>>; TABLES.len()],
@@ -140,7 +139,7 @@ impl<'txn> WriteView<'txn> {
         self.broken.get()
     }
 
-    /// Creates a table, or makes sure that it exists.
+    /// Creates a table unless it exists.
     pub(super) fn create(&self, table: TableId) -> Result<()> {
         self.table(table).map(drop)
     }
@@ -150,8 +149,8 @@ impl<'txn> WriteView<'txn> {
             self.table(id)?;
             let table =
                 self.tables.get_mut(id.index).and_then(OnceCell::get_mut).ok_or(Error::MissingTable(id.name))?;
-            // A lookup goes down a tree for 128 pages at most; a change follows pages that damage has put into a circle
-            // until it overflows the stack.
+            // A lookup descends at most 128 pages, whereas a change follows pages that damage has put into a circle
+            // until the stack overflows.
             guarded(&self.broken, || table.get(&*key).map(drop))?;
             guarded(&self.broken, || match value {
                 Some(value) => table.insert(&*key, &*value).map(drop),
@@ -204,20 +203,20 @@ impl Drop for WriteView<'_> {
     }
 }
 
-/// Calls redb, and leaves `broken` set if it fails or panics.
+/// Calls redb and sets `broken` if the call fails or panics.
 fn guarded<T, E: Into<redb::Error>>(broken: &Cell<bool>, call: impl FnOnce() -> Result<T, E>) -> Result<T> {
     let result = called("the transaction failed", call);
     broken.set(broken.get() || result.is_err());
     result
 }
 
-/// Calls redb. Damage can make it panic, and then panic again when something of its own is dropped; two panics at once
-/// end the process. So each is caught where it begins, and does not unwind past anything of redb's.
+/// Calls redb. Damage can make redb panic, and panic again when its values are dropped; two panics at once end the
+/// process. So each panic is caught where it starts and does not unwind past redb's values.
 fn called<T, E: Into<redb::Error>>(context: &'static str, call: impl FnOnce() -> Result<T, E>) -> Result<T> {
     catching_panics(|| call().map_err(|error| failed(context, error)))
 }
 
-/// Drops something of redb's, which may panic too.
+/// Drops a value of redb's, which may panic.
 fn discard<T>(of_redb: T) {
     let _ = catching_panics(|| {
         drop(of_redb);
@@ -229,12 +228,12 @@ pub(super) fn failed(context: &'static str, error: impl Into<redb::Error>) -> Er
     Error::Storage(StorageError::caused(context, error.into()))
 }
 
-/// Whether a read failed only because its database was closed, as it is to be reopened.
+/// True if the read failed because the writer closed the database in order to reopen it.
 pub(super) fn is_closed(error: &Error) -> bool {
     matches!(redb_error(error), Some(redb::Error::DatabaseClosed))
 }
 
-/// Whether redb answers nothing but errors from now on, until the database is reopened.
+/// True if redb returns only errors from now on, until the database is reopened.
 pub(super) fn is_latched(error: &Error) -> bool {
     use redb::Error::{Backend, Io, LockPoisoned, PreviousIo};
     matches!(redb_error(error), Some(Io(_) | Backend(_) | PreviousIo | LockPoisoned(_)))

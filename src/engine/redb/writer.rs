@@ -1,4 +1,5 @@
-//! The writer: takes what waits, runs it in one transaction, commits once, publishes, and then answers all.
+//! The writer: takes queued jobs, runs them in one transaction, commits once, publishes the snapshot, then answers all
+//! callers.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,48 +19,48 @@ use crate::records::schema::TABLES;
 
 /// How many operations share a commit at most.
 const BATCH_MAX: usize = 512;
-/// After how many changed rows a transaction takes no more operations, so that nobody waits long behind large ones.
+/// After how many changed rows a transaction takes no more operations, so that no caller waits long behind large ones.
 const BATCH_ROWS_MAX: usize = 2_048;
-/// How long deferred writes wait for their sync while more of them keep coming.
+/// How long deferred writes wait for their sync while more arrive.
 const SYNC_EVERY: Duration = Duration::from_millis(50);
-/// From how many operations on a commit notes the free pages of the file: then that costs little beside the rest.
+/// From how many operations on a commit saves redb's allocator state: it then costs little beside the rest.
 const QUICK_REPAIR_FROM: usize = 8;
-/// After how long without a write the free pages are noted by a commit of their own.
+/// After how long without a write a separate commit saves the allocator state.
 const IDLE_AFTER: Duration = Duration::from_secs(1);
-/// How long to wait before reopening fails again, at first and at most.
+/// The first and the longest delay before reopening is tried again.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(2));
 
-/// How the engine works.
+/// Settings of the engine.
 pub(crate) struct Config {
     pub(crate) durability: Durability,
     pub(crate) cache_bytes: usize,
     /// Whether opening creates missing tables.
     pub(crate) synchronize: bool,
-    /// Whether opening compares every page with its checksum.
+    /// Whether opening verifies the checksum of every page.
     pub(crate) check_pages: bool,
 }
 
 pub(super) struct Writer {
-    /// Where to open the database from again after a failure; none if it cannot be.
+    /// Where to reopen the database after a failure. None if it cannot be reopened.
     origin: Option<Source>,
     config: Config,
     setup: Setup,
     published: Arc<Published<Readable>>,
     defers: Arc<AtomicBool>,
-    /// None while it cannot be reopened, and after it was closed.
+    /// None while the database cannot be reopened, and after it was closed.
     database: Option<Arc<Database>>,
-    /// A table that does not exist, if there is one.
+    /// The name of a missing table, if one is missing.
     missing_table: Option<&'static str>,
-    /// The rest of an operation, for the next transaction.
+    /// The rest of an operation, to run in the next transaction.
     follow_up: Option<FollowUp>,
-    /// Since when there are committed writes that are not synced.
+    /// The time since which committed writes are not synced.
     unsynced_since: Option<Instant>,
-    /// When the last commit was made, if it did not note the free pages, so that opening the file after a kill would have
-    /// to read all of it.
-    unnoted_since: Option<Instant>,
-    /// When to try reopening next, and how long to wait after that.
+    /// The time of the last commit if it did not save the allocator state. Without that state, opening the file after a
+    /// kill has to read all of it.
+    allocator_unsaved_since: Option<Instant>,
+    /// The time of the next attempt to reopen, and the delay after it.
     retry: Option<(Instant, Duration)>,
-    /// On an application's database: that no other engine works on it.
+    /// The claim to an application's database, which keeps other engines off.
     claim: Option<Claim>,
 }
 
@@ -85,7 +86,7 @@ impl Writer {
             missing_table: None,
             follow_up: None,
             unsynced_since: None,
-            unnoted_since: None,
+            allocator_unsaved_since: None,
             retry: None,
             claim,
         };
@@ -95,7 +96,7 @@ impl Writer {
 
     /// Works until the queue is closed and empty.
     pub(super) fn run(mut self, queue: &Queue) {
-        /// Should the writer ever panic, nobody may wait for it for ever.
+        /// If the writer panics, no caller may wait for ever.
         struct Abandon<'q>(&'q Queue);
         impl Drop for Abandon<'_> {
             fn drop(&mut self) {
@@ -107,14 +108,14 @@ impl Writer {
         while queue.wait(self.idle_for()) {
             self.serve(queue);
             self.sync_if_due(queue);
-            self.note_free_pages_if_idle(queue);
+            self.save_allocator_if_idle(queue);
             self.reopen_if_due();
         }
-        // The last handle is gone, and with it everybody who could be told.
+        // The last handle is gone, so nobody is left to learn of a failure.
         let _ = self.close();
     }
 
-    /// Carries out one transaction's worth of what waits, or one other task. Answers whether there was anything.
+    /// Carries out one batch of writes or one other task. Returns false if there was neither.
     pub(super) fn serve(&mut self, queue: &Queue) -> bool {
         if self.write(queue) {
             return true;
@@ -128,16 +129,16 @@ impl Writer {
         true
     }
 
-    /// How long the writer has nothing to do if no task comes.
+    /// How long the writer can sleep if no task arrives.
     fn idle_for(&self) -> Option<Duration> {
         if self.unsynced_since.is_some() || (self.follow_up.is_some() && self.unavailable().is_none()) {
             return Some(Duration::ZERO);
         }
-        let due = self.retry.map(|(at, _)| at).or(self.unnoted_since.map(|since| since + IDLE_AFTER));
+        let due = self.retry.map(|(at, _)| at).or(self.allocator_unsaved_since.map(|since| since + IDLE_AFTER));
         due.map(|at| at.saturating_duration_since(Instant::now()))
     }
 
-    /// Runs what waits in one transaction and answers it. Says whether there was anything to run.
+    /// Runs one batch of writes and answers it. Returns false if no write was waiting.
     fn write(&mut self, queue: &Queue) -> bool {
         let mut jobs = Vec::new();
         let result = match self.unavailable() {
@@ -154,7 +155,7 @@ impl Writer {
         worked
     }
 
-    /// Why nothing can be written now, if so.
+    /// Why nothing can be written now. `None` if writing is possible.
     fn unavailable(&self) -> Option<Error> {
         if self.database.is_none() {
             return Some(self.published.error().unwrap_or(Error::Closed));
@@ -162,10 +163,11 @@ impl Writer {
         self.missing_table.map(Error::MissingTable)
     }
 
-    /// Runs the follow-up, if there is one, and what waits; commits it and shows it to readers. On an error before the
-    /// commit nothing was written.
+    /// Runs the follow-up, if there is one, and queued jobs in one transaction, commits it and publishes the result. An
+    /// error before the commit means that nothing was written.
     fn transact(&mut self, queue: &Queue, jobs: &mut Vec<Box<dyn Job>>) -> Result<()> {
-        // Taken, so that one that always fails is not run again and again; it goes on when the store is next opened.
+        // Taken out, so that a follow-up that always fails is not repeated for ever. It continues when the store is
+        // next opened.
         let follow_up = self.follow_up.take();
         let Some(first) = follow_up.map(FollowUp::into_job).or_else(|| queue.pop_write()) else {
             return Ok(());
@@ -175,7 +177,7 @@ impl Writer {
         let mut view = WriteView::new(&transaction);
         let mut rows = 0;
         let mut next_follow_up = None;
-        // A job is kept before it runs, so that it is answered whatever happens.
+        // A job is stored before it runs, so that it is answered whatever happens.
         while let Some(job) = jobs.last_mut() {
             let changes = job.run(&view);
             if view.is_broken() {
@@ -209,7 +211,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Changes rows. From now on nothing that was read from them before is fresh.
+    /// Applies changes. Read sets with the changed rows are stale from now on.
     fn apply(&self, changed: Rows, view: &mut WriteView<'_>) -> Result<()> {
         self.published.changes(changed.keys().map(|(table, key)| Slot::of(table.index, key)));
         view.apply(changed)
@@ -225,11 +227,11 @@ impl Writer {
     }
 
     fn commit(&mut self, mut transaction: WriteTransaction, durability: Durability, repair: Repair) -> Result<()> {
-        // One-phase commits are not safe to reopen after a failed sync.
+        // A one-phase commit is not safe to reopen after a failed sync.
         transaction.set_two_phase_commit(true);
         let quick = repair == Repair::Quick && durability == Durability::Full;
         transaction.set_quick_repair(quick);
-        self.unnoted_since = (!quick && self.origin.is_some()).then(Instant::now);
+        self.allocator_unsaved_since = (!quick && self.origin.is_some()).then(Instant::now);
         if durability == Durability::Deferred {
             let none = transaction.set_durability(redb::Durability::None);
             none.map_err(|error| failed("writes cannot be deferred", error))?;
@@ -242,7 +244,7 @@ impl Writer {
         }
     }
 
-    /// Lets readers see the last commit.
+    /// Publishes the last commit to readers.
     fn publish(&mut self) -> Result<()> {
         let database = self.database.as_ref().ok_or(Error::Closed)?;
         match (self.missing_table, &self.claim) {
@@ -261,7 +263,7 @@ impl Writer {
         self.publish()
     }
 
-    /// Creates the tables that are missing and fills them.
+    /// Creates and fills missing tables.
     fn synchronize(&mut self) -> Result<()> {
         if let Some(error) = self.unavailable()
             && self.missing_table.is_none()
@@ -299,7 +301,7 @@ impl Writer {
 
     fn sync_if_due(&mut self, queue: &Queue) {
         if self.unsynced_since.is_some_and(|since| queue.is_empty() || since.elapsed() >= SYNC_EVERY) {
-            // The writes were acknowledged as deferred, so there is nobody to tell; the next one meets the failure.
+            // The writes were acknowledged as deferred, so no caller can be told; the next write fails instead.
             let _ = self.sync();
         }
     }
@@ -311,16 +313,16 @@ impl Writer {
         self.guard(|writer| writer.commit(writer.begin()?, Durability::Full, Repair::Slow))
     }
 
-    /// What was noted before is lost with the first commit after it, so this is worth its cost only when no more come.
-    fn note_free_pages_if_idle(&mut self, queue: &Queue) {
-        if queue.is_empty() && self.unnoted_since.take_if(|since| since.elapsed() >= IDLE_AFTER).is_some() {
-            // It is nobody's write, so there is nobody to tell; the next one meets the failure.
+    /// The next commit discards a saved allocator state, so saving it pays only when no more writes arrive.
+    fn save_allocator_if_idle(&mut self, queue: &Queue) {
+        if queue.is_empty() && self.allocator_unsaved_since.take_if(|since| since.elapsed() >= IDLE_AFTER).is_some() {
+            // This commit has no caller to tell; the next write fails instead.
             let _ = self.guard(|writer| writer.commit(writer.begin()?, Durability::Full, Repair::Quick));
         }
     }
 
-    /// Does what may fail in redb. After a failure redb refuses to write until the database is reopened, so that is done
-    /// at once.
+    /// Runs code that may fail in redb. After a failure redb refuses writes until the database is reopened, so this
+    /// reopens it at once.
     fn guard(&mut self, work: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
         let result = catching_panics(|| work(self));
         if let Err(Error::Storage(why) | Error::OutcomeUnknown(why)) = &result
@@ -332,7 +334,7 @@ impl Writer {
         result
     }
 
-    /// Reopens a database that failed a reader, unless it was reopened since.
+    /// Reopens a database on which a read failed, unless it has been reopened since.
     fn reopen_after(&mut self, snapshot: &Arc<Snapshot>) {
         if self.published.is(snapshot) && self.origin.is_some() {
             self.release(Error::Storage(StorageError::new("the database is being reopened after a failed read")));
@@ -363,12 +365,12 @@ impl Writer {
         }
     }
 
-    /// Closes the database, which ends every snapshot of it, and has readers told why.
+    /// Closes the database, which ends its snapshots, and shows readers the reason.
     fn release(&mut self, why: Error) {
-        (self.unsynced_since, self.unnoted_since) = (None, None);
+        (self.unsynced_since, self.allocator_unsaved_since) = (None, None);
         self.published.withdraw(Readable::Nothing(why));
         let database = self.database.take();
-        // What went wrong with the database was reported; that it cannot be closed either says nothing new.
+        // The database's error was already reported; an error while closing it adds nothing.
         let _ = catching_panics(|| {
             drop(database);
             Ok(())
@@ -386,7 +388,7 @@ impl Writer {
         let database = self.database.take().and_then(Arc::into_inner);
         let closed = catching_panics(|| match database {
             Some(database) => database.close().map_err(|error| failed("the file cannot be closed cleanly", error)),
-            // The application's own, which stays open.
+            // The application's database, which stays open.
             None => Ok(()),
         });
         self.claim = None;
@@ -394,12 +396,12 @@ impl Writer {
     }
 }
 
-/// What opening the file costs when it was not closed.
+/// What opening an unclosed file costs.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Repair {
-    /// All of it is read, for which pages are free.
+    /// redb reads the whole file to find its free pages.
     Slow,
-    /// The commit has noted that.
+    /// The commit saves the allocator state, which lists them.
     Quick,
 }
 

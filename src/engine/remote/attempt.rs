@@ -1,5 +1,5 @@
-//! How one operation is carried out: run on what is known, which tells what has to be known besides; fetch that; run again;
-//! and write what comes of it, if nothing that it rests on has changed meanwhile.
+//! Carrying out one operation: run it on the fetched rows, fetch the rows that it misses, run it again, and propose its
+//! changes. They are written if nothing that it read has changed meanwhile.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -10,28 +10,29 @@ use tokio::sync::oneshot;
 use super::batch::{Writes, check_size};
 use super::cluster::{Failure, Range, Reading};
 use super::known::{Known, Reads, Replay};
-use super::proposal::{Proposal, Ticket, Verdict};
+use super::proposal::{Outcome, Proposal, SendState};
 use super::shared::Core;
 use crate::engine::job::Job;
 use crate::error::{Error, Result, StorageError};
 use crate::kv::txn::{Changes, FollowUp};
 use crate::records::schema::META;
 
-/// How many records a step changes at first: deleting one takes up to three rows, and a transaction may change 128.
+/// How many records a step changes at first: deleting a record takes up to three rows, and a transaction may change
+/// 128.
 pub(super) const STEP_RECORDS_MAX: usize = 32;
-/// How long to wait before trying again what was in conflict a second time, at first and at most.
+/// The first and the longest delay before an operation is retried after its second conflict.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(100));
 
-/// What an operation is for.
+/// The purpose of an operation.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Purpose {
     Read,
     Write,
-    /// To make the store, or to look what is there before there is one.
+    /// To create the store, or to check what exists before there is one.
     Make,
 }
 
-/// Carries out the operation and answers its caller. What is to be done after it, if that is more.
+/// Carries out the operation and answers its caller. Returns the follow-up, if the operation has one.
 pub(super) async fn carry_out(core: &Core, mut job: Box<dyn Job>, purpose: Purpose) -> Option<FollowUp> {
     let mut attempt = Attempt {
         core,
@@ -55,13 +56,13 @@ struct Attempt<'c> {
     conflicts: u32,
 }
 
-/// What a run of the operation calls for.
+/// What to do after a run of the operation.
 enum Next {
-    /// It is done, and nothing is to be written.
+    /// The operation is done and writes nothing.
     Nothing,
     Fetch(BTreeSet<Range>),
     Write(Reads, Writes, Option<FollowUp>),
-    /// It wants to do more in a step than fits into a transaction.
+    /// A step of the operation is too large for a transaction.
     SmallerSteps,
     Fail(Error),
 }
@@ -86,7 +87,7 @@ impl Attempt<'_> {
         }
     }
 
-    /// Whoever synchronizes it may be another process.
+    /// Another process may create the store.
     async fn find_store(&self) -> Result<()> {
         match self.core.look(self.deadline).await {
             Ok(()) | Err(Error::Busy) if self.core.is_missing() => Err(Error::MissingTable(META.id.name)),
@@ -95,7 +96,7 @@ impl Attempt<'_> {
         }
     }
 
-    /// Looks whether the store that another process has made meanwhile fits.
+    /// Checks whether a store that another process has created meanwhile fits.
     async fn accept(&self) -> Result<()> {
         let mut known = Known::default();
         loop {
@@ -111,7 +112,7 @@ impl Attempt<'_> {
         }
     }
 
-    /// Runs the operation on what is known.
+    /// Runs the operation on the known rows.
     fn next(&self, job: &mut dyn Job) -> Next {
         let replay = Replay::new(&self.known, &self.core.keys, self.step_records_max);
         let changes = job.run(&replay);
@@ -125,7 +126,7 @@ impl Attempt<'_> {
                 let key = |(table, key): (_, Vec<u8>)| self.core.keys.row(table, &key);
                 let writes = rows.into_iter().map(|(place, value)| (key(place), value)).collect();
                 match check_size(&reads, &writes, self.core.cluster.ops_max()) {
-                    // What was guessed must not be relied on, but a transaction can have it as its conditions.
+                    // A guess must not be relied on, but a transaction can have it as a condition.
                     Ok(()) if !reads.counted && !reads.is_wrong => Next::Write(reads, writes, follow_up),
                     _ if is_guess => Next::Fetch(reads.missed),
                     Err(_) if reads.in_steps && self.step_records_max > 1 => Next::SmallerSteps,
@@ -145,38 +146,38 @@ impl Attempt<'_> {
                 self.known.learn(revision, fetched);
                 Ok(())
             }
-            // It was compacted, or whoever is asked now is behind: what is known is of no use any more.
+            // The revision was compacted, or the member asked now is behind: the known rows are useless now.
             Err(Failure::OtherRevision) => self.begin_anew().await,
             Err(failure) => Err(failure.into_error()),
         }
     }
 
-    /// Answers false if it is to be tried again.
+    /// Returns false if the operation has to be tried again.
     async fn is_written(&mut self, reads: Reads, writes: Writes) -> Result<bool> {
-        let (sender, verdict) = oneshot::channel();
-        let ticket = Arc::new(Ticket::default());
+        let (sender, outcome) = oneshot::channel();
+        let send_state = Arc::new(SendState::default());
         let proposal =
-            Proposal { reads, writes, ticket: Arc::clone(&ticket), deadline: self.deadline, verdict: sender };
+            Proposal { reads, writes, send_state: Arc::clone(&send_state), deadline: self.deadline, outcome: sender };
         self.core.propose(proposal)?;
-        match self.verdict(verdict, &ticket).await? {
-            Verdict::Done => Ok(true),
-            Verdict::Conflict(revision, found) => {
+        match self.outcome(outcome, &send_state).await? {
+            Outcome::Done => Ok(true),
+            Outcome::Conflict(revision, found) => {
                 self.back_off().await?;
                 self.known.learn(revision, found);
                 Ok(false)
             }
-            Verdict::Outdated => self.begin_anew().await.map(|()| false),
-            Verdict::Failed(error) => Err(error),
+            Outcome::Outdated => self.begin_anew().await.map(|()| false),
+            Outcome::Failed(error) => Err(error),
         }
     }
 
-    /// Waits for the verdict; until the deadline only, if the proposal has not even been sent by then.
-    async fn verdict(&self, mut verdict: oneshot::Receiver<Verdict>, ticket: &Ticket) -> Result<Verdict> {
+    /// Waits for the outcome, but only until the deadline if the proposal has not been sent by then.
+    async fn outcome(&self, mut outcome: oneshot::Receiver<Outcome>, send_state: &SendState) -> Result<Outcome> {
         let stopped = |_| Error::OutcomeUnknown(StorageError::new("the committer stopped"));
-        match tokio::time::timeout_at(self.deadline.into(), &mut verdict).await {
-            Ok(verdict) => verdict.map_err(stopped),
-            Err(_) if ticket.give_up() => Err(Error::Busy),
-            Err(_) => verdict.await.map_err(stopped),
+        match tokio::time::timeout_at(self.deadline.into(), &mut outcome).await {
+            Ok(outcome) => outcome.map_err(stopped),
+            Err(_) if send_state.give_up() => Err(Error::Busy),
+            Err(_) => outcome.await.map_err(stopped),
         }
     }
 
@@ -198,12 +199,12 @@ impl Attempt<'_> {
     }
 }
 
-/// The ranges as they were at the revision that is known, if any is.
+/// The ranges at the known revision, if there is one.
 fn at(missed: BTreeSet<Range>, known: &Known) -> Vec<Range> {
     missed.into_iter().map(|range| Range { revision: known.revision(), ..range }).collect()
 }
 
-/// From 0 to 1, so that those who were in each other's way do not come again at the same time.
+/// A random number from 0 to 1, so that operations in conflict do not retry at the same time.
 fn chance() -> f64 {
     let mut byte = [0];
     // Without randomness they wait equally long.

@@ -1,5 +1,5 @@
-//! Which proposals share a transaction: those of which none changes what another one reads or changes, for the cluster
-//! compares the conditions of all with the state before any of them; and as many as its limits allow.
+//! Choosing proposals to share a transaction: none of them changes a row that another one reads or changes, because the
+//! cluster compares all conditions with the state before the transaction. The cluster's limits bound their number.
 
 use std::collections::{BTreeSet, HashSet, VecDeque};
 
@@ -7,46 +7,47 @@ use super::known::Reads;
 use super::proposal::Proposal;
 use crate::error::{Error, Result, StorageError};
 
-/// How many proposals share a transaction at most. Each costs those beside it an operation of the transaction's limit.
+/// How many proposals share a transaction at most. Each one uses up an operation of the transaction's limit.
 pub(super) const PROPOSALS_MAX: usize = 64;
-/// How many bytes they have together at most, unless one alone has more.
+/// How many bytes the proposals of a transaction have at most, unless a single one has more.
 const BATCH_BYTES_MAX: usize = 1 << 20;
-/// How many bytes one may have: a request to etcd may have 1.5 MiB, and this is counted generously.
+/// How many bytes one proposal may have: a request to etcd may have 1.5 MiB, and this count errs on the high side.
 const BYTES_MAX: usize = 1_400 << 10;
-/// How many conditions and operations surround the proposals, besides the proposals themselves.
+/// How many conditions and operations a transaction has besides those of its proposals.
 const AROUND: usize = 4;
 
 #[derive(Default)]
 pub(super) struct Batch {
     proposals: Vec<Proposal>,
     changed: BTreeSet<Vec<u8>>,
-    /// The keys that were looked up, and from where to where ranges were read.
+    /// The keys that were looked up, and the start and end of the ranges that were read.
     points: HashSet<Vec<u8>>,
     spans: Vec<(Vec<u8>, Vec<u8>)>,
-    /// How many operations the largest has.
+    /// The operations of the largest proposal.
     ops: usize,
     bytes: usize,
 }
 
 impl Batch {
-    /// Takes from what waits those that share the next transaction, and those that have to be tried anew after it.
+    /// Takes waiting proposals for the next transaction. Also returns those that conflict with it and have to be
+    /// retried after it.
     pub(super) fn take(waiting: &mut VecDeque<Proposal>, ops_max: usize) -> (Vec<Proposal>, Vec<Proposal>) {
-        let (mut batch, mut in_the_way, mut left) = (Self::default(), Vec::new(), VecDeque::new());
+        let (mut batch, mut conflicting, mut left) = (Self::default(), Vec::new(), VecDeque::new());
         while let Some(proposal) = waiting.pop_front() {
             if batch.conflicts(&proposal) {
-                in_the_way.push(proposal);
+                conflicting.push(proposal);
             } else if !batch.has_room(&proposal, ops_max) {
                 left.push_back(proposal);
-            } else if proposal.ticket.send() {
+            } else if proposal.send_state.mark_sent() {
                 batch.push(proposal);
             }
         }
         *waiting = left;
-        (batch.proposals, in_the_way)
+        (batch.proposals, conflicting)
     }
 
-    /// What one is told of its rows, if its conditions do not hold, must be of the state after the transaction; so nobody
-    /// may change what one that comes before has read either.
+    /// True if the proposal conflicts with the batch. If a proposal's conditions fail, the rows returned for it must be
+    /// those after the transaction; so no later proposal may change what an earlier one has read either.
     fn conflicts(&self, new: &Proposal) -> bool {
         let is_read = |key: &Vec<u8>| {
             self.points.contains(key) || self.spans.iter().any(|(start, end)| (start..end).contains(&key))
@@ -78,13 +79,13 @@ impl Batch {
     }
 }
 
-/// What an operation wants to write.
+/// The rows that an operation writes.
 pub(super) type Writes = Vec<(Vec<u8>, Option<Vec<u8>>)>;
 
-/// Whether an operation fits into a transaction of its own.
+/// Checks that an operation fits into a transaction of its own.
 ///
 /// # Errors
-/// What is too large about it.
+/// The limit that it exceeds.
 pub(super) fn check_size(reads: &Reads, writes: &Writes, ops_max: usize) -> Result<()> {
     if ops(reads, writes.len()) + 1 + AROUND > ops_max {
         return Err(Error::Storage(StorageError::new(
@@ -103,9 +104,9 @@ fn ops(reads: &Reads, writes: usize) -> usize {
     reads.conditions().len().max(writes)
 }
 
-/// Every key comes twice, in a condition and in what is read if that does not hold.
+/// Every key is sent twice: in a condition, and in the read in case the condition fails.
 fn bytes(reads: &Reads, writes: &Writes) -> usize {
-    /// What surrounds a key or value in a request.
+    /// The overhead of a key or value in a request.
     const EACH: usize = 16;
     let written = writes.iter().map(|(key, value)| key.len() + value.as_ref().map_or(0, Vec::len) + 2 * EACH);
     reads.key_bytes(EACH) + written.sum::<usize>()

@@ -1,33 +1,32 @@
-//! What the engine asks of a cluster: transactions on rows with revisions, as etcd has them.
+//! The engine's interface to a cluster: transactions on rows with revisions, as in etcd.
 
 use std::pin::Pin;
 use std::time::Instant;
 
 use crate::error::{Error, StorageError};
 
-/// A cluster, or what stands in for one.
+/// A cluster, or a test's substitute for one.
 pub(crate) trait Cluster: Send + Sync {
-    /// Carries out a transaction. One that only reads may be asked for again and again until the deadline; any other is
-    /// sent once.
+    /// Carries out a transaction. A read-only one may be sent repeatedly until the deadline; any other is sent once.
     fn txn(&self, txn: Txn, reading: Reading, deadline: Instant) -> Answering<'_>;
 
-    /// How many operations or conditions a transaction may have, all of them along a path through nested ones together.
+    /// How many operations or conditions a transaction may have, counted along a path through nested transactions.
     fn ops_max(&self) -> usize;
 }
 
 pub(crate) type Answering<'c> = Pin<Box<dyn Future<Output = Result<Answer, Failure>> + Send + 'c>>;
 
-/// Which state a transaction that only reads may see.
+/// Which state a read-only transaction may see.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Reading {
-    /// The newest, by the word of a majority.
+    /// The newest state, confirmed by a majority.
     #[default]
     Newest,
-    /// That of whichever member is asked.
+    /// The state of the member that is asked.
     Stale,
 }
 
-/// Does one or the other of two things, by conditions on the state before it.
+/// Conditions on the state before the transaction, and what to do if they hold or fail.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Txn {
     pub(crate) conditions: Vec<Condition>,
@@ -45,7 +44,7 @@ impl Txn {
     }
 }
 
-/// A row is as it was at its last change, whose revision it has.
+/// A row with the revision of its last change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Row {
     pub(crate) value: Vec<u8>,
@@ -54,13 +53,13 @@ pub(crate) struct Row {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Condition {
-    /// The row at the key was last changed at this revision; 0 if there is none.
+    /// The row at the key was last changed at this revision; 0 if it does not exist.
     Unchanged { key: Vec<u8>, revision: i64 },
-    /// There is a row at the key.
+    /// A row exists at the key.
     Exists { key: Vec<u8> },
-    /// Each row of the range was last changed at this revision or before.
+    /// No row of the range was changed after this revision.
     NoneAfter { start: Vec<u8>, end: Vec<u8>, revision: i64 },
-    /// There is a row at the key, with this value.
+    /// The row at the key exists and has this value.
     Value { key: Vec<u8>, value: Vec<u8> },
 }
 
@@ -72,16 +71,16 @@ pub(crate) enum Op {
     Txn(Txn),
 }
 
-/// Reads the rows from `start` on that lie below `end`, or without an end the row at `start`.
+/// Reads the rows from `start` up to but excluding `end`. Without an end it reads the row at `start`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Range {
     pub(crate) start: Vec<u8>,
     pub(crate) end: Option<Vec<u8>>,
-    /// How many rows at most; 0 for all.
+    /// The maximum number of rows; 0 for all.
     pub(crate) limit: usize,
-    /// As it was at this revision; 0 for the newest.
+    /// The revision to read at; 0 for the newest.
     pub(crate) revision: i64,
-    /// Only how many there are.
+    /// Count the rows instead of reading them.
     pub(crate) count_only: bool,
 }
 
@@ -95,10 +94,10 @@ impl Range {
     }
 }
 
-/// What a transaction came to.
+/// The result of a transaction.
 #[derive(Clone, Debug)]
 pub(crate) struct Answer {
-    /// The revision after it.
+    /// The cluster's revision after the transaction.
     pub(crate) revision: i64,
     pub(crate) done: Done,
 }
@@ -107,7 +106,7 @@ pub(crate) struct Answer {
 pub(crate) struct Done {
     /// Whether the conditions held.
     pub(crate) held: bool,
-    /// What each operation of the branch found that was taken.
+    /// The result of each operation in the branch that was taken.
     pub(crate) results: Vec<Found>,
 }
 
@@ -121,9 +120,9 @@ pub(crate) enum Found {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Rows {
     pub(crate) rows: Vec<(Vec<u8>, Row)>,
-    /// Whether there are more than the limit allowed.
+    /// Whether the range has more rows than the limit.
     pub(crate) more: bool,
-    /// How many rows the range has.
+    /// How many rows the whole range has.
     pub(crate) count: u64,
 }
 
@@ -136,21 +135,21 @@ impl Found {
     }
 }
 
-/// Why there is no answer.
+/// Why a transaction has no answer.
 #[derive(Clone, Debug)]
 pub(crate) enum Failure {
-    /// It was not carried out and never will be.
+    /// Not carried out, and never will be.
     Refused(Error),
-    /// The revision to be read at is gone already, or not there yet.
+    /// The revision to read at is compacted, or not reached yet.
     OtherRevision,
-    /// There is no space left. It was carried out, or never will be.
+    /// The cluster has no space left. The transaction was carried out or never will be.
     Full(StorageError),
-    /// It may have been carried out, or may yet be.
+    /// The transaction may have been carried out, or may yet be.
     Unknown(StorageError),
 }
 
 impl Failure {
-    /// For a transaction that reads, which may be asked for again by whoever called.
+    /// The error for a failed read, which the caller may repeat.
     pub(crate) fn into_error(self) -> Error {
         match self {
             Self::Refused(error) => error,

@@ -1,5 +1,5 @@
-//! The committer: takes what is ready to be written, sends as much of it as fits as one transaction with one receipt, and
-//! says of each what became of it.
+//! The committer: sends waiting proposals as one transaction with one receipt, as many as fit, and reports each one's
+//! outcome.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,37 +8,37 @@ use tokio::sync::mpsc;
 
 use super::batch::Batch;
 use super::cluster::{Answer, Condition, Failure, Found, Op, Range, Reading, Rows, Txn};
-use super::proposal::{Proposal, Verdict};
+use super::proposal::{Outcome, Proposal};
 use super::queue::Queue;
 use super::receipt::{Receipt, is_abandoned};
 use super::shared::Core;
 use crate::error::{Error, Result, StorageError};
 use crate::kv::key::prefix_end;
 
-/// How long to wait before asking again what became of a transaction.
+/// The delay before asking again for the outcome of a transaction.
 const PAUSE: Duration = Duration::from_millis(25);
-/// How long to wait for what became of one, the first times that it is asked for: while the cluster elects a leader,
-/// what a member is asked is lost, so asking soon again ends the wait soon after the election.
+/// How long each of the first attempts to learn an outcome may take. Requests to a member are lost while the cluster
+/// elects a leader, so asking again soon ends the wait soon after the election.
 const QUICK: Duration = Duration::from_millis(300);
 const QUICK_TRIES: u32 = 10;
-/// How long the last word to the cluster may take.
+/// How long the last request to the cluster may take.
 const RETIRING: Duration = Duration::from_secs(1);
-/// How many rows of processes are looked at when one opens the store.
+/// How many receipts of processes are checked when a process opens the store.
 const TIDIED_MAX: usize = 1_000;
 
-/// What the row of this process can be after a transaction whose answer is lost.
-struct Ends {
-    /// It was carried out.
+/// The possible receipts of this process after a transaction whose answer was lost.
+struct PossibleReceipts {
+    /// The transaction was carried out.
     carried: Receipt,
     /// It was not and never will be.
     never: Receipt,
-    /// Whether that is because of a fence, so that it may be tried again; else the cluster did not take it.
+    /// Whether a fence prevents it, so that it can be retried; otherwise the cluster did not accept it.
     fenced: bool,
 }
 
 pub(super) struct Committer {
     core: Arc<Core>,
-    /// None until something is written, and when it is not known what it holds.
+    /// None before the first write, and when its contents are unknown.
     receipt: Option<Receipt>,
 }
 
@@ -47,47 +47,54 @@ impl Committer {
         Self { core, receipt: None }
     }
 
-    /// Works until nobody can propose anything any more.
+    /// Works until no more proposals can arrive.
     pub(super) async fn run(mut self, proposals: mpsc::UnboundedReceiver<Proposal>) {
         let mut queue = Queue::new(proposals);
         while queue.fill().await {
-            let (batch, in_the_way) = Batch::take(&mut queue.waiting, self.core.cluster.ops_max());
+            let (batch, conflicting) = Batch::take(&mut queue.waiting, self.core.cluster.ops_max());
             if !batch.is_empty() {
                 let began = Instant::now();
-                let verdicts = self.commit(&batch).await;
+                let outcomes = self.commit(&batch).await;
                 queue.answered(batch.len(), began.elapsed());
-                for (proposal, verdict) in batch.into_iter().zip(verdicts) {
-                    let _ = proposal.verdict.send(verdict);
+                for (proposal, outcome) in batch.into_iter().zip(outcomes) {
+                    let _ = proposal.outcome.send(outcome);
                 }
             }
-            for proposal in in_the_way {
-                let _ = proposal.verdict.send(Verdict::Outdated);
+            for proposal in conflicting {
+                let _ = proposal.outcome.send(Outcome::Outdated);
             }
         }
         self.retire().await;
     }
 
-    /// One verdict for each proposal.
-    async fn commit(&mut self, batch: &[Proposal]) -> Vec<Verdict> {
+    /// Commits a batch and returns one outcome for each proposal.
+    async fn commit(&mut self, batch: &[Proposal]) -> Vec<Outcome> {
         let deadline = batch.iter().map(|proposal| proposal.deadline).max().unwrap_or_else(Instant::now);
         let receipt = match self.receipt(deadline).await {
             Ok(receipt) => receipt,
-            Err(error) => return all(batch, || Verdict::Failed(error.clone())),
+            Err(error) => return all(batch, || Outcome::Failed(error.clone())),
         };
         let next = receipt.next();
         let txn = self.txn(batch, &receipt, &next);
         match self.core.cluster.txn(txn, Reading::Newest, deadline).await {
             Ok(answer) if answer.done.held => {
                 self.receipt = Some(next);
-                self.verdicts(batch, answer)
+                self.outcomes(batch, answer)
             }
             Ok(answer) => self.not_held(batch, &next, answer, deadline).await,
-            // One of them may be why.
+            // A single proposal may be the reason.
             Err(Failure::Refused(_)) if batch.len() > 1 => self.commit_each(batch).await,
-            Err(Failure::Refused(error)) => all(batch, || Verdict::Failed(error.clone())),
+            Err(Failure::Refused(error)) => all(batch, || Outcome::Failed(error.clone())),
             Err(Failure::Full(why)) => {
                 let look = Txn { then: vec![look_up(&receipt.key)], ..Txn::default() };
-                self.resolve(batch, Ends { carried: next, never: receipt, fenced: false }, look, &why, deadline).await
+                self.resolve(
+                    batch,
+                    PossibleReceipts { carried: next, never: receipt, fenced: false },
+                    look,
+                    &why,
+                    deadline,
+                )
+                .await
             }
             Err(failure) => {
                 let never = receipt.fenced();
@@ -96,21 +103,21 @@ impl Committer {
                     then: vec![put(&never), look_up(&receipt.key)],
                     otherwise: vec![look_up(&receipt.key)],
                 };
-                let ends = Ends { carried: next, never, fenced: true };
-                self.resolve(batch, ends, fence, &unanswered(failure), deadline).await
+                let possible = PossibleReceipts { carried: next, never, fenced: true };
+                self.resolve(batch, possible, fence, &unanswered(failure), deadline).await
             }
         }
     }
 
-    async fn commit_each(&mut self, batch: &[Proposal]) -> Vec<Verdict> {
-        let mut verdicts = Vec::new();
+    async fn commit_each(&mut self, batch: &[Proposal]) -> Vec<Outcome> {
+        let mut outcomes = Vec::new();
         for proposal in batch {
-            verdicts.extend(Box::pin(self.commit(std::slice::from_ref(proposal))).await);
+            outcomes.extend(Box::pin(self.commit(std::slice::from_ref(proposal))).await);
         }
-        verdicts
+        outcomes
     }
 
-    /// The row of this process, which is made if there is none.
+    /// The receipt of this process, created if there is none.
     async fn receipt(&mut self, deadline: Instant) -> Result<Receipt> {
         if let Some(receipt) = &self.receipt {
             return Ok(receipt.clone());
@@ -123,7 +130,7 @@ impl Committer {
         };
         loop {
             let why = match self.core.cluster.txn(make.clone(), Reading::Newest, deadline).await {
-                // Where it is there already it was made by an attempt whose answer was lost.
+                // If it already exists, an attempt whose answer was lost has created it.
                 Ok(_) => return Ok(self.receipt.insert(receipt).clone()),
                 Err(Failure::Refused(error)) => return Err(error),
                 Err(Failure::Full(why)) => return Err(Error::Storage(why)),
@@ -151,55 +158,55 @@ impl Committer {
         }
     }
 
-    fn verdicts(&self, batch: &[Proposal], answer: Answer) -> Vec<Verdict> {
+    fn outcomes(&self, batch: &[Proposal], answer: Answer) -> Vec<Outcome> {
         let revision = answer.revision;
         let results = answer.done.results.into_iter().skip(1).map(Some).chain(std::iter::repeat_with(|| None));
-        let verdict = |(proposal, result): (&Proposal, Option<Found>)| match result {
+        let outcome = |(proposal, result): (&Proposal, Option<Found>)| match result {
             Some(Found::Txn(done)) if done.held => {
                 self.core.has_changed(revision, |key| proposal.writes_to(key));
-                Verdict::Done
+                Outcome::Done
             }
             Some(Found::Txn(done)) => {
-                Verdict::Conflict(revision, proposal.reads.again().into_iter().zip(done.results).collect())
+                Outcome::Conflict(revision, proposal.reads.again().into_iter().zip(done.results).collect())
             }
-            _ => Verdict::Failed(Error::OutcomeUnknown(StorageError::new("the cluster's answer lacks a part"))),
+            _ => Outcome::Failed(Error::OutcomeUnknown(StorageError::new("the cluster's answer lacks a part"))),
         };
-        batch.iter().zip(results).map(verdict).collect()
+        batch.iter().zip(results).map(outcome).collect()
     }
 
-    /// The transaction was not carried out, this time.
+    /// Handles a transaction whose conditions did not hold this time.
     async fn not_held(
         &mut self,
         batch: &[Proposal],
         next: &Receipt,
         answer: Answer,
         deadline: Instant,
-    ) -> Vec<Verdict> {
-        // What the row holds is of no use for the next transaction if one that was sent twice may be carried out yet.
+    ) -> Vec<Outcome> {
+        // The next transaction cannot rely on the receipt's contents if a repeated request may still be carried out.
         self.receipt = None;
         let mut found = answer.done.results.into_iter().map(|found| found.into_rows().rows.pop().map(|(_, row)| row));
         if let Some(row) = found.next().flatten()
             && row.value == next.value
         {
             self.receipt = Some(next.clone());
-            return self.verdicts_at(batch, row.revision, deadline).await;
+            return self.outcomes_at(batch, row.revision, deadline).await;
         }
         match self.core.watch(found.map(|row| row.map_or(0, |row| row.revision)).collect()) {
-            Ok(()) => all(batch, || Verdict::Outdated),
-            Err(error) => all(batch, || Verdict::Failed(error.clone())),
+            Ok(()) => all(batch, || Outcome::Outdated),
+            Err(error) => all(batch, || Outcome::Failed(error.clone())),
         }
     }
 
-    /// Finds out what became of a transaction whose answer is lost, by asking for the row of this process after whatever
-    /// else makes sure that it cannot be carried out from now on.
+    /// Finds out the outcome of a transaction whose answer was lost. `ask` reads this process's receipt, after making
+    /// sure that the transaction cannot be carried out from now on.
     async fn resolve(
         &mut self,
         batch: &[Proposal],
-        ends: Ends,
+        possible: PossibleReceipts,
         ask: Txn,
         why: &StorageError,
         deadline: Instant,
-    ) -> Vec<Verdict> {
+    ) -> Vec<Outcome> {
         self.receipt = None;
         for tries in 0.. {
             let until = if tries < QUICK_TRIES { deadline.min(Instant::now() + QUICK) } else { deadline };
@@ -207,53 +214,53 @@ impl Committer {
                 Ok(answer) => {
                     let row = answer.done.results.into_iter().find_map(|found| found.into_rows().rows.pop());
                     return match row {
-                        Some((_, row)) if row.value == ends.carried.value => {
-                            self.receipt = Some(ends.carried);
-                            self.verdicts_at(batch, row.revision, deadline).await
+                        Some((_, row)) if row.value == possible.carried.value => {
+                            self.receipt = Some(possible.carried);
+                            self.outcomes_at(batch, row.revision, deadline).await
                         }
-                        Some((_, row)) if row.value == ends.never.value && ends.fenced => {
-                            self.receipt = Some(ends.never);
-                            all(batch, || Verdict::Outdated)
+                        Some((_, row)) if row.value == possible.never.value && possible.fenced => {
+                            self.receipt = Some(possible.never);
+                            all(batch, || Outcome::Outdated)
                         }
-                        Some((_, row)) if row.value == ends.never.value => {
-                            all(batch, || Verdict::Failed(Error::Storage(why.clone())))
+                        Some((_, row)) if row.value == possible.never.value => {
+                            all(batch, || Outcome::Failed(Error::Storage(why.clone())))
                         }
-                        _ => all(batch, || Verdict::Failed(Error::OutcomeUnknown(why.clone()))),
+                        _ => all(batch, || Outcome::Failed(Error::OutcomeUnknown(why.clone()))),
                     };
                 }
                 Err(_) if Instant::now() + PAUSE < deadline => tokio::time::sleep(PAUSE).await,
                 Err(_) => break,
             }
         }
-        all(batch, || Verdict::Failed(Error::OutcomeUnknown(why.clone())))
+        all(batch, || Outcome::Failed(Error::OutcomeUnknown(why.clone())))
     }
 
-    /// What became of each proposal of a transaction that was carried out at a revision: its conditions held or not in the
-    /// state before.
-    async fn verdicts_at(&self, batch: &[Proposal], revision: i64, deadline: Instant) -> Vec<Verdict> {
-        let mut verdicts = Vec::new();
+    /// The outcome of each proposal in a transaction that was carried out at this revision, found by comparing its
+    /// conditions with the state before.
+    async fn outcomes_at(&self, batch: &[Proposal], revision: i64, deadline: Instant) -> Vec<Outcome> {
+        let mut outcomes = Vec::new();
         for proposal in batch {
             let ranges = proposal.reads.again().into_iter().map(|range| Range { revision: revision - 1, ..range });
-            verdicts.push(match self.core.fetch(ranges.collect(), Reading::Newest, deadline).await {
+            outcomes.push(match self.core.fetch(ranges.collect(), Reading::Newest, deadline).await {
                 Ok((_, state)) => {
                     let state: Vec<Rows> = state.into_iter().map(|(_, found)| found.into_rows()).collect();
                     if proposal.reads.held(&state) {
                         self.core.has_changed(revision, |key| proposal.writes_to(key));
-                        Verdict::Done
+                        Outcome::Done
                     } else {
-                        Verdict::Outdated
+                        Outcome::Outdated
                     }
                 }
                 Err(_) => {
                     let why = "the answer was lost, and the state before the write is not there any more";
-                    Verdict::Failed(Error::OutcomeUnknown(StorageError::new(why)))
+                    Outcome::Failed(Error::OutcomeUnknown(StorageError::new(why)))
                 }
             });
         }
-        verdicts
+        outcomes
     }
 
-    /// Removes the rows of processes that are gone, some of them. Those that are left are removed some other time.
+    /// Removes some receipts of processes that are gone. The rest are removed another time.
     pub(super) async fn tidy(core: &Core) {
         let start = core.keys.receipts();
         let deadline = Instant::now() + core.config.timeout;
@@ -271,8 +278,9 @@ impl Committer {
         }
     }
 
-    /// Leaves the row of this process so that nothing sent before can be carried out any more. It is removed by its age and
-    /// not here: a late copy of what has made it would make it anew, and let a late copy of the first transaction in.
+    /// Closes the receipt of this process, so that no earlier request can be carried out any more. The receipt is
+    /// removed by age, not here: a late copy of the request that created it would create it again, and then a late copy
+    /// of the first transaction could succeed.
     async fn retire(&mut self) {
         if let Some(receipt) = self.receipt.take() {
             let retire = Txn { conditions: vec![is(&receipt)], then: vec![put(&receipt.closed())], ..Txn::default() };
@@ -281,8 +289,8 @@ impl Committer {
     }
 }
 
-fn all(batch: &[Proposal], verdict: impl Fn() -> Verdict) -> Vec<Verdict> {
-    batch.iter().map(|_| verdict()).collect()
+fn all(batch: &[Proposal], outcome: impl Fn() -> Outcome) -> Vec<Outcome> {
+    batch.iter().map(|_| outcome()).collect()
 }
 
 fn is(receipt: &Receipt) -> Condition {

@@ -1,4 +1,4 @@
-//! Where rows lie in the cluster: under the namespace and the table's name.
+//! Keys in the cluster: below the namespace and the table's name.
 //!
 //! ```text
 //! my-app/users/…        a row of a table: its name without the prefix that it has in a file, then the key's bytes
@@ -17,7 +17,7 @@ pub(crate) struct Keys {
 }
 
 impl Keys {
-    /// The namespace has no slash, so that none lies within another one.
+    /// A namespace contains no slash, so that none lies within another.
     pub(crate) fn new(namespace: &str) -> Self {
         Self { namespace: namespace.to_owned() }
     }
@@ -28,7 +28,7 @@ impl Keys {
         bytes
     }
 
-    /// What all keys of a table begin with.
+    /// The prefix of all keys of a table.
     pub(super) fn table(&self, table: TableId) -> Vec<u8> {
         let name = table.name.strip_prefix("authkv_").unwrap_or(table.name);
         self.under(name)
@@ -40,7 +40,7 @@ impl Keys {
         bytes
     }
 
-    /// What the keys of all receipts begin with.
+    /// The prefix of the keys of all receipts.
     pub(super) fn receipts(&self) -> Vec<u8> {
         self.under("receipts")
     }
@@ -49,7 +49,7 @@ impl Keys {
         format!("{}/{name}/", self.namespace).into_bytes()
     }
 
-    /// From where to where a range of a table lies.
+    /// The start and end of a table's range.
     pub(super) fn range(&self, table: TableId, range: ByteRange<'_>) -> (Vec<u8>, Vec<u8>) {
         let start = match range.0 {
             Bound::Unbounded => self.table(table),

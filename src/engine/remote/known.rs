@@ -1,5 +1,5 @@
-//! What an operation knows of the cluster: the rows that were fetched for it, all as they were at one revision; and its
-//! view of them, which notes what it read and what it missed.
+//! The rows known to an operation: a partial snapshot of the cluster at one revision, and a view of it that records
+//! what the operation reads and misses.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,22 +11,22 @@ use crate::error::Result;
 use crate::kv::table::TableId;
 use crate::kv::view::{ByteRange, RowVisitor, View};
 
-/// How many rows of a range are fetched at first, and how many times as many each time that these are not enough.
+/// How many rows of a range are fetched at first, and the growth factor each time that these are not enough.
 const PAGE_ROWS: usize = 64;
 const PAGE_GROWTH: usize = 4;
-/// How many rows one request asks for at most.
+/// How many rows one request fetches at most.
 const PAGE_ROWS_MAX: usize = 4_096;
-/// How many bytes of values one request should bring at most, if the rows that are known are like those to come.
+/// How many bytes of values one request should return at most, judging by the rows already known.
 const PAGE_BYTES: usize = 4 << 20;
 
 #[derive(Default)]
 pub(super) struct Known {
-    /// As of when; 0 before anything was fetched.
+    /// The revision of the rows; 0 before anything was fetched.
     revision: i64,
     rows: BTreeMap<Vec<u8>, Row>,
-    /// Keys that were looked up, with a row or without.
+    /// The keys that were looked up, whether a row exists or not.
     points: BTreeSet<Vec<u8>>,
-    /// Ranges of which every row is known.
+    /// Ranges of which all rows are known.
     spans: BTreeMap<Vec<u8>, Vec<u8>>,
     counts: BTreeMap<Vec<u8>, u64>,
 }
@@ -36,7 +36,7 @@ impl Known {
         self.revision
     }
 
-    /// Takes in what was fetched at a revision, which drops what is known of another one.
+    /// Adds what was fetched at a revision, and drops what is known at another one.
     pub(super) fn learn(&mut self, revision: i64, fetched: impl IntoIterator<Item = (Range, Found)>) {
         if self.revision != revision {
             *self = Self { revision, ..Self::default() };
@@ -66,20 +66,20 @@ impl Known {
         *known = end.max(std::mem::take(known));
     }
 
-    /// The row at a key, or that there is none, if that is known.
+    /// The row at a key. `Some(None)` if it is known not to exist, `None` if it is not known.
     fn get(&self, key: &[u8]) -> Option<Option<&Row>> {
         let row = self.rows.get(key);
         (row.is_some() || self.points.contains(key) || self.known_until(key).is_some()).then_some(row)
     }
 
-    /// Up to where all rows are known from a place on, if it is within a range that is known.
+    /// The end of the known range that contains a key, if one does.
     fn known_until(&self, place: &[u8]) -> Option<&[u8]> {
         let upto = (Bound::Unbounded, Bound::Included(place));
         let (_, end) = self.spans.range::<[u8], _>(upto).next_back()?;
         (place < end.as_slice()).then_some(end)
     }
 
-    /// How many rows to fetch next of a range of which those up to `place` are known.
+    /// How many rows to fetch next of a range that is known up to `place`.
     fn next_page(&self, start: &[u8], place: &[u8]) -> usize {
         if start >= place {
             return PAGE_ROWS;
@@ -91,8 +91,8 @@ impl Known {
     }
 }
 
-/// What an operation is shown. What is not known is shown as if it were not there, and noted as missed: then what comes
-/// of it is no answer, but may be tried as a transaction that is carried out only if it is so.
+/// The view of an operation. Rows that are not known look as if they did not exist, and are recorded as missed. A
+/// result with missed rows is no answer, but can be tried as a transaction on the condition that the rows do not exist.
 pub(super) struct Replay<'k> {
     known: &'k Known,
     keys: &'k Keys,
@@ -100,27 +100,27 @@ pub(super) struct Replay<'k> {
     reads: RefCell<Reads>,
 }
 
-/// What an operation has read.
+/// The reads of an operation.
 #[derive(Default)]
 pub(super) struct Reads {
     points: BTreeMap<Vec<u8>, Seen>,
     spans: Vec<Span>,
-    /// What has to be fetched to know more.
+    /// What to fetch before the next run.
     pub(super) missed: BTreeSet<Range>,
-    /// Whether what was guessed contradicts itself.
+    /// Whether the guesses contradict each other.
     pub(super) is_wrong: bool,
     /// Whether rows were counted, which no condition can guard.
     pub(super) counted: bool,
-    /// Whether it asked how much it may do in a step.
+    /// Whether the operation asked for the size of a step.
     pub(super) in_steps: bool,
 }
 
-/// How a row was seen that was looked up.
+/// How the operation saw a row that it looked up.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Seen {
-    /// At this revision; 0 where there is none or none is known.
+    /// With this revision; 0 for a row that does not exist or is not known.
     At(i64),
-    /// It is taken to be there.
+    /// Assumed to exist.
     Expected,
 }
 
@@ -133,7 +133,7 @@ impl Seen {
         }
     }
 
-    /// Whether the row is still so.
+    /// True if the row still matches.
     fn held(self, found: &Rows) -> bool {
         let revision = found.rows.first().map_or(0, |(_, row)| row.revision);
         match self {
@@ -147,7 +147,7 @@ impl Seen {
 struct Span {
     start: Vec<u8>,
     end: Vec<u8>,
-    /// No row of it is newer; 0 where none is known, so that there must be none.
+    /// No row of the part is newer; 0 if none is known, so that none may exist.
     revision: i64,
     rows: Vec<(Vec<u8>, i64)>,
 }
@@ -175,7 +175,7 @@ impl View for Replay<'_> {
             if found.is_none() {
                 reads.miss(Range::row(key.clone()));
             }
-            // Taken to be there, and now its value is wanted.
+            // The row was assumed to exist, and now its value is needed.
             reads.is_wrong |= reads.points.get(&key) == Some(&Seen::Expected);
             reads.points.insert(key, Seen::At(row.map_or(0, |row| row.revision)));
         });
@@ -264,7 +264,7 @@ impl Reads {
         self.missed.insert(range);
     }
 
-    /// What must hold for the operation to come to the same.
+    /// The conditions under which the operation has the same result.
     pub(super) fn conditions(&self) -> Vec<Condition> {
         let points = self.points.iter().map(|(key, seen)| seen.condition(key));
         let spans = self.spans.iter().flat_map(|span| {
@@ -276,7 +276,7 @@ impl Reads {
         points.chain(spans).collect()
     }
 
-    /// What to read to know all of this anew.
+    /// The ranges to read to repeat all reads.
     pub(super) fn again(&self) -> Vec<Range> {
         let points = self.points.keys().cloned().map(Range::row);
         let spans = self.spans.iter().map(|span| {
@@ -285,7 +285,7 @@ impl Reads {
         points.chain(spans).collect()
     }
 
-    /// How many bytes the keys have that conditions name, with so many around each.
+    /// The size of the keys in conditions, in bytes, with this overhead for each.
     pub(super) fn key_bytes(&self, around: usize) -> usize {
         let points = self.points.keys().map(|key| 2 * (key.len() + around));
         let spans = self.spans.iter().map(|span| {
@@ -300,12 +300,12 @@ impl Reads {
         self.points.keys()
     }
 
-    /// From where to where ranges were read.
+    /// The start and end of each range that was read.
     pub(super) fn spans(&self) -> impl Iterator<Item = (&Vec<u8>, &Vec<u8>)> {
         self.spans.iter().map(|span| (&span.start, &span.end))
     }
 
-    /// Whether the conditions held in a state of which [`again`](Self::again) was read.
+    /// Whether the conditions held in a state that was read with [`again`](Self::again).
     pub(super) fn held(&self, state: &[Rows]) -> bool {
         let (points, spans) = state.split_at_checked(self.points.len()).unwrap_or_default();
         let span_held = |(span, found): (&Span, &Rows)| {

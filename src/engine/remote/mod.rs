@@ -1,11 +1,11 @@
-//! The engine on a cluster: operations run by replay on what was fetched, and are written if that has not changed.
+//! The engine on a cluster: operations run on fetched rows, and their changes are written if the rows have not changed.
 //!
 //! ```text
 //! operation → attempt: run on `known` → what it missed → fetch → run again → …
-//!                                     ↘ what it read and wants written → committer → one transaction for many → verdicts
+//!                                     ↘ what it read and wants written → committer → one transaction for many → outcomes
 //! ```
 //!
-//! A thread of its own runs all of it, so that callers can wait anywhere.
+//! All of it runs on the engine's own thread, so that callers can wait anywhere.
 
 mod attempt;
 mod batch;
@@ -44,17 +44,17 @@ use crate::reply::{Answer, Reply};
 pub(crate) struct RemoteEngine {
     core: Arc<Core>,
     runtime: Handle,
-    /// Ends the thread, and with what to answer.
+    /// Ends the thread, with the answer to send then.
     closing: Mutex<Option<oneshot::Sender<Option<Answer<()>>>>>,
     thread: Option<JoinHandle<()>>,
     warnings: Vec<String>,
 }
 
 impl RemoteEngine {
-    /// Works on an etcd cluster.
+    /// Connects to an etcd cluster.
     ///
     /// # Errors
-    /// Those of [`Options::connect`](crate::Options::connect).
+    /// The errors of [`Options::connect`](crate::Options::connect).
     pub(crate) fn connect(etcd: &Etcd, keys: Keys, config: Config, setup: Setup) -> Result<Self> {
         let mut client = None;
         let mut engine = Self::start(
@@ -76,7 +76,7 @@ impl RemoteEngine {
         Ok(engine)
     }
 
-    /// Works on what stands in for a cluster.
+    /// Opens the engine on a test's cluster.
     #[cfg(test)]
     pub(crate) fn open(cluster: Arc<dyn Cluster>, keys: Keys, config: Config, setup: Setup) -> Result<Self> {
         let engine = Self::start(|_| Ok(cluster), keys, config, setup)?;
@@ -84,7 +84,7 @@ impl RemoteEngine {
         Ok(engine)
     }
 
-    /// What whoever runs the cluster should know.
+    /// Warnings for the operator of the cluster.
     pub(crate) fn warnings(&self) -> &[String] {
         &self.warnings
     }
@@ -121,11 +121,11 @@ impl RemoteEngine {
         Ok(Self { core, runtime: handle, closing, thread: Some(thread), warnings: Vec::new() })
     }
 
-    /// Looks what is there, and makes a store if there is none and that is wanted.
+    /// Checks the store's state, and creates a store if there is none and the configuration asks for it.
     fn begin(&self) -> Result<()> {
         loop {
             match self.look().and_then(|()| self.accept()).and_then(|()| self.make()) {
-                // Another process is opening it as well.
+                // Another process is opening the store too.
                 Err(Error::Busy) => {}
                 outcome => return outcome,
             }
@@ -139,10 +139,10 @@ impl RemoteEngine {
         }
     }
 
-    /// Looks whether somebody else has changed what the store is, since this was last looked at.
+    /// Checks whether another process has changed the rows that define the store since they were last read.
     ///
     /// # Errors
-    /// `Busy` if so.
+    /// `Busy` if they have changed.
     pub(crate) fn confirm(&self) -> Result<()> {
         let core = Arc::clone(&self.core);
         self.run(async move { core.look(Instant::now() + core.config.timeout).await }).wait()
@@ -169,7 +169,7 @@ impl RemoteEngine {
             let (mut next, mut behind) = (Some((job, purpose)), behind);
             while let Some((job, purpose)) = next {
                 let follow_up = carry_out(&core, job, purpose).await.map(FollowUp::into_job);
-                // What is left when the store is closed is done when it is next opened.
+                // Work left when the store is closed is done when it is next opened.
                 let after = follow_up.or_else(|| behind.take()).filter(|_| !core.is_closed());
                 next = after.map(|job| (job, Purpose::Write));
             }
@@ -177,7 +177,7 @@ impl RemoteEngine {
         reply
     }
 
-    /// Goes on with what a reply brings, whether or not anybody awaits the outcome.
+    /// Runs `next` on a reply's result when it arrives, even if nobody awaits the outcome.
     pub(crate) fn then<T: Send + 'static, U: Send + 'static>(
         &self,
         reply: Reply<T>,
@@ -237,23 +237,23 @@ impl Engine for RemoteEngine {
     fn settled(&self) {
         self.core.settled();
         let core = Arc::clone(&self.core);
-        // Nobody waits for it, and nothing is lost when it fails.
+        // Nobody waits for this, and a failure loses nothing.
         self.runtime.spawn(async move { Committer::tidy(&core).await });
     }
 }
 
 impl Drop for RemoteEngine {
-    /// Waits until what was accepted is carried out.
+    /// Waits until accepted operations are carried out.
     fn drop(&mut self) {
         self.core.close();
         if let Some(closing) = self.closing.lock().take() {
             let _ = closing.send(None);
         }
         if let Some(thread) = self.thread.take()
-            // A continuation may drop the last handle on the engine's own thread.
+            // A continuation may drop the last handle on the engine's thread.
             && thread.thread().id() != std::thread::current().id()
         {
-            // A panic of the thread has been answered to the callers already.
+            // If the thread panicked, its callers have already been answered.
             let _ = thread.join();
         }
     }

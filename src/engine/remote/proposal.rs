@@ -1,4 +1,4 @@
-//! A proposal: what an operation has read and wants written, on its way to the committer.
+//! A proposal: what an operation has read and wants to write, on its way to the committer.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -10,14 +10,14 @@ use super::cluster::{Found, Op, Range, Txn};
 use super::known::Reads;
 use crate::error::Error;
 
-/// An operation that is ready to be written.
+/// The reads and writes of an operation that is ready to commit.
 pub(super) struct Proposal {
     pub(super) reads: Reads,
-    /// The new value of each changed row, or none where it is to be removed.
+    /// The new value of each changed row. None to remove the row.
     pub(super) writes: Vec<(Vec<u8>, Option<Vec<u8>>)>,
-    pub(super) ticket: Arc<Ticket>,
+    pub(super) send_state: Arc<SendState>,
     pub(super) deadline: Instant,
-    pub(super) verdict: oneshot::Sender<Verdict>,
+    pub(super) outcome: oneshot::Sender<Outcome>,
 }
 
 impl Proposal {
@@ -39,32 +39,32 @@ impl Proposal {
     }
 }
 
-/// What became of a proposal.
-pub(super) enum Verdict {
+/// The outcome of a proposal.
+pub(super) enum Outcome {
     Done,
-    /// It was not written and never will be: something that it read has changed. This is how that is now.
+    /// Not written, and never will be: something that it read has changed, and now has these values at this revision.
     Conflict(i64, Vec<(Range, Found)>),
-    /// It was not written and never will be, and is to be tried anew.
+    /// Not written, and never will be: retry.
     Outdated,
-    /// It was not written, or it is not known whether it was.
+    /// Not written, or the outcome is unknown.
     Failed(Error),
 }
 
-/// Whether a proposal was sent, or is given up by whoever waits for it.
+/// Whether the proposal was sent, or its operation has given up.
 #[derive(Default)]
-pub(super) struct Ticket(AtomicU8);
+pub(super) struct SendState(AtomicU8);
 
-impl Ticket {
+impl SendState {
     const WAITING: u8 = 0;
     const SENT: u8 = 1;
     const GIVEN_UP: u8 = 2;
 
-    /// Answers false if it was given up.
-    pub(super) fn send(&self) -> bool {
+    /// Marks the proposal as sent. Returns false if the operation has given up.
+    pub(super) fn mark_sent(&self) -> bool {
         self.set(Self::SENT)
     }
 
-    /// Answers false if it was sent.
+    /// Gives up. Returns false if the proposal was sent.
     pub(super) fn give_up(&self) -> bool {
         self.set(Self::GIVEN_UP)
     }
@@ -74,7 +74,7 @@ impl Ticket {
     }
 }
 
-/// What a key has now.
+/// The new state of a key.
 pub(super) enum Written {
     Row,
     Nothing,

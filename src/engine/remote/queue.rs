@@ -1,5 +1,5 @@
-//! What waits to be written. Those who were answered together tend to come again together, so the queue waits a little for
-//! them: the work of the cluster for a transaction is worth more, the more share it.
+//! The queue of proposals. Callers who were answered together tend to call again together, so the queue waits a little
+//! for them: the more proposals share a transaction, the better it uses the cluster.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -10,21 +10,21 @@ use tokio::time::{Instant, timeout_at};
 use super::batch::PROPOSALS_MAX;
 use super::proposal::Proposal;
 
-/// They are waited for as long as the last transaction took, divided by this, but not longer than this: one that took
-/// long waited for an election.
+/// The queue waits for at most the last transaction's duration divided by `PATIENCE`, and never longer than
+/// `PATIENCE_MAX`: a transaction that took longer waited for an election.
 const PATIENCE: u32 = 2;
 const PATIENCE_MAX: Duration = Duration::from_millis(10);
-/// With how many transactions nobody is waited for, after most of those have not come who were.
+/// For how many transactions the queue does not wait, after most of the expected proposals have not arrived.
 const IMPATIENT: u32 = 8;
 
 pub(super) struct Queue {
     coming: mpsc::UnboundedReceiver<Proposal>,
     pub(super) waiting: VecDeque<Proposal>,
-    /// How many were answered last.
+    /// How many proposals were answered last.
     answered: usize,
     /// How long the last transaction took.
     took: Duration,
-    /// With how many transactions not to wait.
+    /// For how many more transactions not to wait.
     impatient: u32,
 }
 
@@ -33,7 +33,7 @@ impl Queue {
         Self { coming, waiting: VecDeque::new(), answered: 0, took: Duration::ZERO, impatient: 0 }
     }
 
-    /// Waits until there is something to be written; answers false if there never will be.
+    /// Waits for a proposal. Returns false if none can arrive any more.
     pub(super) async fn fill(&mut self) -> bool {
         self.take_in();
         let expected = (self.waiting.len() + self.answered).min(PROPOSALS_MAX);
@@ -44,13 +44,13 @@ impl Queue {
             }
         }
         self.wait_for(expected).await;
-        // Those who are about to propose something share the transaction.
+        // Operations that are about to propose something share the transaction.
         tokio::task::yield_now().await;
         self.take_in();
         true
     }
 
-    /// Says how many were answered after how long.
+    /// Records how many proposals were answered, and after how long.
     pub(super) fn answered(&mut self, count: usize, took: Duration) {
         (self.answered, self.took) = (count, took);
     }
@@ -100,13 +100,13 @@ mod tests {
         Proposal {
             reads: Reads::default(),
             writes: Vec::new(),
-            ticket: Arc::default(),
+            send_state: Arc::default(),
             deadline: std::time::Instant::now(),
-            verdict: oneshot::channel().0,
+            outcome: oneshot::channel().0,
         }
     }
 
-    /// A queue to which so many come, the first at once and each other one a while after the one before.
+    /// Fills a queue with this many proposals: the first arrives at once, each other one after a pause.
     async fn filled(
         queue: &mut Queue,
         sender: &mpsc::UnboundedSender<Proposal>,

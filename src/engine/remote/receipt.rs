@@ -1,18 +1,18 @@
-//! Receipts: how a process finds out whether a transaction was carried out whose answer was lost.
+//! Receipts: how a process finds out whether a transaction was carried out although its answer was lost.
 //!
-//! Each process has one row, with a number in it. A transaction that writes is carried out only if the row has the value
-//! that the process last saw, and gives it the next number. When its answer is lost, a fence does the same with nothing
-//! else in it, and another mark. Whichever of the two comes first is the only one: if the fence, the transaction never will
-//! be carried out; else the row says that it was, and its revision says when. A row is never used again once it is not
-//! known what it holds, and never removed while its process could ask for it.
+//! Each process has one row that contains a number. A transaction that writes is conditional on the value that the
+//! process last saw in the row, and replaces it with the next number. If its answer is lost, the process sends a fence:
+//! a transaction that does only this, with another mark. Only the first of the two can succeed. If it is the fence, the
+//! transaction never will; otherwise the row says that it did, and the row's revision says when. A row is never used
+//! again once its contents are unknown, and never removed while its process could ask for it.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::keys::Keys;
 use crate::error::{Error, Result, StorageError};
 
-/// After how long the row of a process that is gone may be removed, in milliseconds: far longer than anybody waits for an
-/// answer.
+/// The age in milliseconds after which the receipt of a process that is gone may be removed: far longer than any caller
+/// waits for an answer.
 const ABANDONED_AFTER_MS: u64 = 24 * 60 * 60 * 1_000;
 
 #[derive(Clone, Copy)]
@@ -22,7 +22,7 @@ enum Mark {
     Closed = 2,
 }
 
-/// The row of this process, as it is now.
+/// The receipt row of this process in its current state.
 #[derive(Clone)]
 pub(super) struct Receipt {
     pub(super) key: Vec<u8>,
@@ -31,7 +31,7 @@ pub(super) struct Receipt {
 }
 
 impl Receipt {
-    /// A row that nobody has had.
+    /// A row that no process has used.
     pub(super) fn new(keys: &Keys) -> Result<Self> {
         let mut id = [0; 16];
         getrandom::fill(&mut id).map_err(|error| {
@@ -40,17 +40,17 @@ impl Receipt {
         Ok(Self { key: keys.receipt(&id), number: 0, value: value(0, Mark::Carried) })
     }
 
-    /// As the next transaction leaves it.
+    /// The row after the next transaction.
     pub(super) fn next(&self) -> Self {
         self.marked(Mark::Carried)
     }
 
-    /// As a fence leaves it that comes in the place of that transaction.
+    /// The row after a fence in place of that transaction.
     pub(super) fn fenced(&self) -> Self {
         self.marked(Mark::Fenced)
     }
 
-    /// As a process leaves it that writes no more.
+    /// The row after the process has stopped writing.
     pub(super) fn closed(&self) -> Self {
         self.marked(Mark::Closed)
     }
@@ -65,7 +65,7 @@ fn value(number: u64, mark: Mark) -> Vec<u8> {
     [&number.to_be_bytes()[..], &[mark as u8], &now_ms().to_be_bytes()].concat()
 }
 
-/// Whether a row with this value is of a process that is gone, as far as clocks can tell.
+/// True if the row's process is gone, as far as clocks can tell.
 pub(super) fn is_abandoned(value: &[u8]) -> bool {
     let Some((_, written)) = value.split_last_chunk() else {
         return true;

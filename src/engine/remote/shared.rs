@@ -1,4 +1,4 @@
-//! What the parts of the engine share: the cluster, how far it has come, and who is still at work.
+//! State that the engine's parts share: the cluster, the store's state, and the calls in flight.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -14,16 +14,16 @@ use crate::engine::Setup;
 use crate::error::{Error, OpenProblem, Result};
 use crate::records::schema::META;
 
-/// How the engine works.
+/// Settings of the engine.
 #[derive(Clone)]
 pub(crate) struct Config {
-    /// How long a call may take before it is given up.
+    /// How long a call may take before it fails.
     pub(crate) timeout: Duration,
-    /// How many calls may be under way at once.
+    /// How many calls may be in flight at once.
     pub(crate) in_flight_max: usize,
-    /// Which state reading calls may see.
+    /// Which state read calls may see.
     pub(crate) reading: Reading,
-    /// Whether opening makes a store where there is none.
+    /// Whether opening creates a store where there is none.
     pub(crate) synchronize: bool,
 }
 
@@ -32,11 +32,11 @@ pub(super) struct Core {
     pub(super) keys: Keys,
     pub(super) config: Config,
     pub(super) setup: Setup,
-    /// None when nothing may be proposed any more.
+    /// None when no more proposals are accepted.
     proposals: Mutex<Option<mpsc::UnboundedSender<Proposal>>>,
     state: Mutex<State>,
-    /// The rows that say what the store is, and their revisions, none before they were read: the first is there if there
-    /// is a store. Nothing is written after somebody else has changed one.
+    /// The rows that define the store, with their revisions, which are 0 before they are read. The first row exists if
+    /// the store does. Nothing is written after another process has changed one of them.
     watched: Mutex<Vec<(Vec<u8>, i64)>>,
     settled: AtomicBool,
     in_flight: AtomicUsize,
@@ -50,7 +50,7 @@ enum State {
     Closed,
 }
 
-/// That a call is under way.
+/// A call in flight.
 pub(super) struct InFlight(Arc<Core>);
 
 impl Drop for InFlight {
@@ -85,7 +85,7 @@ impl Core {
     }
 
     /// # Errors
-    /// `Closed`, `Busy`, and why the store is of no use any more.
+    /// `Closed`, `Busy`, or the reason why the store can no longer be used.
     pub(super) fn enter(self: &Arc<Self>) -> Result<InFlight> {
         match &*self.state.lock() {
             State::Open => {}
@@ -96,13 +96,13 @@ impl Core {
         if self.in_flight.load(Ordering::SeqCst) > self.config.in_flight_max { Err(Error::Busy) } else { Ok(in_flight) }
     }
 
-    /// Goes on with what was accepted.
+    /// Counts a call as in flight without checking the limit, to continue accepted work.
     pub(super) fn go_on(self: &Arc<Self>) -> InFlight {
         self.in_flight.fetch_add(1, Ordering::SeqCst);
         InFlight(Arc::clone(self))
     }
 
-    /// Accepts nothing more; answers whether something was accepted until now.
+    /// Stops accepting calls. Returns false if it was closed before.
     pub(super) fn close(&self) -> bool {
         !matches!(std::mem::replace(&mut *self.state.lock(), State::Closed), State::Closed)
     }
@@ -111,7 +111,7 @@ impl Core {
         matches!(*self.state.lock(), State::Closed)
     }
 
-    /// Waits until nothing is under way.
+    /// Waits until no call is in flight.
     pub(super) async fn idle(&self) {
         loop {
             let left = self.left.notified();
@@ -127,7 +127,7 @@ impl Core {
         proposals.as_ref().and_then(|proposals| proposals.send(proposal).ok()).ok_or(Error::Closed)
     }
 
-    /// Lets the committer end.
+    /// Lets the committer end once the queue is empty.
     pub(super) fn propose_no_more(&self) {
         self.proposals.lock().take();
     }
@@ -140,12 +140,12 @@ impl Core {
         self.watched.lock().clone()
     }
 
-    /// Whether there is no store yet, as far as is known.
+    /// True if no store is known to exist yet.
     pub(super) fn is_missing(&self) -> bool {
         self.watched.lock().first().is_some_and(|(_, revision)| *revision == 0)
     }
 
-    /// Reads the rows that say what the store is.
+    /// Reads the rows that define the store.
     pub(super) async fn look(&self, deadline: Instant) -> Result<()> {
         let ranges = self.watched().into_iter().map(|(key, _)| Range::row(key)).collect();
         let (_, found) = self.fetch(ranges, Reading::Newest, deadline).await.map_err(Failure::into_error)?;
@@ -153,11 +153,11 @@ impl Core {
         self.watch(found.into_iter().map(|(_, found)| revision(found)).collect())
     }
 
-    /// Takes note of these revisions of the rows that say what the store is.
+    /// Records the revisions of the rows that define the store.
     ///
     /// # Errors
-    /// `Busy` if somebody else has changed one while the store is being opened, so that it is to be looked at again; after
-    /// that, that the store is of no use any more.
+    /// `Busy` if another process has changed one while the store is being opened, so that the opener has to check
+    /// again. After that, the error that the store can no longer be used.
     pub(super) fn watch(&self, revisions: Vec<i64>) -> Result<()> {
         let mut watched = self.watched.lock();
         let is_new = watched.iter().all(|(_, revision)| *revision == 0);
@@ -181,7 +181,7 @@ impl Core {
         }
     }
 
-    /// Takes note of what this process has changed itself at a revision.
+    /// Records this process's own changes at a revision.
     pub(super) fn has_changed(&self, revision: i64, is_changed: impl Fn(&[u8]) -> Option<Written>) {
         for (key, known) in self.watched.lock().iter_mut() {
             match is_changed(key) {
@@ -192,7 +192,7 @@ impl Core {
         }
     }
 
-    /// Reads ranges, all as they were at one revision: that which they name, or the newest, which is in the answer.
+    /// Reads ranges, all at one revision: the one that they name, or otherwise the newest. Returns that revision.
     pub(super) async fn fetch(
         &self,
         ranges: Vec<Range>,
@@ -202,7 +202,7 @@ impl Core {
         let mut fetched = Vec::new();
         let mut revision = 0;
         for some in ranges.chunks(self.cluster.ops_max()) {
-            // What is read after the first request has to be of the same state.
+            // Later requests read at the revision of the first one.
             let at =
                 |range: &Range| if range.revision == 0 { Range { revision, ..range.clone() } } else { range.clone() };
             let txn = Txn { then: some.iter().map(|range| Op::Range(at(range))).collect(), ..Txn::default() };

@@ -1,4 +1,4 @@
-//! The contract and the model on a cluster, without faults and with them.
+//! The contract and the model on a cluster, with and without faults.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,7 +9,7 @@ use crate::conformance::model::{AuthKvTarget, Comparison, OPERATION_BYTES, Opera
 use crate::conformance::{self, Clock, Subject};
 use crate::engine::remote::cluster::Cluster;
 
-/// One request in so many meets a fault.
+/// One request in this many meets a fault.
 const FAULTS: usize = 6;
 
 fn run_on(cluster: impl Fn() -> Arc<dyn Cluster> + Sync) {

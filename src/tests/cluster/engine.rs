@@ -1,4 +1,4 @@
-//! The engine itself on a cluster: what is written once is written once, and what others do is seen.
+//! The engine itself on a cluster: a write happens exactly once, and other processes' changes are seen.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -22,7 +22,7 @@ fn store(cluster: Arc<dyn Cluster>) -> AuthKv {
     AuthKv::options().on_cluster(cluster).unwrap()
 }
 
-/// A row that counts.
+/// A row with a counter.
 fn count(txn: &Txn<'_>) -> Result<u64> {
     Ok(txn.get(&META, &"count".to_owned())?.map_or(0, |count| count.parse().unwrap()))
 }
@@ -85,7 +85,7 @@ fn a_cluster_without_space_refuses_at_once_and_takes_writes_when_it_has_some() {
     let auth = AuthKv::options().on_cluster_with(cluster, config).unwrap();
     auth.write(add_one, Ok).wait().unwrap();
     is_full.store(true, Ordering::SeqCst);
-    // The second has no receipt any more.
+    // The second write has no receipt any more.
     for _ in 0..2 {
         assert!(matches!(auth.write(add_one, Ok).wait(), Err(Error::Storage(_))));
         assert_eq!(auth.read(count, Ok).wait().unwrap(), 1);
@@ -121,7 +121,7 @@ fn a_write_is_unknown_when_nothing_more_is_heard_and_only_then() {
     auth.write(add_one, Ok).wait().unwrap();
     silent.store(1, Ordering::SeqCst);
     assert!(matches!(auth.write(add_one, Ok).wait(), Err(Error::OutcomeUnknown(_))));
-    // What never left is no write.
+    // A request that never left has written nothing.
     silent.store(3, Ordering::SeqCst);
     assert!(matches!(auth.read(count, Ok).wait(), Err(Error::Storage(_))));
     assert!(matches!(auth.write(add_one, Ok).wait(), Err(Error::Storage(_))));
@@ -426,7 +426,7 @@ fn of_those_who_share_a_store_one_removes_what_has_expired() {
         stores[0].create_session(session).wait().unwrap();
     }
     clock.set(clock.now() + chrono::TimeDelta::days(2));
-    // Each purges by the way with its next writes; that they are not in each other's way is what is tested.
+    // Each store purges together with its next writes. The test is that they do not conflict.
     eventually("all are removed", || {
         for auth in &stores {
             auth.create_user(NewUser::default()).wait().unwrap();

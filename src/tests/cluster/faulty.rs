@@ -1,4 +1,4 @@
-//! A cluster whose requests and answers are lost, late and repeated.
+//! A cluster that loses, delays and repeats requests and answers.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,27 +9,27 @@ use super::memory::Memory;
 use crate::engine::remote::cluster::{Answer, Answering, Cluster, Failure, Reading, Txn};
 use crate::error::{Error, StorageError};
 
-/// What becomes of a request.
+/// What happens to a request.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Fault {
     RequestLost,
     AnswerLost,
-    /// It is carried out after whoever sent it has been told that there is no answer.
+    /// The request is carried out after its sender has been told that there is no answer.
     RequestLate,
     AnswerLate,
     Repeated,
-    /// The answer is that there is no space left, which leaves open whether it was carried out.
+    /// The answer says that there is no space left. It does not say whether the request was carried out.
     FullUndone,
     FullDone,
-    /// The cluster does not take it.
+    /// The cluster refuses the request.
     Refused,
 }
 
-/// Those after which the same can be asked for again.
+/// The faults after which the same request can succeed.
 const FAULTS: [Fault; 5] =
     [Fault::RequestLost, Fault::AnswerLost, Fault::RequestLate, Fault::AnswerLate, Fault::Repeated];
 
-/// Decides what becomes of the next request, if anything does.
+/// Chooses the fault of the next request, if it meets one.
 type Dice = Box<dyn FnMut(&Txn) -> Option<Fault> + Send>;
 
 pub(super) struct Faulty {
@@ -43,7 +43,7 @@ impl Faulty {
         Arc::new(Self { memory: memory.clone(), dice: Mutex::new(Box::new(dice)), met: Mutex::default() })
     }
 
-    /// Something happens to one request in so many.
+    /// One request in this many meets a fault.
     pub(super) fn one_in(memory: &Memory, requests: usize, seed: u64) -> Arc<Self> {
         let mut random = fastrand::Rng::with_seed(seed);
         Self::new(memory, move |_| (random.usize(..requests) == 0).then(|| FAULTS[random.usize(..FAULTS.len())]))

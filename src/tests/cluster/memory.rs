@@ -1,4 +1,4 @@
-//! A cluster in memory: all revisions of all rows, and transactions with the rules and limits of etcd.
+//! A cluster in memory: all revisions of all rows, with etcd's rules and limits for transactions.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,14 +16,14 @@ pub(super) struct Memory(Arc<Mutex<State>>);
 
 struct State {
     revision: i64,
-    /// What was before this revision cannot be read.
+    /// Revisions before this one cannot be read.
     compacted: i64,
     rows: BTreeMap<Vec<u8>, History>,
     requests: usize,
     ops_max: usize,
 }
 
-/// The values of a row, or that it was removed, with their revisions.
+/// The values of a row with their revisions; `None` where it was removed.
 type History = Vec<(i64, Option<Vec<u8>>)>;
 
 impl Memory {
@@ -32,18 +32,18 @@ impl Memory {
         Self(Arc::new(Mutex::new(state)))
     }
 
-    /// How many requests were answered until now.
+    /// How many requests have been answered.
     pub(super) fn requests(&self) -> usize {
         self.0.lock().requests
     }
 
-    /// Forgets all that was before now.
+    /// Forgets all earlier revisions.
     pub(super) fn compact(&self) {
         let mut state = self.0.lock();
         state.compacted = state.revision;
     }
 
-    /// The keys that have a row.
+    /// The keys of all existing rows.
     pub(super) fn keys(&self) -> Vec<Vec<u8>> {
         let state = self.0.lock();
         state
@@ -54,7 +54,7 @@ impl Memory {
             .collect()
     }
 
-    /// How often the row at a key was changed.
+    /// How often the row at a key has changed.
     pub(super) fn changes(&self, key: &[u8]) -> usize {
         self.0.lock().rows.get(key).map_or(0, Vec::len)
     }
@@ -93,7 +93,7 @@ impl Cluster for Memory {
     }
 }
 
-/// Which branch each transaction takes, the nested ones of that branch in their order.
+/// The branch that each transaction takes, with the nested transactions of that branch in order.
 struct Path {
     held: bool,
     nested: Vec<Path>,
@@ -177,7 +177,7 @@ fn ranges(txn: &Txn) -> Vec<&Range> {
     each.flatten().collect()
 }
 
-/// As many operations as the largest of its parts has are left to those within.
+/// A transaction leaves to those within it the limit minus its own largest part.
 fn check_ops(txn: &Txn, ops_max: usize) -> Result<(), &'static str> {
     let ops = txn.conditions.len().max(txn.then.len()).max(txn.otherwise.len());
     let left = ops_max.checked_sub(ops).ok_or("too many operations in txn request")?;
@@ -187,7 +187,7 @@ fn check_ops(txn: &Txn, ops_max: usize) -> Result<(), &'static str> {
     })
 }
 
-/// The keys that are written, of which none may be written twice whichever branches are taken.
+/// The keys that are written. No key may be written twice, whichever branches are taken.
 fn check_keys(txn: &Txn) -> Result<Vec<&[u8]>, &'static str> {
     let mut all = Vec::new();
     for branch in [&txn.then, &txn.otherwise] {

@@ -1,4 +1,4 @@
-//! The store on a cluster in memory that loses, delays and repeats what it is asked and what it answers.
+//! The store on a cluster in memory that loses, delays and repeats requests and answers.
 
 mod contract;
 mod engine;
@@ -32,7 +32,7 @@ impl<M: Models> Options<M> {
     }
 }
 
-/// `AUTHKV_TEST_SCALE` multiplies how much random tests do.
+/// `AUTHKV_TEST_SCALE` multiplies the amount of random tests.
 fn scale() -> u32 {
     std::env::var("AUTHKV_TEST_SCALE").ok().and_then(|scale| scale.parse().ok()).unwrap_or(1)
 }

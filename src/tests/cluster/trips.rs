@@ -1,4 +1,4 @@
-//! How many requests each operation takes when nobody is in its way.
+//! How many requests each operation takes without conflicts.
 
 use std::sync::Arc;
 
@@ -59,6 +59,6 @@ fn operations_take_as_many_requests_as_they_have_to() {
     trips("list_sessions", 1, &|| assert_eq!(auth.list_sessions(id).wait().unwrap().len(), 10));
     trips("count_expired", 2, &|| assert_eq!(auth.count_expired().wait().unwrap().sessions, 10));
     trips("purge_expired", 3, &|| assert_eq!(auth.purge_expired().wait().unwrap().sessions, 10));
-    // Its accounts are found by what lists them.
+    // Listing finds its accounts.
     trips("delete_user", 3, &|| drop(auth.delete_user(id).wait().unwrap().unwrap()));
 }

@@ -1,4 +1,4 @@
-//! A disk that is full: what is there can be read and removed, and when there is room again everything works.
+//! A full disk: stored data can be read and removed, and when there is room again everything works.
 
 use super::{Flaky, Full, assert_all_there, eventually, user};
 use crate::models::User;
@@ -15,7 +15,7 @@ fn on_a_full_disk_what_is_there_is_read_and_deletions_work_at_the_latest_when_th
         let refused = (10..).find(|hundred| create_users(&store, hundred * 100..hundred * 100 + 100, &mut there) > 0);
         assert!(refused.is_some_and(|hundred| hundred < 100) && there.len() >= 1_000);
 
-        // It is still full.
+        // The disk is still full.
         assert_all_there(&store, &there);
         for _ in 0..20 {
             let user = there.swap_remove(there.len() / 2);
@@ -42,7 +42,7 @@ fn on_a_full_disk_what_is_there_is_read_and_deletions_work_at_the_latest_when_th
     }
 }
 
-/// Creates users at once and answers how many were refused.
+/// Creates users at once and returns how many were refused.
 fn create_users(store: &AuthKv, numbers: std::ops::Range<usize>, there: &mut Vec<User>) -> usize {
     let replies: Vec<_> = numbers.map(|number| (number, store.create_user(user(number)))).collect();
     let mut refused = 0;

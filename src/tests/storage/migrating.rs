@@ -1,4 +1,4 @@
-//! Changing a store to newer models while the storage fails.
+//! Migrating a store to newer models while the storage fails.
 
 use std::collections::BTreeMap;
 

@@ -21,7 +21,7 @@ use crate::engine::redb::Source;
 use crate::models::{NewUser, User};
 use crate::{Adapter, AuthKv, Options, Result};
 
-/// What fails, and how often.
+/// The kind of call that fails.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Call {
     Read,
@@ -33,20 +33,20 @@ enum Call {
 #[derive(Debug, Default)]
 struct Disk {
     bytes: Vec<u8>,
-    /// Which call fails, after how many more that work, and whether for good.
+    /// The kind of call that fails, after how many successful ones, and whether for good.
     fault: Option<(Call, usize, bool)>,
-    /// What there is no room for.
+    /// The kind of space that is used up.
     full: Option<Full>,
-    /// Which pages have ever been written to.
+    /// The pages that have ever been written.
     written: BTreeSet<usize>,
 }
 
-/// How a disk is full. What was there before can be overwritten either way.
+/// The ways in which a disk can be full. Existing data can be overwritten either way.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Full {
-    /// The file cannot become longer.
+    /// The file cannot grow.
     Length,
-    /// The file can become longer, but what is new in it cannot be written to, as with sparse files.
+    /// The file can grow, but the new part cannot be written, as with sparse files.
     Pages,
 }
 
@@ -95,7 +95,7 @@ impl Flaky {
         }
     }
 
-    /// Whether the fault is still to come.
+    /// True if the fault has not happened yet.
     fn is_waiting(&self) -> bool {
         self.0.lock().fault.is_some()
     }
@@ -162,7 +162,7 @@ fn user(number: usize) -> NewUser {
     NewUser::email(format!("{number}@example.com"))
 }
 
-/// Calls until the store has recovered.
+/// Repeats a call until the store has recovered.
 fn eventually<T>(call: impl Fn() -> Result<T>) -> T {
     let deadline = Instant::now() + Duration::from_secs(10);
     loop {

@@ -26,7 +26,7 @@ fn opening_that_failed_at_any_call_works_when_the_storage_does() {
     }
 }
 
-/// Has each of the calls of opening fail in turn, and answers how many that were.
+/// Makes each call of opening fail in turn, and returns how many calls there were.
 fn open_with_faults(bytes: &[u8], call: Call, for_good: bool, users: &[User]) -> usize {
     for after in 0.. {
         let disk = Flaky::new(bytes.to_vec());

@@ -1,6 +1,7 @@
-//! Power cuts after a sync that failed. Goal: what callers were told and what they read since then stays, though the
-//! store has reopened its file by itself meanwhile. Method: the disk of the tests of durability, on which a sync fails
-//! now and then; what it was to make durable is read as before and gone when the power is, unless it is written again.
+//! Power cuts after a failed sync. Goal: what callers were told, and what they have read since, survives, although the
+//! store has reopened its file by itself meanwhile. Method: the disk of the durability tests, on which syncs fail now
+//! and then. Data that a failed sync should have made durable stays readable, but is lost in a power cut unless it is
+//! written again.
 
 #[path = "../../../tests/durability/disk.rs"]
 mod disk;
@@ -20,10 +21,10 @@ use crate::{Adapter, AuthKv, Error};
 
 const HISTORIES: u32 = 60;
 const USERS: usize = 12;
-/// The chances that a sync fails and that a call is one after which the power is cut.
+/// The probabilities that a sync fails, and that the power is cut after a call.
 const CHANCES: (f64, f64) = (0.15, 0.06);
 
-/// What is known of a user who was to be created.
+/// What is known about a user whom the test tried to create.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Fate {
     Unknown,
@@ -34,7 +35,7 @@ enum Fate {
 type Fates = Arc<Mutex<Vec<Fate>>>;
 type Cuts = Arc<Mutex<Vec<(Image, Vec<Fate>)>>>;
 
-/// What the histories were like.
+/// Statistics about the histories.
 #[derive(Default)]
 struct Tally {
     images: usize,
@@ -53,7 +54,7 @@ fn what_is_read_after_a_failed_sync_survives_a_power_cut() {
     }
 }
 
-/// Creates users while syncs fail, and reads what became of those of whom it is not known.
+/// Creates users while syncs fail, and looks up users whose outcome is unknown.
 fn history(seed: u64) -> Tally {
     let mut tally = Tally::default();
     let (fates, cuts) = (Fates::default(), Cuts::default());
@@ -83,7 +84,7 @@ fn history(seed: u64) -> Tally {
     tally
 }
 
-/// A disk that fails and is cut at random, as soon as there are fates.
+/// A disk that fails and loses power at random once there are fates.
 fn failing_disk(seed: u64, fates: &Fates, cuts: &Cuts) -> Disk {
     let mut random = Rng::with_seed(seed);
     let (fates, cuts) = (Arc::clone(fates), Arc::clone(cuts));

@@ -1,4 +1,4 @@
-//! Calls that read while the storage fails: what cannot be read is not reported as absent.
+//! Reads while the storage fails: a row that cannot be read is not reported as absent.
 
 use chrono::TimeDelta;
 use serde_json::json;
@@ -11,17 +11,17 @@ use crate::models::{
 };
 use crate::{Adapter, AuthKv, Error, Result, WebSessions};
 
-/// How many records of each kind there are: more than fit into the one page of a tree that redb holds in memory.
+/// How many records of each kind exist: more than fit into the one page of a tree that redb holds in memory.
 const RECORDS: usize = 120;
-/// Which of them is asked for.
+/// The record that the calls ask for.
 const ONE: usize = 60;
 /// An identifier for which too many wrong codes were entered.
 const LOCKED: &str = "locked";
 
-/// A call, which answers whether it found what is there.
+/// A call that returns whether it found the existing record.
 type Finds = fn(&AuthKv) -> Result<bool>;
 
-/// Every method, and those of `AuthKv` itself, with something that is there.
+/// Every method of the adapter and of `AuthKv`, called with something that exists.
 const CALLS: [(&str, Finds); 37] = [
     ("create_user", |store| is_taken(store.create_user(user(ONE)).wait())),
     ("get_user", |store| Ok(store.get_user(&id(ONE)).wait()?.is_some())),
@@ -74,7 +74,7 @@ const CALLS: [(&str, Finds); 37] = [
     }),
     ("verify_code", |store| Ok(store.verify_code(&email(ONE), "a guess").wait()? != CodeCheck::NoCode)),
     ("take_state", |store| {
-        // `full_disk` keeps it there.
+        // `full_disk` stores the handle there.
         let handle = store.get_user(&id(ONE)).wait()?.and_then(|user| user.image).unwrap_or_default();
         Ok(store.take_state::<usize>("test", &handle).wait()?.is_some())
     }),
@@ -102,7 +102,7 @@ fn a_read_that_fails_is_an_error_in_every_method_and_never_none() {
     let full = full_disk();
     for (name, finds) in CALLS {
         let mut failed = 0;
-        // Each of the first reads fails in one round, and some of the many that follow.
+        // Each of the first reads fails in one round, and so do some of the many later ones.
         for after in std::iter::successors(Some(0), |after| Some(after + 1 + after / 8)) {
             let disk = Flaky::new(full.clone());
             let store = disk.store();
@@ -114,7 +114,7 @@ fn a_read_that_fails_is_an_error_in_every_method_and_never_none() {
             }
             let is_through = disk.is_waiting();
             disk.heal();
-            // redb answers nothing but errors after a failed read, so this shows that the store reopened by itself.
+            // After a failed read redb returns only errors, so this shows that the store has reopened by itself.
             assert!(eventually(|| store.get_user(&id(0)).wait()).is_some());
             if is_through {
                 break;

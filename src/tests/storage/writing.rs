@@ -1,10 +1,10 @@
-//! Calls that write while the storage fails.
+//! Writes while the storage fails.
 
 use super::{Call, Flaky, assert_all_there, eventually, user};
 use crate::models::{AccountType, NewUser, ProviderAccount, SignIn};
 use crate::{Adapter, AuthKv, Durability, Error};
 
-/// One call of each kind fails at each of the first places where it can, once or for good until it heals.
+/// One call of each kind fails at each of the first places where it can, once or for good until the disk heals.
 #[test]
 fn after_any_single_failure_nothing_acknowledged_is_lost_and_the_store_recovers() {
     let mut seen = [0; 3];
@@ -36,11 +36,11 @@ fn after_any_single_failure_nothing_acknowledged_is_lost_and_the_store_recovers(
             assert_all_there(&disk.store(), &acknowledged);
         }
     }
-    // The test is worth nothing if the faults do not reach the calls.
+    // The test proves nothing if the faults do not reach the calls.
     assert!(seen.iter().all(|count| *count > 20), "{seen:?}");
 }
 
-/// Reopening goes back to the last sync.
+/// Reopening returns to the last sync.
 #[test]
 fn a_failure_loses_only_the_last_of_the_deferred_writes() {
     let (mut kept, mut lost) = (0, 0);
@@ -49,14 +49,15 @@ fn a_failure_loses_only_the_last_of_the_deferred_writes() {
             let disk = Flaky::default();
             let store = disk.open_with(AuthKv::options().durability(Durability::Deferred)).unwrap();
             let synced = store.create_user(user(0)).wait().unwrap();
-            // Closing a database syncs it, so this one was synced.
+            // Closing a database syncs it, so this user is synced.
             drop(store);
             let store = disk.open_with(AuthKv::options().durability(Durability::Deferred)).unwrap();
             disk.fail(call, after, false);
             let replies: Vec<_> = (1..30).map(|number| store.create_user(user(number))).collect();
             let acknowledged: Vec<_> = replies.into_iter().map_while(|reply| reply.wait().ok()).collect();
             if (call, after) == (Call::Sync, 1) {
-                // The first sync notes that there are writes; this one is of them, and surely comes after an answer.
+                // The first sync marks that there are writes. The failing one belongs to these writes, and certainly
+                // comes after an answer.
                 eventually(|| if disk.is_waiting() { Err(Error::Busy) } else { Ok(()) });
             }
             disk.heal();
@@ -72,8 +73,8 @@ fn a_failure_loses_only_the_last_of_the_deferred_writes() {
     assert!(kept > 100 && lost > 0, "{kept} {lost}");
 }
 
-/// Signing up is one step: a crash or a failure in it never leaves a user whose address is taken and whose account is not
-/// linked.
+/// Signing up is atomic: a crash or a failure during it never leaves a user whose address is taken and whose account is
+/// not linked.
 #[test]
 fn a_sign_up_that_failed_was_done_whole_or_not_at_all_and_can_be_tried_again() {
     let mut seen = [0; 2];
@@ -88,7 +89,7 @@ fn a_sign_up_that_failed_was_done_whole_or_not_at_all_and_can_be_tried_again() {
                 store.sign_in_with_account(account, user(1), ()).wait()
             };
             let first = sign_up(&store);
-            // As after a crash: what was not committed is gone.
+            // As after a crash: uncommitted changes are lost.
             let image = Flaky::new(disk.bytes());
             disk.heal();
             for store in [store, image.store()] {

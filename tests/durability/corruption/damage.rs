@@ -1,25 +1,25 @@
-//! Damage to a file, at random, the same for the same seed.
+//! Random damage to a file, the same for the same seed.
 
 use fastrand::Rng;
 
 const PAGE: usize = 4096;
-/// The part of the file that no checksum covers whole: redb's header.
+/// The part of the file that no checksum covers completely: redb's header.
 const HEADER: usize = 320;
 
 #[derive(Debug)]
 pub(crate) enum Damage {
-    /// Bits that are the other way round, by their place in the file.
+    /// Flipped bits, by their place in the file.
     Flipped(Vec<usize>),
     /// The file ends here.
     Truncated(usize),
     Swapped(usize, usize),
     Zeroed(usize),
-    /// Other bytes in this page.
+    /// This page contains other bytes.
     Overwritten(usize, Rng),
 }
 
 impl Damage {
-    /// Damage to these bytes, most of the time to pages that were written, as most of a small file is empty.
+    /// Random damage to these bytes, mostly to pages that were written, because most of a small file is empty.
     pub(crate) fn random(seed: u64, bytes: &[u8]) -> Self {
         let mut random = Rng::with_seed(seed);
         let pages: Vec<_> = bytes.chunks(PAGE).enumerate().collect();

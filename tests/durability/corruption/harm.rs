@@ -1,4 +1,4 @@
-//! What becomes of a damaged file: what opening says, what can be read, and that writing and closing come to an end.
+//! The effects of damage to a file: what opening reports, what can be read, and that writing and closing end.
 
 use std::fmt;
 use std::fs;
@@ -11,17 +11,17 @@ use authkv::{Adapter, Error, OpenProblem, Result};
 use super::damage::Damage;
 use super::sample::{self, Answer, DOOMED, NOBODY, Question, Store, USERS, options};
 
-/// How many damages there were, and what came of them.
+/// How many damages there were, and their effects.
 #[derive(Debug, Default)]
 pub(crate) struct Harm {
     damages: u64,
-    /// Opening with verification reported them.
+    /// Opening with verification reported the damage.
     reported: u64,
-    /// Opening without verification did.
+    /// Opening without verification reported the damage.
     refused: u64,
-    /// A lookup met a storage error.
+    /// A lookup returned a storage error.
     errors: u64,
-    /// A lookup did not find what was there.
+    /// A lookup did not find an existing record.
     absent: u64,
     /// Everything was as before, without verification.
     harmless: u64,
@@ -37,14 +37,14 @@ impl Harm {
         [damages, reported, refused, errors, absent, harmless, lookups, lookups_failed, lookups_absent]
     }
 
-    /// Adds what a child says.
+    /// Adds a line that a child has printed.
     pub(crate) fn add(&mut self, line: &str) {
         for (number, more) in self.numbers().into_iter().zip(line.split(' ').skip(1)) {
             *number += more.parse::<u64>().unwrap();
         }
     }
 
-    /// The tests are worth nothing if the damage does not reach what is in use.
+    /// The tests prove nothing if the damage does not reach what is in use.
     pub(crate) fn must_be_telling(&self) {
         let Self { damages, reported, refused, errors, .. } = *self;
         assert!(reported > damages / 2 && reported < damages, "{self}");
@@ -65,7 +65,7 @@ impl fmt::Display for Harm {
     }
 }
 
-/// What a child does: damages a copy of the file for each of its seeds, and says what came of it.
+/// The work of a child: damages a copy of the file for each of its seeds, and prints the effect.
 pub(crate) fn suffer(task: &str) {
     let mut words = task.splitn(3, ' ');
     let mut word = || words.next().unwrap();
@@ -79,7 +79,7 @@ pub(crate) fn suffer(task: &str) {
     assert!(store.check().wait().unwrap().is_sound());
     drop(store);
     let whole = fs::read(whole).unwrap();
-    // The panics that are caught would hide what is said.
+    // Messages of caught panics would hide the output.
     panic::set_hook(Box::new(|_| {}));
     for seed in seeds {
         let damage = Damage::random(seed, &whole);
@@ -113,7 +113,7 @@ fn fail(what: &str) -> ! {
 
 type Found = Result<(), String>;
 
-/// All that the whole file answers.
+/// All answers of the undamaged file.
 struct Known(Vec<(Question, Answer)>);
 
 impl Known {
@@ -129,7 +129,7 @@ impl Known {
         known
     }
 
-    /// With verification: opening reports the damage, or there is none to be seen.
+    /// With verification: opening reports the damage, or it has no effect.
     fn must_hold_if_verified(&self, path: &Path, harm: &mut Harm) -> Found {
         match options().verify(true).open(path) {
             Err(error) => {
@@ -153,7 +153,7 @@ impl Known {
         }
     }
 
-    /// Without verification: no value is wrong, and if one is missing a check says so.
+    /// Without verification: no value is wrong, and if one is missing, a check reports that.
     fn must_not_be_contradicted(&self, path: &Path, harm: &mut Harm) -> Found {
         let store = match options().open(path) {
             Ok(store) => store,
@@ -172,7 +172,7 @@ impl Known {
         }
         for (what, did) in write(&store) {
             match did {
-                // What is not found cannot be changed.
+                // A record that is not found cannot be changed.
                 Ok(_) | Err(Error::UnknownUser | Error::UnknownCredential | Error::Conflict(_)) => {}
                 Err(error) => must_be_of_storage(&error).map_err(|wrong| format!("to {what}: {wrong}"))?,
             }
@@ -190,7 +190,7 @@ impl Known {
         self.ask(5, store, &mut Harm::default())
     }
 
-    /// Asks every n-th question. An answer may be right, say less, or be a storage error.
+    /// Asks every n-th question. The answer may be right, say less, or be a storage error.
     fn ask(&self, every: usize, store: &Store, harm: &mut Harm) -> Found {
         for (question, right) in self.0.iter().step_by(every) {
             harm.lookups += 1;
@@ -224,7 +224,8 @@ fn must_be_of_storage(error: &Error) -> Found {
     }
 }
 
-/// Each writing call, on what is not asked for, or leaving it as it is; with whether it was answered rightly.
+/// Every writing call, on records that are not asked for or without changing them; each with whether it answered
+/// correctly.
 fn write(store: &Store) -> Vec<(&'static str, Result<bool>)> {
     let mut did = Vec::new();
     for number in (0..USERS).step_by(8) {

@@ -1,7 +1,7 @@
-//! Tests of damaged files. Goal: a value is never wrong, what can be known to be damaged is reported, and redb's panics
-//! over damaged pages neither reach the caller nor end the process. Method: a store with some of everything is closed,
-//! its file damaged at random, opened with and without verification, and asked for all that was stored. It is done in
-//! child processes, so that one that dies is seen, and the parent names the damage that it died of.
+//! Tests of damaged files. Goal: a value is never wrong, detectable damage is reported, and redb's panics over damaged
+//! pages neither reach the caller nor end the process. Method: a store with some of everything is closed, its file
+//! damaged at random, opened with and without verification, and asked for everything that was stored. This happens in
+//! child processes, so that the death of one is noticed, and the parent names the damage that caused it.
 mod damage;
 mod harm;
 mod rows;
@@ -22,14 +22,14 @@ use harm::Harm;
 use crate::seeds;
 
 const DAMAGES: u32 = 600;
-/// How many a child takes on: making one takes longer than a damage does.
+/// How many damages a child handles: starting a child takes longer than handling a damage.
 const DAMAGES_OF_A_CHILD: u64 = 30;
 /// Longer than any damage takes on a slow machine.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// Tells a child which file and which seeds are its own.
+/// Names the file and the seeds for a child.
 const CHILD: &str = "AUTHKV_TEST_CHILD";
 
-/// `AUTHKV_TEST_SCALE` multiplies how many damages there are; `AUTHKV_TEST_SEED` has only the one with this seed done.
+/// `AUTHKV_TEST_SCALE` multiplies the number of damages; `AUTHKV_TEST_SEED` handles only the one with this seed.
 #[test]
 fn damage_is_reported_or_harmless_and_never_ends_the_process() {
     if let Ok(task) = env::var(CHILD) {
@@ -47,7 +47,7 @@ fn damage_is_reported_or_harmless_and_never_ends_the_process() {
             scope.spawn(|| {
                 let next = || some_of(&mut rest.lock().unwrap());
                 while let Some(mut seeds) = next() {
-                    // A child that dies of one damage leaves the rest to another one.
+                    // If a child dies of a damage, another child continues after it.
                     while !seeds.is_empty() {
                         if let Err(failure) = child(&path, &mut seeds, &mut |line| harm.lock().unwrap().add(line)) {
                             failures.lock().unwrap().push(failure);
@@ -72,8 +72,8 @@ fn some_of(rest: &mut Range<u64>) -> Option<Range<u64>> {
     (!some.is_empty()).then_some(some)
 }
 
-/// Has a child process do these damages, and takes those that it did off them. It says a line about each one that it
-/// begins with, and one about what came of it.
+/// Handles these damages in a child process and removes the handled ones from `seeds`. The child prints a line when it
+/// begins a damage, and one about its effect.
 fn child(path: &Path, seeds: &mut Range<u64>, count: &mut dyn FnMut(&str)) -> Result<(), String> {
     let mut child = Command::new(env::current_exe().unwrap())
         .args(["--exact", "corruption::damage_is_reported_or_harmless_and_never_ends_the_process", "--nocapture"])

@@ -1,4 +1,4 @@
-//! Rows that are damaged one at a time, with redb itself, so that every page is whole and only the rows are wrong.
+//! Rows damaged one at a time through redb itself, so that every page is intact and only the rows are wrong.
 
 use std::fs;
 
@@ -24,12 +24,12 @@ const INDEXES: [&str; 9] = [
     "web_sessions_by_user",
 ];
 
-/// What no question of [`Question`] reads.
+/// The tables that no [`Question`] reads.
 const NOT_ASKED: [&str; 6] = ["sessions", "verification_tokens", "codes", "states", "accounts_by_user", "by_expiry"];
 
 type Row = (Vec<u8>, Vec<u8>);
 
-/// A closed store of three users, and all that it answers.
+/// A closed store of three users, and all its answers.
 struct Sample {
     folder: TempDir,
     answers: Vec<(Question, Answer)>,
@@ -52,7 +52,7 @@ impl Sample {
         rows.map(|(key, value)| (key.value().to_vec(), value.value().to_vec())).collect()
     }
 
-    /// A copy of the store that has this row in the place of another one.
+    /// A copy of the store with this row in place of another one.
     fn with(&self, table: &str, old: &[u8], new: Option<(&[u8], &[u8])>) -> Result<Store> {
         let path = self.folder.path().join("damaged.redb");
         fs::copy(self.folder.path().join("whole.redb"), &path).unwrap();
@@ -71,7 +71,7 @@ impl Sample {
         options().open(&path)
     }
 
-    /// How many answers are right, say less, and are storage errors. There are no others.
+    /// How many answers are right, how many say less, and how many are storage errors. There are no others.
     fn answers(&self, store: &Store) -> [usize; 3] {
         let mut counts = [0; 3];
         for (question, right) in &self.answers {
@@ -101,7 +101,7 @@ fn must_be_reported(store: &Store, table: &str) {
     assert!(report.problems.iter().any(|problem| problem.starts_with(&of_table)), "{table}: {:?}", report.problems);
 }
 
-/// How many of three calls answer with a storage error.
+/// How many of three calls answer a storage error.
 fn failing<T: std::fmt::Debug>(call: impl Fn(usize) -> Result<T>) -> usize {
     (0..3).filter(|number| matches!(call(*number), Err(Error::Storage(_)))).count()
 }
@@ -190,7 +190,7 @@ fn a_changed_byte_is_a_storage_error_and_reported() {
     }
 }
 
-/// The row is then at another place, where nobody but a scan finds it.
+/// The row is then at another place, where only a scan finds it.
 #[test]
 fn a_changed_key_is_absence_or_a_storage_error_and_reported() {
     let sample = Sample::new();
@@ -237,7 +237,7 @@ fn a_damaged_setting_is_an_error_of_opening() {
             changed[place] ^= 1;
             match sample.with("meta", &key, Some((&key, &changed))) {
                 Err(Error::Open { problem: OpenProblem::Storage(_), .. }) => {}
-                // Nothing depends on who made the store.
+                // Nothing depends on the version that created the store.
                 Ok(_) if key.starts_with(b"created_by") => {}
                 other => panic!("{other:?}"),
             }
@@ -245,7 +245,7 @@ fn a_damaged_setting_is_an_error_of_opening() {
     }
 }
 
-/// Were they made anew, what is in them would be absent.
+/// If the tables were created again, their records would be absent.
 #[test]
 fn tables_whose_names_are_damaged_are_not_made_anew() {
     let sample = Sample::new();
@@ -260,7 +260,7 @@ fn tables_whose_names_are_damaged_are_not_made_anew() {
             damaged[place + name.len() - 1] ^= 1;
             fs::write(&path, damaged).unwrap();
             match options().open(&path) {
-                // The name is in a page that is not in use any more.
+                // The name is in a page that is no longer in use.
                 Ok(store) => assert_eq!(sample.answers(&store), [sample.answers.len(), 0, 0]),
                 Err(error) => {
                     assert!(matches!(error, Error::Open { problem: OpenProblem::Storage(_), .. }), "{error}");

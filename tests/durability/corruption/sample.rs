@@ -1,4 +1,4 @@
-//! A store with some of everything, and all that can be asked of it.
+//! A store with some of everything, and every question that can be asked of it.
 
 use std::path::Path;
 
@@ -12,7 +12,7 @@ use chrono::{DateTime, Days, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-/// Own fields with an index on users and accounts, so that those tables are damaged as well.
+/// Own fields with an index on users and accounts, so that those tables are damaged too.
 pub(crate) struct Numbered;
 
 impl Models for Numbered {
@@ -40,22 +40,22 @@ type User = authkv::models::User<Own>;
 type Account = authkv::models::Account<Own>;
 type SessionAndUser = authkv::models::SessionAndUser<(), Own>;
 
-/// Enough that every tree has branches.
+/// Enough users for every tree to have branches.
 pub(crate) const USERS: usize = 240;
-/// A user more, to be deleted.
+/// One more user, who is deleted.
 pub(crate) const DOOMED: usize = USERS;
-/// More than are removed with their user in one step.
+/// More than one step removes with their user.
 const SESSIONS_OF_THE_DOOMED: usize = 300;
-/// Nobody has this number or a higher one.
+/// No record has this number or a higher one.
 pub(crate) const NOBODY: usize = 100_000;
-/// What is added to the number of a second key.
+/// The offset from a number to that of a second key.
 const SECOND: usize = 10_000;
 
 pub(crate) fn now() -> DateTime<Utc> {
     DateTime::UNIX_EPOCH + Days::new(20_000)
 }
 
-/// When sessions expire.
+/// The expiry of sessions.
 pub(crate) fn late() -> DateTime<Utc> {
     now() + Days::new(30)
 }
@@ -90,7 +90,7 @@ pub(crate) fn authenticator(number: usize, of: usize) -> Authenticator {
     }
 }
 
-/// One in ten has expired.
+/// One token in ten has expired.
 pub(crate) fn token(number: usize) -> VerificationToken {
     let expires = if number.is_multiple_of(10) { now() - Days::new(1) } else { now() + Days::new(1) };
     VerificationToken::new(email(number), format!("token-{number}"), expires)
@@ -127,9 +127,9 @@ pub(crate) fn linked(number: usize) -> NewAccount<Own> {
     NewAccount { extra: own(number), ..account }
 }
 
-/// Makes the store and closes it. It has no pages left over from earlier states: one of those in the place of a branch
-/// that is in use can make redb write to pages twice in one commit, of which its own panics end the process, and nothing
-/// but verification helps.
+/// Creates the store and closes it. The file has no pages left over from earlier states: if one of those takes the
+/// place of a branch in use, redb can write to pages twice in one commit. Its own panics then end the process, and only
+/// verification helps.
 pub(crate) fn make(path: &Path) -> Result<()> {
     let store = options().open(path)?;
     for number in 0..=DOOMED {
@@ -145,7 +145,7 @@ pub(crate) fn make(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Adds a user and one of everything that belongs to it, and two keys.
+/// Adds a user with one record of each kind and two keys.
 pub(crate) fn add_user(store: &Store, number: usize) -> Result<()> {
     let user = store.create_user(user(number));
     let account = store.link_account(linked(number));
@@ -165,7 +165,7 @@ pub(crate) fn add_user(store: &Store, number: usize) -> Result<()> {
     keys.into_iter().try_for_each(|key| key.wait().map(drop))
 }
 
-/// Something to look up.
+/// A lookup.
 #[derive(Clone, Debug)]
 pub(crate) enum Question {
     User(usize),
@@ -191,7 +191,7 @@ pub(crate) enum Answer {
 }
 
 impl Question {
-    /// Of the users with these numbers; there is nothing beyond [`USERS`].
+    /// The questions about users with these numbers; those from [`USERS`] on do not exist.
     pub(crate) fn about(users: std::ops::Range<usize>) -> Vec<Self> {
         let of_user = |number| {
             [
@@ -242,7 +242,7 @@ impl Question {
 }
 
 impl Answer {
-    /// Whether this says less than the other one, and nothing else.
+    /// True if this answer says less than the other one and nothing different.
     pub(crate) fn lacks_some_of(&self, whole: &Self) -> bool {
         match (self, whole) {
             (Self::Authenticators(some), Self::Authenticators(all)) => {

@@ -1,6 +1,6 @@
-//! What applications call besides the adapter's methods, against a naive model. Goal: no order of sign-ins, patches,
-//! unlinkings, codes and states is answered otherwise than vectors and linear scans say, whether what has expired is
-//! removed or not. Method: random operations with few accounts, addresses and identifiers run on a store and on the model;
+//! Methods of `AuthKv` beyond the adapter's, against a naive model. Goal: whatever the order of sign-ins, patches,
+//! unlinkings, codes and states, the store answers as vectors and linear scans do, whether expired records are purged
+//! or not. Method: random operations with few accounts, addresses and identifiers run on the store and on the model;
 //! each answer is compared, and then all accounts and sessions.
 //!
 //! `AUTHKV_TEST_SCALE=10` runs ten times as many.
@@ -55,7 +55,7 @@ struct Run<'t> {
     clock: Clock,
     users: Vec<User>,
     accounts: Vec<Account>,
-    /// The token, the user and the expiry of each.
+    /// The token, user id and expiry of each session.
     sessions: Vec<(String, String, DateTime<Utc>)>,
     codes: Vec<Code>,
     states: Vec<State>,
@@ -71,7 +71,7 @@ fn account_type(number: usize) -> AccountType {
     if number == 0 { AccountType::Webauthn } else { AccountType::Oauth }
 }
 
-/// A text for some bytes, and for others none.
+/// A text for some bytes, `None` for others.
 fn text(byte: u8) -> Option<String> {
     (!byte.is_multiple_of(3)).then(|| byte.to_string())
 }
@@ -244,7 +244,7 @@ impl Run<'_> {
         let unlinked = self.auth.unlink_account_of(&user.id.as_str().into(), &key(number), must_leave).wait();
         let is_theirs = |account: &&Account| account.user == user.id;
         let is_it = |account: &Account| account.number == number && account.user == user.id;
-        // A passkey of the account with the number 0 goes with it.
+        // A passkey of the account with the number 0 is removed with it.
         let accounts_left = self.accounts.iter().filter(is_theirs).filter(|account| !is_it(account)).count();
         let passkeys_left = if number == 0 { 0 } else { user.passkeys };
         let may = match must_leave {
@@ -290,7 +290,7 @@ impl Run<'_> {
         }
     }
 
-    /// Of the account with the number 0, whether it is linked or not.
+    /// Adds a passkey to the account with the number 0, whether it is linked or not.
     fn add_passkey(&mut self, user: &User) {
         self.passkeys += 1;
         let account_id = key(0).provider_account_id;

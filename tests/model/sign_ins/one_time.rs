@@ -1,4 +1,4 @@
-//! What works once: codes and states.
+//! Values that work once: codes and states.
 
 use authkv::models::{CodeCheck, IssuedCode};
 use chrono::{DateTime, Utc};

@@ -1,4 +1,4 @@
-//! A change that is cut short: the process is aborted at each step of it, and the next one goes on.
+//! An interrupted migration: the process is aborted at each step, and the next process continues.
 
 use std::env;
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ use super::{must_be_sound, new_path, open, refusal};
 
 const USERS: usize = 10_000;
 
-/// Aborts this process, which is the child, when the change has taken so many steps. That a stage begins is no step.
+/// The child: aborts its process after this many steps of the migration. The beginning of a stage is not a step.
 #[test]
 fn child_that_aborts() {
     let (Ok(path), Ok(steps)) = (env::var("AUTHKV_ABORT_PATH"), env::var("AUTHKV_ABORT_AFTER")) else {
@@ -35,7 +35,7 @@ fn child_that_aborts() {
     }
 }
 
-/// Runs the change to these models in a child that is aborted after so many steps. Says whether it was.
+/// Runs the migration to these models in a child that is aborted after this many steps. Returns whether it was aborted.
 fn change(path: &PathBuf, models: &str, steps: usize) -> bool {
     let child = Command::new(env::current_exe().unwrap())
         .args(["--exact", "migration::aborted::child_that_aborts"])
@@ -58,7 +58,7 @@ fn a_change_that_dies_at_every_step_is_finished_by_the_next_process() {
     }
     drop(auth);
     let mut aborted = 0;
-    // Each child dies after one step, so that between them they die after each.
+    // Each child dies after one step, so together they die after every step.
     while change(&path, "second", 1) {
         aborted += 1;
         assert!(aborted < 1_000, "it never ends");

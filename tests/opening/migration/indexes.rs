@@ -1,4 +1,4 @@
-//! Indexes on own fields: built and removed as they are declared, kept in step, and listed from.
+//! Indexes on own fields: built and removed as declared, maintained, and used for lists.
 
 use authkv::models::{
     AccountKey, AccountType, Cursor, FieldPatch, FieldRange, Index, Models, NewAccount, NewUser, UserPatch, Value,
@@ -45,7 +45,7 @@ fn in_memory<M: Models>() -> AuthKv<M> {
     AuthKv::options().models::<M>().in_memory().unwrap()
 }
 
-/// The numbers of the users of all pages, with pages of this size.
+/// The numbers of the users on all pages, with pages of this size.
 fn numbers<M: Models<User = Own>>(auth: &AuthKv<M>, field: &str, range: &FieldRange, size: usize) -> Vec<i64> {
     let (mut numbers, mut after) = (Vec::new(), None);
     loop {
@@ -53,7 +53,7 @@ fn numbers<M: Models<User = Own>>(auth: &AuthKv<M>, field: &str, range: &FieldRa
         assert!(page.items.len() == size || page.next.is_none());
         assert!(!page.items.is_empty() || after.is_none(), "a page led to an empty one");
         numbers.extend(page.items.iter().filter_map(|user| user.extra.number));
-        // As text, as it would be in a link.
+        // Converted to text and back, as in a link.
         match page.next {
             Some(next) => after = Some(next.to_string().parse::<Cursor>().unwrap()),
             None => return numbers,
@@ -167,7 +167,7 @@ fn accounts_are_found_by_their_fields_until_their_user_is_deleted() {
     assert_eq!(auth.get_account_by("number", 7).wait().unwrap(), Some(linked));
     let taken = auth.link_account(account("bob", 2)).wait();
     assert!(matches!(taken, Err(Error::Conflict(UniqueKey::Field(_)))), "{taken:?}");
-    // More than one step of removing takes, so that some wait to be swept.
+    // More than one sweep step removes, so that some wait to be swept.
     for n in 100..1_100_u64 {
         let extra = Own { number: Some(n as i64), ..Own::default() };
         auth.link_account(NewAccount { extra, ..account("ada", n) }).wait().unwrap();

@@ -1,6 +1,7 @@
-//! Own fields that change over the years. Goal: a file that any earlier shape of an application's models wrote is opened
-//! by every later one, nothing is lost whenever the process dies meanwhile, and a file that cannot be changed stays as it
-//! is. Method: models of several versions on the same file; a child process that is aborted at each step of a change.
+//! Own fields that change over the years. Goal: every later version of an application's models opens a file written by
+//! any earlier one, nothing is lost when the process dies at any moment, and a file that cannot be migrated stays as it
+//! is. Method: models of several versions on the same file; a child process that is aborted at each step of a
+//! migration.
 
 mod aborted;
 mod indexes;
@@ -14,7 +15,7 @@ use authkv::models::Models;
 use authkv::{AuthKv, Error, OpenProblem};
 use tempfile::TempDir;
 
-/// A path in a folder of its own, which is removed when it is dropped.
+/// A path in a new folder, which is removed when it is dropped.
 fn new_path() -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("auth.redb");
@@ -25,7 +26,7 @@ fn open<M: Models>(path: &PathBuf) -> AuthKv<M> {
     AuthKv::options().models::<M>().open(path).unwrap()
 }
 
-/// Why a file is not opened with these models.
+/// Why a file cannot be opened with these models.
 #[track_caller]
 fn refusal<M: Models>(path: &PathBuf) -> OpenProblem {
     match AuthKv::options().models::<M>().open(path) {

@@ -1,4 +1,4 @@
-//! Models of one application, as they became over the years.
+//! The models of one application over the years.
 
 use authkv::models::{Account, DynamicFields, Index, Instant, MigrationError, Models, User, Value};
 use serde::{Deserialize, Serialize};
@@ -27,7 +27,7 @@ pub(crate) struct Phone {
     pub(crate) phone: String,
 }
 
-/// The second one: the number in two fields, and a name that is made of the user's own.
+/// The second version: the number in two fields, and a name made of the user's own name.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Contact {
     pub(crate) country: u16,
@@ -80,7 +80,7 @@ models!(Second: "app" 2, Contact, Renamed, {
 });
 
 models!(
-    /// The second version, with a migration that does not make what the models say.
+    /// The second version, with a migration whose result does not match the models.
     Careless: "app" 2, Contact, Device, {}
 );
 

@@ -1,4 +1,4 @@
-//! Changes that need no migration: each shape of a struct reads what every earlier one wrote.
+//! Changes that need no migration: each version of a struct reads what every earlier one wrote.
 
 use std::collections::BTreeMap;
 
@@ -56,7 +56,7 @@ shape!(Renamed {
 });
 shape!(Wider { phone: Option<String> = Some("6".into()), #[serde(default)] logins: i128 = -1 });
 
-/// Writes a user with `Earlier`, and reads and patches it with `Later`.
+/// Writes a user with `Earlier`, then reads and patches it with `Later`.
 fn outlives<Earlier: Shape, Later: Shape>() {
     let (_folder, path) = new_path();
     let user = create::<Earlier>(&open::<Earlier>(&path));
@@ -89,7 +89,7 @@ fn create<S: Shape>(auth: &AuthKv<S>) -> User<S> {
     .unwrap()
 }
 
-/// A patch by the later shape has taken nothing from a user of the earlier one.
+/// A patch by the later version has removed nothing from a user of the earlier one.
 fn keeps_what_the_other_does_not_know<S: Shape>(auth: &AuthKv<S>, id: &UserId) {
     let user = auth.get_user(id).wait().unwrap().unwrap();
     let (found, written) = (fields(&user.extra), fields(&S::filled()));
@@ -105,7 +105,7 @@ fn fields(extra: &impl Serialize) -> Json {
     serde_json::from_value(serde_json::to_value(extra).unwrap()).unwrap()
 }
 
-/// The fields of the first that the second has too.
+/// The fields of the first value that the second has too.
 fn common(first: &impl Serialize, second: &impl Serialize) -> Json {
     let names = fields(second);
     fields(first).into_iter().filter(|(name, _)| names.contains_key(name)).collect()

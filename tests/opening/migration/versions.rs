@@ -1,4 +1,4 @@
-//! Changes with a migration: what it makes, and what becomes of a file that cannot be migrated.
+//! Migrations: their results, and the fate of a file that cannot be migrated.
 
 use std::sync::{Arc, Mutex};
 
@@ -15,7 +15,7 @@ use super::{must_be_sound, new_path, open, refusal};
 
 const EXPIRES: DateTime<Utc> = DateTime::<Utc>::MAX_UTC;
 
-/// Users with one of everything each. Their numbers are their ids.
+/// Creates users with one record of each kind. Their numbers are their ids.
 pub(crate) fn fill(auth: &AuthKv<First>, users: std::ops::Range<usize>) {
     let mut replies = Vec::new();
     for n in users.clone() {
@@ -43,7 +43,7 @@ fn email(n: usize) -> NewUser<Phone> {
     NewUser::email(format!("{n}@example.com"))
 }
 
-/// Everything that [`fill`] wrote is there and migrated, once.
+/// Asserts that everything from [`fill`] exists and was migrated exactly once.
 pub(crate) fn must_be_migrated(auth: &AuthKv<Second>, users: usize) {
     let agent = |n: usize| Renamed { agent: format!("device {n}"), since: DateTime::UNIX_EPOCH.into() };
     for n in 0..users {
@@ -107,7 +107,7 @@ fn older_and_other_models_are_refused_and_named() {
     must_be_migrated(&open::<Second>(&path), 1);
 }
 
-/// Fills a file with what `spoil` makes unfit, and shows that it is refused with these words and stays as it is.
+/// Fills a file that `spoil` makes unfit, and asserts that it is refused with these words and stays as it is.
 #[track_caller]
 fn must_stay_as_it_is<M: Models>(record: &str, why: &str, spoil: impl Fn(&AuthKv<First>)) {
     let (_folder, path) = new_path();

@@ -5,7 +5,7 @@ use crate::goals::{self, number};
 use crate::peers::Kind;
 use crate::work::Operation;
 
-/// All tables, those for the size in the middle first: they stand for the others where there is little room.
+/// All tables, first those for the middle size: they stand for the others where there is little room.
 pub fn text(results: &Results) -> String {
     let middle = results.middle_size();
     let others = results.sizes.iter().copied().filter(|users| *users != middle);
@@ -108,7 +108,7 @@ fn names(results: &Results) -> impl Iterator<Item = &'static str> {
     results.kinds.iter().map(|kind| kind.name())
 }
 
-/// A table whose first columns are texts and the others numbers.
+/// A table whose first `texts` columns are texts and whose other columns are numbers.
 fn table(head: &[&str], texts: usize, rows: &[Vec<String>]) -> String {
     let rule = (0..head.len()).map(|column| if column < texts { "---" } else { "--:" });
     let lines = [head.join(" | "), rule.collect::<Vec<_>>().join(" | ")];

@@ -1,4 +1,4 @@
-//! The matrix: each operation, by each number of callers, at each peer.
+//! The matrix: each operation with each number of callers at each peer.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -19,11 +19,11 @@ use crate::rounds::{self, Variant};
 use crate::stats::Spread;
 use crate::work::Operation;
 
-/// How many calls there are in a round at most, however fast they are.
+/// The maximum number of calls in a round, however fast they are.
 const CALLS_MAX: usize = 200_000;
-/// How many users are deleted in a round: their sessions have to be created first.
+/// How many users a round deletes: their sessions have to be created first.
 const DELETED: usize = 8;
-/// How many rounds there are at most of deleting a user with very many sessions.
+/// The maximum number of rounds for deleting a user with very many sessions.
 const LARGE_DELETIONS_MAX: u64 = 3;
 
 struct At<'a> {
@@ -50,7 +50,7 @@ pub fn measure(full: &Full, fleet: &Fleet, progress: &Progress, results: &mut Re
 }
 
 impl At<'_> {
-    /// One operation by so many callers at all peers.
+    /// Measures one operation with this many callers at all peers.
     fn cells(&self, operation: Operation, callers: usize) -> Result<Vec<Cell>> {
         let waits = self.peers.iter().map(|_| load::no_waits().map(RefCell::new)).collect::<Result<Vec<_>>>()?;
         let variants =
@@ -76,7 +76,7 @@ impl At<'_> {
         Ok(cells)
     }
 
-    /// Measures what a call costs, and adds to the waits.
+    /// Measures the cost of a call, and adds the calls' waits to `waits`.
     fn variant<'v>(
         &'v self,
         peer: &'v Arc<dyn Peer>,
@@ -97,13 +97,13 @@ impl At<'_> {
             if round > 0 {
                 waits.borrow_mut().add(&timed.waits)?;
             }
-            // A look at the clock takes a part of the time of a read, and nothing of a write's.
+            // Reading the clock takes a notable part of a read's time, and a negligible part of a write's.
             let whole = if operation.reads() { run(Timing::Whole, round * 2 + 1)? } else { timed };
             Ok(whole.ns_per_call())
         })
     }
 
-    /// How many calls each caller makes in as long as a round should take.
+    /// How many calls each caller can make in the time of a round.
     fn calls_in_a_round(&self, peer: &Arc<dyn Peer>, operation: Operation, callers: usize) -> Result<usize> {
         let round = Duration::from_millis(self.full.round_ms);
         let mut each = 1;

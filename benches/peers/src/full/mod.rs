@@ -1,4 +1,4 @@
-//! The full comparison: each operation, by each number of callers, at each peer, at several sizes.
+//! The full comparison: each operation with each number of callers at each peer, at several sizes.
 
 mod markdown;
 mod matrix;
@@ -20,7 +20,7 @@ use crate::rows::Shapes;
 use crate::stats::Spread;
 use crate::work::Operation;
 
-/// All that was measured.
+/// All measurements.
 pub struct Results {
     /// The numbers of users, of callers, and the peers, in the order of the arguments.
     sizes: Vec<u64>,
@@ -29,25 +29,25 @@ pub struct Results {
     cells: Vec<Cell>,
     files: Vec<Files>,
     deletions: Vec<Deletions>,
-    /// What is to be reached at every size.
+    /// The goals that apply at every size.
     goals: Vec<Goal>,
     machine: String,
 }
 
-/// One operation by so many callers at one peer.
+/// One operation with this many callers at one peer.
 pub struct Cell {
     users: u64,
     operation: Operation,
     callers: usize,
     kind: Kind,
     per_second: f64,
-    /// How many times as long it takes as with authkv; none if that was not measured.
+    /// The ratio to authkv's time. None if authkv was not measured.
     beside_authkv: Option<Spread>,
     p50_us: f64,
     p99_us: f64,
 }
 
-/// What one peer's files take on the disk.
+/// The disk space of one peer's files.
 pub struct Files {
     users: u64,
     kind: Kind,
@@ -59,14 +59,14 @@ pub struct Deletions {
     users: u64,
     kind: Kind,
     answered_ms: Spread,
-    /// How long another writer waited at most, meanwhile and shortly after.
+    /// The longest time that another writer waited, during the deletion and shortly after.
     longest_wait_ms: Spread,
 }
 
 /// Measures, prints the tables, and writes the files that the arguments ask for.
 ///
 /// # Errors
-/// When a store fails, or does not answer as it should, or a file cannot be written.
+/// When a store fails or gives a wrong answer, or a file cannot be written.
 pub fn run(full: &Full, folder: &Path, shapes: &Arc<Shapes>, progress: &Progress) -> Result<()> {
     let mut results = Results {
         sizes: full.users.clone(),
@@ -106,7 +106,7 @@ impl Results {
         self.cells.iter().find(|cell| (cell.users, cell.operation, cell.callers, cell.kind) == wanted)
     }
 
-    /// The size in the middle, at which one table or picture has to do for all.
+    /// The middle size, for a table or picture that shows only one.
     fn middle_size(&self) -> u64 {
         self.sizes.get(self.sizes.len() / 2).copied().unwrap_or_default()
     }
@@ -116,7 +116,7 @@ fn write(path: &Path, text: &str) -> Result<()> {
     std::fs::write(path, text).with_context(|| format!("{} cannot be written", path.display()))
 }
 
-/// What a file takes, or all files in a folder; less than their lengths where they have holes.
+/// The disk space of a file, or of all files in a folder. It is less than their lengths where they have holes.
 fn bytes(path: &Path) -> Result<u64> {
     let metadata = std::fs::metadata(path)?;
     if metadata.is_dir() {

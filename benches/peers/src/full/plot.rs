@@ -1,4 +1,4 @@
-//! The results as a picture: how many calls there are in a second, and how long they wait.
+//! The results as a picture: calls per second, and how long calls wait.
 
 use anyhow::{Result, anyhow};
 use plotters::coord::Shift;
@@ -30,7 +30,7 @@ struct Panel<'a> {
 /// Four pictures in one, as SVG.
 ///
 /// # Errors
-/// When it cannot be drawn.
+/// When drawing fails.
 pub fn svg(results: &Results) -> Result<String> {
     let mut svg = String::new();
     {
@@ -83,7 +83,7 @@ fn draw(area: &DrawingArea<SVGBackend<'_>, Shift>, panel: &Panel<'_>) -> Result<
         .margin(12)
         .x_label_area_size(42)
         .y_label_area_size(84)
-        // Room for the names to the right of the lines.
+        // Leaves room for the names to the right of the lines.
         .build_cartesian_2d((left..right * (right / left).powf(0.35)).log_scale(), (bottom..top).log_scale())
         .map_err(failed)?;
     chart
@@ -112,14 +112,14 @@ fn draw(area: &DrawingArea<SVGBackend<'_>, Shift>, panel: &Panel<'_>) -> Result<
         .map_err(failed)
 }
 
-/// A little more than from the smallest to the largest; none if there are none.
+/// A range slightly wider than the figures. None if there are none.
 fn range(figures: impl Iterator<Item = f64>) -> Option<(f64, f64)> {
     let (least, most) =
         figures.fold((f64::INFINITY, 0.0), |(least, most): (f64, f64), figure| (least.min(figure), most.max(figure)));
     (least <= most).then_some((least / 1.3, most * 1.3))
 }
 
-/// With the thousands as k and the millions as M.
+/// A number with thousands as k and millions as M.
 fn short(figure: f64) -> String {
     match figure {
         _ if figure >= 1e6 => format!("{}M", figure / 1e6),

@@ -1,4 +1,4 @@
-//! Growth: a file in which sessions come and go stays as large as it was.
+//! Growth: a file in which sessions come and go keeps its size.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -14,12 +14,12 @@ use crate::stats::Spread;
 
 const TURNS: u64 = 10;
 const USERS: u64 = 100;
-/// How many writes wait for their answers.
+/// How many writes may be unanswered at a time.
 const IN_FLIGHT: u64 = 2_048;
-/// How long the sessions live, on a clock that is moved by hand.
+/// The lifetime of the sessions, on a clock that is moved by hand.
 const DAY_MS: i64 = 86_400_000;
 
-/// As many sessions are created as the plan has users, in turns; before each turn those of the one before have expired
+/// Each turn creates as many sessions as the plan has users. Before each turn those of the previous turn have expired
 /// and are purged.
 pub fn measure(plan: &Plan<'_>) -> Result<Vec<Goal>> {
     let path = plan.folder.join("authkv-growth");
@@ -51,7 +51,7 @@ pub fn measure(plan: &Plan<'_>) -> Result<Vec<Goal>> {
         sizes.push(std::fs::metadata(&path)?.len() as f64);
         stage.inc(1);
     }
-    // A file gets a little larger from turn to turn and then gives the room back.
+    // A file grows a little from turn to turn and then releases the space.
     let (first, last) = sizes.split_at(sizes.len() / 2);
     let largest = |sizes: &[f64]| sizes.iter().copied().fold(f64::NAN, f64::max);
     Ok(vec![Goal {

@@ -1,4 +1,4 @@
-//! Stores in memory, of which a test makes many: opening one, and creating users in it.
+//! Stores in memory, which tests create in large numbers: opening one, and creating users in it.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::rows::{Shapes, Values};
 use crate::stats::Spread;
 use crate::stopwatch::Stopwatch;
 
-/// How many rounds there are for each of the plan: they are short.
+/// How many rounds replace one of the plan's, because these are short.
 const ROUNDS: u64 = 3;
 
 pub fn measure(plan: &Plan<'_>, shapes: &Arc<Shapes>) -> Result<Vec<Goal>> {

@@ -1,4 +1,4 @@
-//! The goals: what is to be reached, what was measured, and whether that is enough.
+//! The goals: each with its limit and what was measured.
 
 mod growth;
 mod memory;
@@ -30,7 +30,7 @@ pub struct Goal {
 pub enum Limit {
     AtMost(f64),
     AtLeast(f64),
-    /// No goal: it is only told.
+    /// No goal: the figure is only reported.
     None,
 }
 
@@ -49,13 +49,13 @@ pub struct Plan<'p> {
     pub folder: &'p Path,
     pub users: u64,
     pub rounds: u64,
-    /// How long each variant is measured in a round, in milliseconds, about.
+    /// The approximate duration of each variant in a round, in milliseconds.
     pub round_ms: u64,
     pub progress: &'p Progress,
 }
 
 impl Plan<'_> {
-    /// How many calls a caller makes in a round, if so many are made in a second by all.
+    /// How many calls a caller makes in a round, if all callers together make `per_second` of them.
     fn calls(&self, per_second: u64, callers: usize) -> usize {
         ((per_second * self.round_ms / 1_000) as usize / callers).max(4)
     }
@@ -64,7 +64,7 @@ impl Plan<'_> {
 /// Measures all goals.
 ///
 /// # Errors
-/// When a store fails, or does not answer as it should.
+/// When a store fails or gives a wrong answer.
 pub fn measure(plan: &Plan<'_>, shapes: &Arc<Shapes>) -> Result<Vec<Goal>> {
     let fleet = Fleet::new(plan.folder, plan.users, shapes)?;
     for kind in [Kind::Authkv, Kind::Redb, Kind::Rusqlite, Kind::Sqlx] {
@@ -78,10 +78,10 @@ pub fn measure(plan: &Plan<'_>, shapes: &Arc<Shapes>) -> Result<Vec<Goal>> {
     Ok(goals)
 }
 
-/// Measures those that hold however many users there are.
+/// Measures the goals that apply to any number of users.
 ///
 /// # Errors
-/// Those of [`measure`].
+/// The errors of [`measure`].
 pub fn measure_at_every_size(plan: &Plan<'_>, fleet: &Fleet) -> Result<Vec<Goal>> {
     let mut goals = vec![reads::beside_bare_redb(plan, fleet)?];
     goals.extend(size::measure(plan, fleet)?);
@@ -89,7 +89,7 @@ pub fn measure_at_every_size(plan: &Plan<'_>, fleet: &Fleet) -> Result<Vec<Goal>
 }
 
 impl Goal {
-    /// Whether the figure is within the limit.
+    /// True if the figure is within the limit.
     pub fn is_met(&self) -> bool {
         match self.limit {
             Limit::AtMost(most) => self.figure.median <= most,
@@ -137,7 +137,7 @@ impl fmt::Display for Unit {
     }
 }
 
-/// Three digits, or what stands before the point.
+/// The number with three digits, or more if its integer part has more.
 pub fn number(number: f64) -> String {
     let digits = if number.abs() >= 100.0 {
         0

@@ -21,7 +21,7 @@ use crate::stats::Spread;
 use crate::stopwatch::Stopwatch;
 use crate::work::Operation;
 
-/// How many rounds of reads there are for each of the plan: they are short.
+/// How many rounds of reads replace one of the plan's, because they are short.
 const ROUNDS: u64 = 3;
 /// As many tasks as a busy server has requests.
 const TASKS: usize = 64;
@@ -34,7 +34,7 @@ pub fn measure(plan: &Plan<'_>, fleet: &Fleet) -> Result<Vec<Goal>> {
     Ok(goals)
 }
 
-/// The whole call without the cache of hot sessions, beside nothing but the two lookups that it needs.
+/// The whole call without the session cache, compared with only the two lookups that it needs.
 pub fn beside_bare_redb(plan: &Plan<'_>, fleet: &Fleet) -> Result<Goal> {
     let auth = AuthKv::options().hot_sessions(0).open(fleet.copied(Kind::Authkv, "authkv-reads", plan.progress)?)?;
     let bare = BareRedb::open(&fleet.copied(Kind::Redb, "redb-reads", plan.progress)?, &fleet.shapes)?;
@@ -127,7 +127,7 @@ fn with_two_threads(plan: &Plan<'_>, fleet: &Fleet) -> Result<Goal> {
     ratio("session and user: throughput of two threads beside one", Limit::AtLeast(1.7), &costs, 0, 1)
 }
 
-/// How long the slowest of a hundred reads takes, and how long while somebody commits without a pause.
+/// The duration of the slowest read in a hundred, alone and while somebody commits without pause.
 fn beside_a_writer(plan: &Plan<'_>, fleet: &Fleet) -> Result<Vec<Goal>> {
     let authkv = fleet.open(Kind::Authkv, "authkv-beside", plan.progress)?;
     let each = plan.calls(300_000, 1);
@@ -163,7 +163,7 @@ fn beside_a_writer(plan: &Plan<'_>, fleet: &Fleet) -> Result<Vec<Goal>> {
     Ok(whats.into_iter().zip(costs).map(goal).collect())
 }
 
-/// The ratio of what was measured at one place to what was at another one.
+/// The ratio of the costs at place `of` to those at place `to`.
 pub fn ratio(what: &str, limit: Limit, costs: &[Vec<f64>], of: usize, to: usize) -> Result<Goal> {
     let (of, to) = (costs.get(of).context("no such variant")?, costs.get(to).context("no such variant")?);
     Ok(Goal { what: what.into(), limit, figure: Spread::of_ratios(of, to), unit: Unit::Times })

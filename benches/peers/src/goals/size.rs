@@ -1,4 +1,4 @@
-//! Size: of the file and of the process that serves it, and how soon it is open.
+//! Size: of the file and of the process that serves it, and how fast the file opens.
 
 use std::path::Path;
 use std::time::Instant;
@@ -55,7 +55,7 @@ pub fn measure(plan: &Plan<'_>, fleet: &Fleet) -> Result<Vec<Goal>> {
     Ok(goals)
 }
 
-/// How many milliseconds opening takes after a process in this role was killed, or after a clean close.
+/// The milliseconds that opening takes after a process in this role was killed, or after a clean close.
 fn open_after(path: &Path, killed: Option<Role>, users: u64) -> Result<f64> {
     match killed {
         Some(role) => child::killed(role, path, users)?,

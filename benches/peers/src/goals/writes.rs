@@ -1,4 +1,4 @@
-//! Writing: durable sessions by few and by many callers, and waiting while a user with very many of them is deleted.
+//! Writing: durable sessions by few and by many callers, and waiting while a user with very many sessions is deleted.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::stats::Spread;
 use crate::work::Operation;
 
 const DELETIONS_MAX: u64 = 3;
-/// What bounds how long a round takes: most of the peers create about so many sessions in a second.
+/// Limits the duration of a round: most peers create about this many sessions per second.
 const CALLS_PER_SECOND: u64 = 5_000;
 
 pub fn measure(plan: &Plan<'_>, fleet: &Fleet) -> Result<Vec<Goal>> {
@@ -29,7 +29,7 @@ fn creating_sessions(plan: &Plan<'_>, fleet: &Fleet) -> Result<Vec<Goal>> {
     let open = |kind: Kind| fleet.open(kind, &format!("{}-writes", kind.name()), plan.progress);
     let (authkv, bare) = (open(Kind::Authkv)?, open(Kind::Redb)?);
     let (rusqlite, sqlx) = (open(Kind::Rusqlite)?, open(Kind::Sqlx)?);
-    // As many calls by each, so that all files have as many sessions in each round.
+    // The same number of calls for each peer, so that all files have equally many sessions in each round.
     let calls = |callers: usize| plan.calls(CALLS_PER_SECOND, callers);
     let variant = |peer: &Arc<dyn Peer>, callers: usize| -> Variant<'_> {
         let peer = Arc::clone(peer);
@@ -75,7 +75,7 @@ fn creating_sessions(plan: &Plan<'_>, fleet: &Fleet) -> Result<Vec<Goal>> {
     ])
 }
 
-/// The longest that another caller waits for a write, the worst of some deletions.
+/// The longest time that another caller waits for a write, the worst of several deletions.
 fn beside_a_deletion(plan: &Plan<'_>, fleet: &Fleet) -> Result<Goal> {
     let authkv = fleet.open(Kind::Authkv, "authkv-deletion", plan.progress)?;
     let rounds = plan.rounds.min(DELETIONS_MAX);

@@ -1,4 +1,4 @@
-//! authkv, through its public interface.
+//! authkv through its public API.
 
 use std::path::Path;
 
@@ -11,13 +11,13 @@ use uuid::Uuid;
 use crate::call::{Call, Found, Outcome, Peer, Reply, Waiting};
 use crate::people::{PROVIDER, Person, User};
 
-/// How many writes wait for their answers while a store is filled.
+/// How many writes may be unanswered at a time while a store is filled.
 const IN_FLIGHT: usize = 2_048;
 
 pub struct Authkv(pub AuthKv);
 
 impl Authkv {
-    /// With the default options: each write is synced before it is answered.
+    /// Opens a store with the default options: each write is synced before it is answered.
     pub fn open(path: &Path) -> Result<Self> {
         Ok(Self(AuthKv::open(path)?))
     }
@@ -47,7 +47,7 @@ impl Authkv {
                 self.0.update_session(patch).await?.is_some()
             }
             Call::SignUp { person, token, expires_ms } => {
-                // The calls are carried out in their order, so none has to wait for the one before.
+                // Calls are carried out in order, so none has to wait for the one before.
                 let user = self.0.create_user(new_user(*person));
                 let account = self.0.link_account(new_account(*person));
                 let session = self.0.create_session(new_session(person.user_id(), token, *expires_ms)?);
@@ -78,7 +78,7 @@ impl Peer for Authkv {
     }
 }
 
-/// Makes a store with these people, their writes deferred.
+/// Creates a store with these people, with deferred writes.
 pub fn fill(path: &Path, people: &[Person], filled: &mut dyn FnMut(usize)) -> Result<()> {
     let auth = AuthKv::options().durability(Durability::Deferred).open(path)?;
     let expires_ms = super::first_expiry_ms();

@@ -1,4 +1,4 @@
-//! Bare redb: a two-phase commit for each write, and reads from a snapshot that is held until the next commit.
+//! Bare redb: a two-phase commit for each write, and reads from a snapshot that is kept until the next commit.
 
 use std::cell::OnceCell;
 use std::path::Path;
@@ -22,7 +22,7 @@ pub struct BareRedb {
     snapshot: RwLock<Arc<Snapshot>>,
 }
 
-/// One committed state, with its tables opened as they are needed.
+/// A committed state. Its tables are opened on first use.
 pub struct Snapshot {
     transaction: ReadTransaction,
     tables: Vec<(String, OnceLock<ReadOnlyTable<Bytes, Bytes>>)>,
@@ -43,7 +43,7 @@ impl BareRedb {
         Self::new(Database::builder().set_cache_size(super::CACHE_BYTES).create_with_backend(backend)?, shapes)
     }
 
-    /// Makes the tables that are missing, all in one transaction.
+    /// Creates missing tables in one transaction.
     fn new(database: Database, shapes: &Shapes) -> Result<Self> {
         let mut transaction = database.begin_write()?;
         transaction.set_two_phase_commit(true);

@@ -9,7 +9,7 @@ use heed::{Database, Env, EnvOpenOptions, RoTxn, RwTxn, WithTls};
 use super::rows::{Store, Txn, View};
 use crate::rows::Shapes;
 
-/// How large the file may become; it takes no more than it needs.
+/// The maximum size of the file, which takes no more space than it needs.
 const MAP_BYTES: usize = 32 << 30;
 const READERS_MAX: u32 = 1_024;
 
@@ -25,7 +25,7 @@ impl Lmdb {
         std::fs::create_dir_all(folder)?;
         let mut options = EnvOpenOptions::new();
         options.map_size(MAP_BYTES).max_dbs(u32::try_from(shapes.tables.len())?).max_readers(READERS_MAX);
-        // SAFETY: the file is in a folder of this program's own, so nothing else changes it while it is mapped.
+        // SAFETY: the file is in this program's own folder, so nothing else changes it while it is mapped.
         #[allow(unsafe_code)]
         let env = unsafe { options.open(folder)? };
         let mut transaction = env.write_txn()?;

@@ -1,4 +1,4 @@
-//! The peers, and opening one by its name.
+//! The peers, and opening one by name.
 
 pub mod authkv;
 pub mod bare_redb;
@@ -22,7 +22,7 @@ use crate::call::Peer;
 use crate::people::Person;
 use crate::rows::Shapes;
 
-/// How much memory each peer may use for pages of its file: authkv's default.
+/// How much memory each peer may use to cache pages of its file: authkv's default.
 pub const CACHE_BYTES: usize = 32 << 20;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
@@ -50,7 +50,7 @@ impl Kind {
         }
     }
 
-    /// Opens the store at this path, and makes it if there is none.
+    /// Opens the store at this path, and creates it if it does not exist.
     pub fn open(self, path: &Path, shapes: &Arc<Shapes>) -> Result<Arc<dyn Peer>> {
         Ok(match self {
             Self::Authkv => Arc::new(authkv::Authkv::open(path)?),
@@ -62,7 +62,7 @@ impl Kind {
         })
     }
 
-    /// Makes a store at this path with the people of these numbers, the fast way.
+    /// Creates a store at this path with the people of these numbers, in the fastest way.
     pub fn fill(
         self,
         path: &Path,
@@ -80,7 +80,7 @@ impl Kind {
     }
 }
 
-/// When the sessions expire with which people begin.
+/// The expiry of the sessions that people start with.
 pub fn first_expiry_ms() -> i64 {
     (chrono::Utc::now() + chrono::TimeDelta::days(30)).timestamp_millis()
 }

@@ -1,4 +1,4 @@
-//! What bare stores do with the rows that authkv would write: no more than what each call needs.
+//! Calls on bare stores, with the rows that authkv would write and no more work than each call needs.
 
 use std::sync::Arc;
 
@@ -10,9 +10,9 @@ use crate::rows::{Part, Row, Shapes, Values};
 
 const FILLED_AT_ONCE: usize = 4_096;
 
-/// Tables of bytes, named by their places in [`Shapes::tables`].
+/// Tables of bytes, identified by their places in [`Shapes::tables`].
 pub trait Store: Send + Sync + 'static {
-    /// Reads in one state of the store.
+    /// Reads from one state of the store.
     fn read<R>(&self, work: impl FnOnce(&dyn View) -> Result<R>) -> Result<R>;
     /// Writes in a transaction that is on the disk when this returns, unless the work fails.
     fn write<R>(&self, work: impl FnOnce(&mut dyn Txn) -> Result<R>) -> Result<R>;
@@ -89,7 +89,7 @@ impl<S: Store> RowsPeer<S> {
         self.user(view, values).map(|user| Outcome::Found(user.map(|user| Found { user, expires_ms: None })))
     }
 
-    /// The user of whom only the id need be known.
+    /// The user with the id in `values`.
     fn user(&self, view: &dyn View, values: Values) -> Result<Option<User>> {
         let id = values.uuid(Part::UserId).context("the entry has no user's id")?;
         let mut values = Values::default().with(Part::UserId, *id.as_bytes());
@@ -165,13 +165,13 @@ fn remove(txn: &mut dyn Txn, rows: &[Row], values: &Values) -> Result<()> {
     rows.iter().try_for_each(|row| txn.remove(row.table, &row.key.bytes(values)))
 }
 
-/// Learns what is in the first row whose key is known; answers whether it exists.
+/// Learns the values in the first row whose key is known. Returns whether the row exists.
 fn learn_one(view: &(impl View + ?Sized), rows: &[Row], values: &mut Values) -> Result<bool> {
     let row = rows.iter().find(|row| row.key.is_known(values)).context("no row can be found by what is known")?;
     learn(view, row, values)
 }
 
-/// Learns what is in the rows of one record until all of their keys are known.
+/// Learns the values in the rows of one record until all of their keys are known.
 fn learn_all(view: &(impl View + ?Sized), rows: &[Row], values: &mut Values) -> Result<()> {
     for _ in rows {
         if rows.iter().all(|row| row.key.is_known(values)) {
@@ -195,7 +195,7 @@ fn learn(view: &(impl View + ?Sized), row: &Row, values: &mut Values) -> Result<
     Ok(found.is_some())
 }
 
-/// What the keys and values say that list records by their user.
+/// The values in the entries that list records by user.
 fn children(view: &(impl View + ?Sized), rows: &[Row], user: &Values) -> Result<Vec<Values>> {
     let by_user = |row: &&Row| row.key.begins_with(Part::UserId);
     let row = rows.iter().find(by_user).context("nothing lists these records by their user")?;

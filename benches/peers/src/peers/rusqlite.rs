@@ -1,4 +1,4 @@
-//! rusqlite at its best: prepared statements, a connection for each reading thread and one that writes.
+//! rusqlite at its best: prepared statements, a connection per reading thread and one that writes.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -1,7 +1,7 @@
-//! The tables and statements of both peers that use SQLite: the schema of Auth.js with the columns and indexes that authkv
-//! has too. Ids take 16 bytes and tokens are hashed, as there.
+//! The tables and statements of both SQLite peers: the schema of Auth.js with the columns and indexes that authkv also
+//! has. As in authkv, ids take 16 bytes and tokens are hashed.
 
-/// How a file is used: every commit is synced, and there are as many pages in memory as authkv has.
+/// The settings of a connection: every commit is synced, and the page cache is as large as authkv's.
 pub const PRAGMAS: [(&str, &str); 4] =
     [("journal_mode", "WAL"), ("synchronous", "FULL"), ("foreign_keys", "ON"), ("cache_size", "-32768")];
 

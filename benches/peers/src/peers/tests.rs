@@ -49,7 +49,7 @@ fn found(person: Person, expires_ms: impl Into<Option<i64>>) -> Outcome {
     Outcome::Found(Some(Found { user: User { id, name, email, image }, expires_ms: expires_ms.into() }))
 }
 
-/// What is called one after another, and what every peer answers.
+/// Calls in order, with the answer that every peer must give.
 fn story() -> Vec<(Call, Outcome)> {
     let nothing = || Outcome::Found(None);
     let done = || Outcome::Done(true);
@@ -107,7 +107,7 @@ fn every_peer_gives_the_same_answers_and_still_does_when_opened_again() {
 
 #[test]
 fn bare_redb_has_as_many_rows_as_authkv_after_the_same_calls() {
-    // What the store says about itself is no data.
+    // What the store says about itself does not count as data.
     let data =
         |path: &Path, shapes: &Shapes| redb_rows(path, shapes.tables.iter().filter(|name| !name.ends_with("meta")));
     let bare = after_the_story(Kind::Redb, data);
@@ -133,7 +133,7 @@ fn both_files_of_sqlite_have_as_many_records_as_authkv_after_the_same_calls() {
     }
 }
 
-/// How many rows there are, as they are counted when the store is closed again.
+/// The number of rows in each table, counted when the store is closed again.
 fn after_the_story(kind: Kind, count: impl Fn(&Path, &Shapes) -> Vec<u64>) -> Vec<u64> {
     let rows = std::cell::RefCell::new(Vec::new());
     with_people(kind, |path, shapes| {

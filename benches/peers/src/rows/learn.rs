@@ -1,4 +1,4 @@
-//! Learning which rows authkv writes: from the tables before and after each call.
+//! Learning which rows authkv writes, from the tables before and after each call.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::people::{self, Person};
 
 const SAMPLE: Person = Person(1_234_567);
 
-/// A place in the sorted tables and a key there, with its value.
+/// The rows, by table place and key.
 type Rows = BTreeMap<(usize, Vec<u8>), Vec<u8>>;
 
 /// The rows that each call has written.
@@ -29,19 +29,19 @@ struct Watched {
     extended: Rows,
     verification_token: Rows,
     session_id: Uuid,
-    /// When the session expired at first, and after it was extended.
+    /// The session's first expiry, and its expiry after an extension.
     first_ms: i64,
     extended_to_ms: i64,
 }
 
 /// # Errors
-/// When authkv fails, or writes rows that no template can be made of.
+/// When authkv fails, or writes rows that cannot become templates.
 pub fn learn() -> Result<Shapes> {
     let watched = watch()?;
     let is_extended = |place: &(usize, Vec<u8>)| watched.extended.contains_key(place);
     ensure!(watched.extended.keys().all(|place| watched.session.contains_key(place)), "an extension writes other rows");
     let [first, extended_to] = [watched.first_ms, watched.extended_to_ms].map(|ms| instant(ms).to_vec());
-    // An expiry in a row that an extension writes again is the one that counts; elsewhere it stays the first one.
+    // In a row that an extension rewrites, the expiry is the current one; elsewhere it stays the first one.
     let before = [parts(watched.session_id), vec![(Part::Expires, first.clone())]].concat();
     let after = [parts(watched.session_id), vec![(Part::Expires, extended_to), (Part::FirstExpires, first)]].concat();
     let row = |(place @ (table, key), value): (&(usize, Vec<u8>), &Vec<u8>), parts: &[(Part, Vec<u8>)]| Row {
@@ -63,7 +63,7 @@ pub fn learn() -> Result<Shapes> {
     })
 }
 
-/// Makes a sample of everything and watches the tables.
+/// Creates a sample of everything and watches the tables.
 fn watch() -> Result<Watched> {
     let db = Arc::new(Database::builder().create_with_backend(InMemoryBackend::new())?);
     let auth = AuthKv::options().on_database(Arc::clone(&db))?;
@@ -96,7 +96,7 @@ fn watch() -> Result<Watched> {
     Ok(Watched { tables, user, account, session, extended, verification_token, session_id, first_ms, extended_to_ms })
 }
 
-/// What is in the rows of the sample only, but for the expiry.
+/// The values that occur only in the rows of the sample, except for the expiry.
 fn parts(session_id: Uuid) -> Vec<(Part, Vec<u8>)> {
     vec![
         (Part::TokenHash, people::hash(&SAMPLE.session_token()).to_vec()),

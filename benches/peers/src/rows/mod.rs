@@ -6,14 +6,14 @@ use crate::people::{self, Person};
 
 pub use learn::learn;
 
-/// What authkv writes for each call, learnt from itself.
+/// The rows that authkv writes for each call, learned from authkv itself.
 pub struct Shapes {
-    /// The names of all tables; a row names its own by its place.
+    /// The names of all tables. A row identifies its table by its place here.
     pub tables: Vec<String>,
     pub user: Vec<Row>,
     pub account: Vec<Row>,
     pub session: Vec<Row>,
-    /// What an extension writes anew of a session.
+    /// The rows of a session that an extension rewrites.
     pub extended: Vec<Row>,
     pub verification_token: Vec<Row>,
 }
@@ -22,7 +22,7 @@ pub struct Row {
     pub table: usize,
     pub key: Template,
     pub value: Template,
-    /// The value as an extension leaves it, if it does.
+    /// The value after an extension, if the extension changes it.
     extended: Option<Template>,
 }
 
@@ -34,7 +34,7 @@ enum Piece {
     Hole(Part, Coding),
 }
 
-/// What differs between the rows of different people.
+/// A value that differs between the rows of different people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
     UserId,
@@ -44,30 +44,30 @@ pub enum Part {
     AccountId,
     ProviderAccountId,
     SessionId,
-    /// The hash of a session's or a verification token.
+    /// The hash of a session token or verification token.
     TokenHash,
-    /// When a session expires.
+    /// The session's current expiry.
     Expires,
-    /// When it expired at first, which an extension leaves in some places.
+    /// The session's first expiry, which an extension leaves in some places.
     FirstExpires,
 }
 
 const PARTS: usize = Part::FirstExpires as usize + 1;
 
-/// How a part is written.
+/// The encoding of a part.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Coding {
     AsIs,
-    /// An instant in a value: twice as much, little-endian.
+    /// An instant in a value: doubled, little-endian.
     Zigzag,
 }
 
-/// Parts that are known, as they are written in keys.
+/// Known parts, encoded as in keys.
 #[derive(Clone, Default)]
 pub struct Values([Option<Vec<u8>>; PARTS]);
 
 impl Row {
-    /// Learns what is in its value.
+    /// Learns the parts in the row's value.
     pub fn read_value(&self, value: &[u8], values: &mut Values) {
         let extended = self.extended.as_ref().filter(|extended| extended.len() == value.len());
         extended.unwrap_or(&self.value).read(value, values);
@@ -104,7 +104,7 @@ impl Values {
             .with(Part::ProviderAccountId, person.provider_account_id())
     }
 
-    /// A session that gets its id now.
+    /// The values of a session that gets its id now.
     pub fn of_session(user_id: uuid::Uuid, token: &str, expires_ms: i64) -> Self {
         Self::default()
             .with(Part::UserId, *user_id.as_bytes())
@@ -120,7 +120,7 @@ impl Values {
             .with_expires(expires_ms)
     }
 
-    /// Of a session that tells of one expiry only, that is the first one too.
+    /// If the session has only one expiry, that is the first one too.
     pub fn never_extended(&mut self) {
         if let (None, Some(expires)) = (self.get(Part::FirstExpires), self.get(Part::Expires)) {
             self.set(Part::FirstExpires, expires.to_vec());
@@ -151,13 +151,13 @@ impl Values {
     }
 }
 
-/// An instant as it is written in keys.
+/// An instant, encoded as in keys.
 fn instant(ms: i64) -> [u8; 8] {
     (ms.cast_unsigned() ^ (1 << 63)).to_be_bytes()
 }
 
 impl Template {
-    /// Bytes in which these parts, in this order, become holes wherever they are found.
+    /// A template of these bytes, in which every occurrence of these parts becomes a hole, part by part in this order.
     fn of(bytes: &[u8], parts: &[(Part, Vec<u8>)]) -> Self {
         let mut pieces = vec![Piece::Fixed(bytes.to_vec())];
         for (part, value) in parts {
@@ -169,12 +169,12 @@ impl Template {
         Self(pieces)
     }
 
-    /// Whether all of its parts are known.
+    /// True if all parts of the template are known.
     pub fn is_known(&self, values: &Values) -> bool {
         self.0.iter().all(|piece| piece.is_known(values))
     }
 
-    /// Whether this part is the first of its parts, and not the only one.
+    /// True if this part is the first of several parts.
     pub fn begins_with(&self, part: Part) -> bool {
         let mut parts = self.0.iter().filter_map(|piece| match piece {
             Piece::Hole(part, _) => Some(*part),
@@ -183,7 +183,7 @@ impl Template {
         parts.next() == Some(part) && parts.next().is_some()
     }
 
-    /// The bytes up to the first part that is not known.
+    /// The bytes up to the first unknown part.
     pub fn bytes(&self, values: &Values) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(256);
         for piece in self.0.iter().take_while(|piece| piece.is_known(values)) {
@@ -202,7 +202,7 @@ impl Template {
         self.0.iter().map(Piece::len).sum()
     }
 
-    /// Learns the parts that are in `bytes`.
+    /// Learns the parts that occur in `bytes`.
     pub fn read(&self, mut bytes: &[u8], values: &mut Values) {
         for piece in &self.0 {
             let Some((here, rest)) = bytes.split_at_checked(piece.len()) else { return };
@@ -229,7 +229,7 @@ impl Piece {
         }
     }
 
-    /// The pieces that are left when `written` becomes a hole.
+    /// The remaining pieces when `written` becomes a hole.
     fn punched(self, part: Part, coding: Coding, written: &[u8]) -> Vec<Self> {
         let Self::Fixed(fixed) = &self else { return vec![self] };
         let Some(start) = fixed.windows(written.len()).position(|window| window == written) else { return vec![self] };
@@ -254,7 +254,7 @@ fn length(part: Part) -> usize {
     }
 }
 
-/// A part in a coding, from the form in which it is known; none if it is never written so.
+/// Encodes a part from its known form. Returns `None` if the part never has this encoding.
 fn written(part: Part, coding: Coding, value: &[u8]) -> Option<Vec<u8>> {
     match (coding, part) {
         (Coding::AsIs, _) => Some(value.to_vec()),

@@ -1,4 +1,4 @@
-//! Where a cluster is and how to talk to it: in code, and as a URL.
+//! The address of a cluster and the connection's settings, in code or as a URL.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -60,9 +60,9 @@ pub(super) struct Tls {
 }
 
 impl Etcd {
-    /// The members of a cluster, as `host:port`, or a host alone where the port is 2379; and the namespace, which all keys
-    /// of the store begin with: letters, digits, `.`, `_` and `-`, 128 at most. Stores in different namespaces know
-    /// nothing of each other.
+    /// The members of a cluster, each as `host:port` or as a host alone for port 2379, and the namespace. The namespace
+    /// is the prefix of all keys of the store: letters, digits, `.`, `_` and `-`, 128 at most. Stores in different
+    /// namespaces are independent of each other.
     pub fn new(endpoints: impl IntoIterator<Item = impl Into<String>>, namespace: impl Into<String>) -> Self {
         Self {
             endpoints: endpoints.into_iter().map(|endpoint| with_port(endpoint.into())).collect(),
@@ -83,14 +83,14 @@ impl Etcd {
         self
     }
 
-    /// Talks TLS; members are trusted whose certificates the operating system trusts.
+    /// Uses TLS and trusts members with certificates that the operating system trusts.
     #[must_use]
     pub fn tls(mut self) -> Self {
         self.tls.get_or_insert_default();
         self
     }
 
-    /// Talks TLS, and trusts members with certificates of this authority: a file of PEM certificates, read when
+    /// Uses TLS and trusts members with certificates of this authority: a file of PEM certificates, read when
     /// connecting.
     #[must_use]
     pub fn tls_ca(mut self, path: impl Into<PathBuf>) -> Self {
@@ -98,22 +98,23 @@ impl Etcd {
         self
     }
 
-    /// Talks TLS and shows members a certificate: files with the PEM certificate and its PEM key, read when connecting.
+    /// Uses TLS and presents a certificate to members: files with the PEM certificate and its PEM key, read when
+    /// connecting.
     #[must_use]
     pub fn tls_identity(mut self, cert: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
         self.tls.get_or_insert_default().identity = Some((cert.into(), key.into()));
         self
     }
 
-    /// Talks TLS, and expects this name in the certificates of members, in the place of their host's.
+    /// Uses TLS and expects this name in the members' certificates instead of their host name.
     #[must_use]
     pub fn tls_server_name(mut self, name: impl Into<String>) -> Self {
         self.tls.get_or_insert_default().server_name = Some(name.into());
         self
     }
 
-    /// How long a call may take before it answers an error; 10 s by default, a day at most. A write may answer up to as
-    /// long again later, when it shares a transaction with one that came later and whose answer is lost.
+    /// How long a call may take before it answers an error; 10 s by default, a day at most. A write may take up to as
+    /// long again, when it shares a transaction with a later one and the answer is lost.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
@@ -127,16 +128,16 @@ impl Etcd {
         self
     }
 
-    /// How many calls may be under way at once; 4,096 by default. One more answers [`Busy`](Error::Busy).
+    /// How many calls may be in flight at once; 4,096 by default. Further calls answer [`Busy`](Error::Busy).
     #[must_use]
     pub fn max_in_flight(mut self, count: usize) -> Self {
         self.in_flight_max = count;
         self
     }
 
-    /// Whether calls that only read may be answered from what one member knows, without asking a majority; off by default.
-    /// It is faster, and goes on without a majority; but a call may then not see what was acknowledged a moment ago, a
-    /// session that was ended included.
+    /// Whether one member may answer read-only calls from its own state, without asking a majority; off by default.
+    /// Such reads are faster and work without a majority, but may miss a change that was acknowledged a moment ago,
+    /// including the end of a session.
     #[must_use]
     pub fn stale_reads(mut self, on: bool) -> Self {
         self.stale_reads = on;
@@ -272,7 +273,7 @@ fn duration(text: &str) -> Result<Duration, &'static str> {
     }
 }
 
-/// As a URL, without user, password and options.
+/// The URL without user, password and options.
 impl fmt::Display for Etcd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = if self.tls.is_some() { "etcds" } else { "etcd" };
@@ -280,7 +281,7 @@ impl fmt::Display for Etcd {
     }
 }
 
-/// Without the password.
+/// The fields without the password.
 impl fmt::Debug for Etcd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Etcd")

@@ -1,4 +1,4 @@
-//! Transactions as etcd's messages, and its answers.
+//! Converting transactions to etcd's messages, and etcd's answers back.
 
 use super::messages::{
     Compare, CompareResult, CompareTarget, DeleteRangeRequest, Header, KeyValue, PutRequest, RangeRequest,
@@ -6,7 +6,7 @@ use super::messages::{
 };
 use crate::engine::remote::cluster::{Answer, Condition, Done, Found, Op, Range, Reading, Row, Rows, Txn};
 
-/// What is asked of etcd: a single range as such, for it costs etcd less than a transaction.
+/// A request to etcd. A single range is sent as such, because that costs etcd less than a transaction.
 #[derive(Clone)]
 pub(super) enum Question {
     Range(RangeRequest),

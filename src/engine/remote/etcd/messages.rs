@@ -1,5 +1,5 @@
-//! The messages of etcd's gRPC interface that are needed, written down by hand so that building takes no protoc. The
-//! numbers are those of etcd's `rpc.proto` and `kv.proto`; what is not used of a message is left out.
+//! The messages of etcd's gRPC interface that the client needs, written by hand so that the build needs no protoc. The
+//! numbers are those of etcd's `rpc.proto` and `kv.proto`; unused fields are left out.
 
 use prost::{Message, Oneof};
 
@@ -65,7 +65,7 @@ pub(super) struct DeleteRangeRequest {
     pub(super) key: Vec<u8>,
 }
 
-/// What a change answers, which is of no interest.
+/// The answer to a change, which is not used.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct Changed {}
 
@@ -172,7 +172,7 @@ pub(super) struct StatusResponse {
     pub(super) header: Option<Header>,
     #[prost(string, tag = "2")]
     pub(super) version: String,
-    /// The member that leads; 0 if none does.
+    /// The id of the leader; 0 if there is none.
     #[prost(uint64, tag = "4")]
     pub(super) leader: u64,
 }

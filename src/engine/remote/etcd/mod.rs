@@ -1,4 +1,4 @@
-//! etcd: one client that stays with a member as long as it answers, the leader if it can choose.
+//! The etcd client: it stays with one member while that member answers, preferably the leader.
 
 mod address;
 mod convert;
@@ -27,25 +27,25 @@ use messages::{AuthenticateRequest, AuthenticateResponse, Header, StatusRequest,
 use crate::engine::remote::cluster::{Answer, Answering, Cluster, Failure, Reading, Txn};
 use crate::error::{Error, Result, StorageError};
 
-/// How many operations a transaction of etcd may have unless it was started with another number.
+/// How many operations an etcd transaction may have by default.
 const OPS_MAX: usize = 128;
 /// How long to wait before another member is asked.
 const PAUSE: Duration = Duration::from_millis(20);
-/// How long to wait before looking for the leader after a member has failed.
+/// How long to wait after a member has failed before looking for the leader.
 const ELECTION: Duration = Duration::from_millis(500);
-/// How often a connection that is in use is tried when nothing comes.
+/// How often a silent connection in use is probed.
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
 
-/// A handle on the client.
+/// A handle to the client.
 #[derive(Clone)]
 pub(crate) struct Client(Arc<Members>);
 
 struct Members {
     channels: Vec<Channel>,
-    /// Which one is asked.
+    /// The index of the member to ask.
     current: AtomicUsize,
     is_looking: AtomicBool,
-    /// Which cluster it is; 0 before any member has answered.
+    /// The id of the cluster; 0 before a member has answered.
     cluster_id: AtomicU64,
     credentials: Option<(String, String)>,
     token: Mutex<Option<AsciiMetadataValue>>,
@@ -54,8 +54,8 @@ struct Members {
 
 impl Client {
     /// # Errors
-    /// Files of certificates that cannot be read, and endpoints that are no hosts. Members that cannot be reached are
-    /// met by the first call.
+    /// Certificate files that cannot be read, and endpoints that are not hosts. The first call reports members that
+    /// cannot be reached.
     pub(crate) fn new(etcd: &Etcd, runtime: &Handle) -> Result<Self> {
         // Channels start their tasks on the runtime.
         let _runtime = runtime.enter();
@@ -71,7 +71,7 @@ impl Client {
         })))
     }
 
-    /// Looks which members there are, and stays with the leader. What is to be said about their versions.
+    /// Asks the members for their status and switches to the leader. Returns warnings about their versions.
     pub(crate) async fn look(&self) -> Vec<String> {
         let mut versions: Vec<_> = self.find_leader().await.into_iter().map(|status| status.version).collect();
         versions.sort();
@@ -104,7 +104,7 @@ impl Client {
         found
     }
 
-    /// Asks another member than this one from now on, and looks for the leader by and by.
+    /// Switches from this member to another one, and looks for the leader a little later.
     fn leave(&self, member: usize) {
         let next = (member + 1) % self.0.channels.len().max(1);
         let _ = self.0.current.compare_exchange(member, next, Ordering::SeqCst, Ordering::SeqCst);
@@ -118,13 +118,13 @@ impl Client {
         }
     }
 
-    /// Whether what has answered is a member of the cluster that answered first.
+    /// True if the answer is from a member of the cluster that answered first.
     fn is_of_the_cluster(&self, header: &Header) -> bool {
         let known = self.0.cluster_id.compare_exchange(0, header.cluster_id, Ordering::SeqCst, Ordering::SeqCst);
         known.is_ok() || known == Err(header.cluster_id)
     }
 
-    async fn attempt(&self, member: usize, question: Question, deadline: Instant) -> Result<Answer, Attempt> {
+    async fn attempt(&self, member: usize, question: Question, deadline: Instant) -> Result<Answer, CallError> {
         let response = match question {
             Question::Range(range) => {
                 self.call(member, "/etcdserverpb.KV/Range", range, deadline).await.map(convert::answer_of_range)
@@ -133,9 +133,9 @@ impl Client {
                 self.call(member, "/etcdserverpb.KV/Txn", txn, deadline).await.map(convert::answer_of_txn)
             }
         };
-        let (header, answer) = response.map_err(|status| attempt(&status))?;
+        let (header, answer) = response.map_err(|status| call_error(&status))?;
         if !self.is_of_the_cluster(&header) {
-            return Err(Attempt::Unanswered(StorageError::new(
+            return Err(CallError::Unanswered(StorageError::new(
                 "an endpoint belongs to another cluster than the others",
             )));
         }
@@ -164,20 +164,20 @@ impl Client {
         }
     }
 
-    /// Gets a token for the user.
-    async fn authenticate(&self, member: usize, deadline: Instant) -> Result<(), Attempt> {
+    /// Gets a token for the configured user.
+    async fn authenticate(&self, member: usize, deadline: Instant) -> Result<(), CallError> {
         let Some((name, password)) = self.0.credentials.clone() else {
             let why = "the cluster asks for a user and a password";
-            return Err(Attempt::Refused(Error::Storage(StorageError::new(why))));
+            return Err(CallError::Refused(Error::Storage(StorageError::new(why))));
         };
         *self.0.token.lock() = None;
         let request = AuthenticateRequest { name, password };
         let answer: AuthenticateResponse = self
             .call(member, "/etcdserverpb.Auth/Authenticate", request, deadline)
             .await
-            .map_err(|status| attempt(&status))?;
+            .map_err(|status| call_error(&status))?;
         let token = answer.token.parse().map_err(|_| {
-            Attempt::Refused(Error::Storage(StorageError::new("the cluster has given a token that cannot be sent")))
+            CallError::Refused(Error::Storage(StorageError::new("the cluster has given a token that cannot be sent")))
         })?;
         *self.0.token.lock() = Some(token);
         Ok(())
@@ -192,7 +192,7 @@ impl Client {
                 match self.authenticate(member, deadline).await {
                     Ok(()) => continue,
                     // The transaction itself was not sent.
-                    Err(Attempt::Unanswered(why) | Attempt::Full(why)) => Err(Attempt::NotSent(why)),
+                    Err(CallError::Unanswered(why) | CallError::Full(why)) => Err(CallError::NotSent(why)),
                     Err(outcome) => Err(outcome),
                 }
             } else {
@@ -200,20 +200,20 @@ impl Client {
             };
             let (why, failure): (_, fn(StorageError) -> Failure) = match outcome {
                 Ok(answer) => return Ok(answer),
-                Err(Attempt::Refused(error)) => return Err(Failure::Refused(error)),
-                Err(Attempt::OtherRevision) => return Err(Failure::OtherRevision),
-                Err(Attempt::Unauthenticated(why)) if authenticated || self.0.credentials.is_none() => {
+                Err(CallError::Refused(error)) => return Err(Failure::Refused(error)),
+                Err(CallError::OtherRevision) => return Err(Failure::OtherRevision),
+                Err(CallError::Unauthenticated(why)) if authenticated || self.0.credentials.is_none() => {
                     return Err(Failure::Refused(Error::Storage(why)));
                 }
-                Err(Attempt::Unauthenticated(_)) => {
+                Err(CallError::Unauthenticated(_)) => {
                     authenticated = true;
                     *self.0.token.lock() = None;
                     continue;
                 }
-                Err(Attempt::Full(why)) => return Err(Failure::Full(why)),
-                Err(Attempt::NotSent(why)) => (why, |why| Failure::Refused(Error::Storage(why))),
-                Err(Attempt::Unanswered(why)) if is_read_only => (why, Failure::Unknown),
-                Err(Attempt::Unanswered(why)) => {
+                Err(CallError::Full(why)) => return Err(Failure::Full(why)),
+                Err(CallError::NotSent(why)) => (why, |why| Failure::Refused(Error::Storage(why))),
+                Err(CallError::Unanswered(why)) if is_read_only => (why, Failure::Unknown),
+                Err(CallError::Unanswered(why)) => {
                     self.leave(member);
                     return Err(Failure::Unknown(why));
                 }
@@ -239,8 +239,8 @@ impl Cluster for Client {
     }
 }
 
-/// What came of asking a member.
-enum Attempt {
+/// Why a member's answer is not a result.
+enum CallError {
     Refused(Error),
     Unauthenticated(StorageError),
     OtherRevision,
@@ -249,43 +249,44 @@ enum Attempt {
     Unanswered(StorageError),
 }
 
-/// What an error of etcd says about the transaction. Only where it was surely not proposed to the members is it refused:
-/// one that was may be carried out after its error.
-fn attempt(status: &Status) -> Attempt {
-    let because =
-        |context| StorageError::caused(context, Spoken { code: status.code(), message: status.message().to_owned() });
+/// What an etcd error says about the transaction. It counts as refused only if it certainly was not proposed to the
+/// members: a transaction that was proposed may be carried out after its error.
+fn call_error(status: &Status) -> CallError {
+    let because = |context| {
+        StorageError::caused(context, MemberStatus { code: status.code(), message: status.message().to_owned() })
+    };
     match status.code() {
-        Code::Unauthenticated => Attempt::Unauthenticated(because("the cluster does not know the user")),
+        Code::Unauthenticated => CallError::Unauthenticated(because("the cluster does not know the user")),
         Code::InvalidArgument if status.message().contains("auth store is old") => {
-            Attempt::Unauthenticated(because("the users of the cluster have changed"))
+            CallError::Unauthenticated(because("the users of the cluster have changed"))
         }
-        Code::OutOfRange => Attempt::OtherRevision,
-        // It is also the answer to the transaction that has used up the space.
+        Code::OutOfRange => CallError::OtherRevision,
+        // The transaction that used up the space gets this answer too.
         Code::ResourceExhausted if status.message().contains("space exceeded") => {
-            Attempt::Full(because("the cluster has no space left"))
+            CallError::Full(because("the cluster has no space left"))
         }
-        Code::ResourceExhausted if status.message().contains("too many requests") => Attempt::Refused(Error::Busy),
+        Code::ResourceExhausted if status.message().contains("too many requests") => CallError::Refused(Error::Busy),
         Code::InvalidArgument | Code::PermissionDenied | Code::FailedPrecondition | Code::Unimplemented => {
-            Attempt::Refused(Error::Storage(because("the cluster refuses the request")))
+            CallError::Refused(Error::Storage(because("the cluster refuses the request")))
         }
-        _ => Attempt::Unanswered(because("the cluster has not answered")),
+        _ => CallError::Unanswered(because("the cluster has not answered")),
     }
 }
 
-/// What a member, or the connection to it, has said.
+/// The message of a member or of its connection.
 #[derive(Debug)]
-struct Spoken {
+struct MemberStatus {
     code: Code,
     message: String,
 }
 
-impl std::fmt::Display for Spoken {
+impl std::fmt::Display for MemberStatus {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} ({:?})", self.message, self.code)
     }
 }
 
-impl std::error::Error for Spoken {}
+impl std::error::Error for MemberStatus {}
 
 fn channel(endpoint: &str, etcd: &Etcd) -> Result<Channel> {
     let scheme = if etcd.tls.is_some() { "https" } else { "http" };

@@ -1,9 +1,10 @@
-//! What is to be said about a server of a version.
+//! Warnings about outdated etcd servers.
 
-/// From which patch on a user who is restricted to a prefix cannot write outside it through nested transactions.
+/// From which patch release on a user who is restricted to a prefix cannot write outside it through nested
+/// transactions.
 const SAFE_FROM: [(u32, u32, u32); 3] = [(3, 4, 44), (3, 5, 30), (3, 6, 11)];
 
-/// What whoever runs the cluster should know.
+/// A warning for the operator of the cluster, if the version needs one.
 pub(super) fn warning(version: &str) -> Option<String> {
     let mut parts = version.split('.').map(|part| part.split('-').next().unwrap_or_default().parse::<u32>());
     let (major, minor, patch) = match (parts.next(), parts.next(), parts.next()) {
