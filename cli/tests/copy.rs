@@ -83,12 +83,23 @@ fn a_mistyped_place_is_named_and_nothing_is_made() {
     assert_eq!(said.lines().count(), 1, "{said}");
     assert_eq!(fs::read_dir(&folder).unwrap().count(), 0, "nothing is left behind");
 
-    for url in ["etcd://", "etcd:///namespace", "etcd://localhost:port/namespace"] {
+    for (url, problem) in [
+        ("etcd://localhost:2379", "it names no namespace"),
+        ("etcd://localhost:2379/app?nonsense=1", "it has an option that is not known"),
+    ] {
         let output = authkv(&["copy", missing, url]);
         let said = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(2), "{url}: {said}");
-        assert!(said.lines().next().unwrap().contains(&format!("'{url}'")), "{said}");
+        let first = said.lines().next().unwrap();
+        assert!(first.contains(&format!("'{url}'")) && first.contains(problem), "{said}");
     }
+    let file = new_file(folder.path());
+    let output = authkv(&["copy", file.to_str().unwrap(), "etcd:///app"]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(
+        (output.status.code(), said.as_str()),
+        (Some(1), "authkv: endpoints cannot be used: it names no member\n")
+    );
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::server::{DEADLINE, Server};
+#[cfg(feature = "providers")]
 use crate::stub::Stub;
 
 /// A visitor's browser: it keeps cookies, follows no redirect, and knows the secret of the last form it was shown.
@@ -122,6 +123,7 @@ impl Browser {
     }
 
     /// Goes to a provider, agrees there, and comes back.
+    #[cfg(feature = "providers")]
     pub(crate) fn go_through(&mut self, form: &str, provider: &Stub) -> Answer {
         let back = provider.agree(&self.leave(form));
         self.come_back(&back)

@@ -23,7 +23,7 @@ mod server;
 #[path = "../../src/site.rs"]
 mod site;
 mod staying;
-#[cfg_attr(not(feature = "providers"), allow(dead_code))]
+#[cfg(feature = "providers")]
 mod stub;
 #[cfg(not(feature = "providers"))]
 mod without_providers;

@@ -15,6 +15,7 @@ use tempfile::TempDir;
 
 use crate::browser::between;
 use crate::site::Site;
+#[cfg(feature = "providers")]
 use crate::stub;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_authkv-web");
@@ -48,6 +49,7 @@ impl Place {
     pub(crate) fn start_with(&self, arguments: &[impl AsRef<OsStr>]) -> Server {
         let mut command = Command::new(PROGRAM);
         command.args(["--listen", "127.0.0.1:0", "--file"]).arg(&self.file).args(arguments);
+        #[cfg(feature = "providers")]
         command.env(stub::SECRET_VARIABLE, stub::SECRET);
         Server::spawn(command)
     }
