@@ -61,6 +61,7 @@ pub(crate) trait Engine {
 }
 
 /// What the store wants done when an engine opens and when its tables are created.
+#[allow(clippy::type_complexity, reason = "each type is named once, by its field")]
 pub(crate) struct Setup {
     /// Refuses data that the store cannot use.
     pub(crate) accept: Box<dyn Fn(&Txn<'_>) -> Result<()> + Send + Sync>,

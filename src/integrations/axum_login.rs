@@ -3,12 +3,13 @@
 //! axum-login signs people in and out in an axum application. It needs two things from this crate: the sessions, which
 //! are [`WebSessions`](crate::WebSessions), and a [`Backend`], which finds users. The application decides how somebody
 //! proves who they are: it implements [`CheckCredentials`]. The example here accepts links sent by e-mail;
-//! `examples/axum_login.rs` has one with passwords.
+//! the program in `examples/axum_login` has one with passwords.
 //!
 //! ```
 //! use authkv::axum_login::{Backend, CheckCredentials};
 //! use authkv::models::{User, UserId};
 //! use authkv::{Adapter, AuthKv, Error, WebSessions};
+//! # use axum_login::axum; // an application depends on axum itself
 //! use axum_login::AuthManagerLayerBuilder;
 //! use axum_login::tower_sessions::SessionManagerLayer;
 //!
