@@ -9,10 +9,7 @@ use crate::kv::table::TableId;
 use crate::kv::txn::Txn;
 use crate::models::{FieldKey, Indexes, UserId};
 use crate::records::entries::{FieldIndexed, Record};
-use crate::records::schema::{
-    ACCOUNT_BY_FIELD, ACCOUNT_BY_PROVIDER, ACCOUNTS, ACCOUNTS_BY_USER, AUTHENTICATORS_BY_USER, BY_EXPIRY,
-    SESSION_BY_TOKEN, SWEEP, TABLES, USER_BY_EMAIL, USER_BY_FIELD, USERS, WEB_SESSIONS_BY_USER,
-};
+use crate::records::schema::{ACCOUNTS, SWEEP, TABLES, USERS, indexes};
 use crate::records::{
     AccountRecord, AuthenticatorRecord, CodeRecord, SessionRecord, StateRecord, TokenRecord, UserRecord,
     WebSessionRecord,
@@ -20,18 +17,6 @@ use crate::records::{
 
 /// How many problems a report describes. Further problems are only counted.
 const DESCRIBED_MAX: usize = 100;
-
-const INDEXES: [TableId; 9] = [
-    USER_BY_EMAIL.id,
-    ACCOUNT_BY_PROVIDER.id,
-    SESSION_BY_TOKEN.id,
-    ACCOUNTS_BY_USER.id,
-    AUTHENTICATORS_BY_USER.id,
-    BY_EXPIRY.id,
-    USER_BY_FIELD.id,
-    ACCOUNT_BY_FIELD.id,
-    WEB_SESSIONS_BY_USER.id,
-];
 
 /// The result of a check.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -163,7 +148,7 @@ impl Check<'_, '_> {
     }
 
     fn indexes(&mut self) -> Result<()> {
-        for index in INDEXES {
+        for index in indexes() {
             let mut found = 0_u64;
             self.txn.scan_bytes(index, (Bound::Unbounded, Bound::Unbounded), &mut |_, _| {
                 found += 1;

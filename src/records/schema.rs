@@ -82,6 +82,11 @@ tables! {
     18 WEB_SESSIONS_BY_USER "web_sessions_by_user" (UserId, TokenHash) => ();
 }
 
+/// The indexes: every table whose name says by what its entries are found.
+pub(crate) fn indexes() -> impl Iterator<Item = TableId> {
+    TABLES.into_iter().filter(|table| table.name.contains("_by_"))
+}
+
 /// The fields of a session that the read on every request needs, so that it need not read the session itself.
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct SessionEntry {
