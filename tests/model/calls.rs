@@ -15,9 +15,9 @@ use authkv::redb::Database;
 use proptest::array::uniform8;
 use proptest::collection::vec;
 use proptest::num::u8;
-use proptest::test_runner::{Config, FileFailurePersistence, TestRunner};
+use proptest::test_runner::FileFailurePersistence;
 
-use crate::seeds;
+use crate::for_random;
 use crate::shop::Shop;
 
 /// The maximum number of operations in a sequence; the average is 60. A failing sequence is cut short as long as a
@@ -93,13 +93,9 @@ fn sequences_that_were_found_do_what_the_model_does() {
 /// Compares this many sequences of operations, each on a new store, and returns what they did.
 fn compare<T: Target>(sequences: u32, new_target: impl Fn() -> T) -> Tallies {
     let found = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/model/calls.proptest-regressions");
-    let config = Config {
-        cases: sequences * seeds::scale(),
-        failure_persistence: Some(Box::new(FileFailurePersistence::Direct(found))),
-        ..Config::default()
-    };
     let total = RefCell::new(Tallies::new());
-    let outcome = TestRunner::new(config).run(&vec(uniform8(u8::ANY), 0..=OPERATIONS_MAX), |sequence| {
+    let values = vec(uniform8(u8::ANY), 0..=OPERATIONS_MAX);
+    for_random(&values, sequences, Some(FileFailurePersistence::Direct(found)), |sequence| {
         let tallies = run(new_target(), &sequence);
         let mut total = total.borrow_mut();
         for (name, tally) in tallies {
@@ -107,9 +103,7 @@ fn compare<T: Target>(sequences: u32, new_target: impl Fn() -> T) -> Tallies {
             sum.done += tally.done;
             sum.refused += tally.refused;
         }
-        Ok(())
     });
-    outcome.unwrap_or_else(|failure| panic!("{failure}"));
     total.into_inner()
 }
 

@@ -12,9 +12,8 @@ use authkv::{Adapter, AuthKv, Error, UniqueKey};
 use proptest::array::uniform4;
 use proptest::collection::vec;
 use proptest::num::u8;
-use proptest::test_runner::{Config, TestRunner};
 
-use crate::seeds;
+use crate::for_random;
 
 struct Tagged;
 
@@ -172,9 +171,8 @@ fn sorted(records: &[Listed], is_such: impl Fn(usize) -> bool) -> Vec<String> {
 
 #[test]
 fn indexes_find_what_a_list_finds() {
-    let config = Config { cases: 300 * seeds::scale(), failure_persistence: None, ..Config::default() };
     let total = std::cell::Cell::new((0, 0));
-    let outcome = TestRunner::new(config).run(&vec(uniform4(u8::ANY), 0..=60), |operations| {
+    for_random(&vec(uniform4(u8::ANY), 0..=60), 300, None, |operations| {
         let auth = AuthKv::options().models::<Tagged>().in_memory().unwrap();
         let mut model = Model::default();
         for operation in operations {
@@ -182,9 +180,7 @@ fn indexes_find_what_a_list_finds() {
             model.compare(&auth);
         }
         total.set((total.get().0 + model.refused, total.get().1 + model.found));
-        Ok(())
     });
-    outcome.unwrap_or_else(|failure| panic!("{failure}"));
     let (refused, found) = total.get();
     assert!(refused > 500 && found > 500, "{refused} values were refused, and {found} lookups found a record");
 }

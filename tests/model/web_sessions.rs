@@ -13,10 +13,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use proptest::array::uniform4;
 use proptest::collection::vec;
 use proptest::num::u8;
-use proptest::test_runner::{Config, TestRunner};
 use serde_json::json;
 
-use crate::seeds;
+use crate::for_random;
 
 const TOKENS: [&str; 4] = ["a", "b", "c", "d"];
 const USERS: [&str; 3] = ["ada", "bob", "eve"];
@@ -237,9 +236,8 @@ fn is_near(stored: DateTime<Utc>, wanted: DateTime<Utc>, now: DateTime<Utc>) -> 
 
 #[test]
 fn web_sessions_are_what_a_list_of_them_is() {
-    let config = Config { cases: 600 * seeds::scale(), failure_persistence: None, ..Config::default() };
     let total = RefCell::new(Tallies::new());
-    let outcome = TestRunner::new(config).run(&vec(uniform4(u8::ANY), 0..=80), |operations| {
+    for_random(&vec(uniform4(u8::ANY), 0..=80), 600, None, |operations| {
         let mut model = Model::new();
         for operation in operations {
             model.step(operation);
@@ -250,9 +248,7 @@ fn web_sessions_are_what_a_list_of_them_is() {
             let sum = total.entry(what).or_default();
             *sum = [sum[0] + done, sum[1] + not];
         }
-        Ok(())
     });
-    outcome.unwrap_or_else(|failure| panic!("{failure}"));
     let total = total.into_inner();
     assert_eq!(total.len(), 9, "{total:?}");
     for (what, [done, not]) in &total {

@@ -17,11 +17,10 @@ use one_time::{Code, State};
 use proptest::array::uniform4;
 use proptest::collection::vec;
 use proptest::num::u8;
-use proptest::test_runner::{Config, TestRunner};
 
 mod one_time;
 
-use crate::seeds;
+use crate::for_random;
 
 const SEQUENCES: u32 = 600;
 const OPERATIONS_MAX: usize = 100;
@@ -339,10 +338,9 @@ fn found(account: &authkv::models::Account) -> Account {
 
 #[test]
 fn sign_ins_codes_and_states_are_answered_as_by_lists() {
-    let config = Config { cases: SEQUENCES * seeds::scale(), failure_persistence: None, ..Config::default() };
     let tally = RefCell::default();
     let sequences = (proptest::bool::ANY, vec(uniform4(u8::ANY), 0..=OPERATIONS_MAX));
-    let outcome = TestRunner::new(config).run(&sequences, |(in_background, operations)| {
+    for_random(&sequences, SEQUENCES, None, |(in_background, operations)| {
         let clock = Clock::new();
         let now = clock.clone();
         let options = AuthKv::options().purge_in_background(in_background).code_guesses(GUESSES_MAX);
@@ -361,9 +359,7 @@ fn sign_ins_codes_and_states_are_answered_as_by_lists() {
             run.step(operation);
             run.compare();
         }
-        Ok(())
     });
-    outcome.unwrap_or_else(|failure| panic!("{failure}"));
     let tally = tally.into_inner();
     eprintln!("{tally:#?}");
     assert_eq!(tally.len(), 18, "{tally:?}");
