@@ -1,6 +1,6 @@
 //! Integrations with other crates: session stores for tower-sessions, a backend for axum-login.
 //!
-//! They use only the public API, as an application could.
+//! They use the public API as an application does; axum-login also reads the security stamp from the stored user.
 
 #[cfg(feature = "axum-login")]
 pub mod axum_login;

@@ -1,4 +1,4 @@
-//! Record bytes: an envelope around the bytes that bincode writes. No other file names bincode. `format.md` documents
+//! Record bytes: an envelope around the bytes that bincode writes. No other file names bincode. `docs/format.md` documents
 //! the bytes.
 
 use bincode::config::{Configuration, Limit, LittleEndian, Varint};

@@ -1,4 +1,4 @@
-//! The operations: each adapter method as a pure function of a transaction.
+//! The operations: each method of the store as a pure function of a transaction.
 //!
 //! They use no clock, randomness, hashing or I/O: instants, ids and hashes are arguments. An operation decides first
 //! and writes last. If it returns an error, its writes are discarded.

@@ -1,4 +1,5 @@
-//! Records as they are stored. They are made from checked input and converted to the models that callers get.
+//! Records as they are stored: made from checked input, and converted to the models that callers get. `schema` draws the
+//! tables, `entries` says which index entries a record has.
 
 mod accounts;
 mod authenticators;

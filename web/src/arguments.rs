@@ -35,10 +35,10 @@ pub(crate) struct Arguments {
 }
 
 #[cfg(feature = "providers")]
-const AFTER_HELP: &str = "Stop it with Ctrl-C; whoever is signed in stays so.";
+const AFTER_HELP: &str = "Stop it with Ctrl-C; people stay signed in.";
 #[cfg(not(feature = "providers"))]
 const AFTER_HELP: &str = "Built with `--features providers`, it also signs people in with providers of OpenID Connect.\n\
-     Stop it with Ctrl-C; whoever is signed in stays so.";
+     Stop it with Ctrl-C; people stay signed in.";
 
 const HIDDEN: bool = cfg!(not(feature = "providers"));
 
