@@ -1,11 +1,16 @@
 //! The measured calls, and the trait of a peer, which answers them.
 
 use std::pin::Pin;
+use std::sync::OnceLock;
 
 use anyhow::Result;
+use tokio::runtime::{Builder, Runtime};
 use uuid::Uuid;
 
 use crate::people::{Person, User};
+
+/// How many threads run the tasks.
+pub const WORKERS: usize = 2;
 
 /// A call to a store. A write is on the disk before it is answered.
 #[derive(Clone, Debug)]
@@ -92,7 +97,7 @@ impl Reply<'_> {
     pub fn wait(self) -> Result<Outcome> {
         match self {
             Self::Ready(outcome) => outcome,
-            Self::Later(outcome) => crate::load::runtime().block_on(outcome),
+            Self::Later(outcome) => runtime().block_on(outcome),
         }
     }
 
@@ -102,4 +107,13 @@ impl Reply<'_> {
             Self::Later(outcome) => outcome.await,
         }
     }
+}
+
+/// The executor for all async code.
+pub fn runtime() -> &'static Runtime {
+    static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+    #[allow(clippy::expect_used)] // without threads there is nothing to measure
+    RUNTIME.get_or_init(|| {
+        Builder::new_multi_thread().worker_threads(WORKERS).enable_time().build().expect("threads can be started")
+    })
 }

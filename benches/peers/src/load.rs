@@ -1,17 +1,14 @@
 //! Load: callers that each make one call after another and wait for each answer, and how long they waited.
 
-use std::sync::{Arc, Barrier, OnceLock};
+use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use hdrhistogram::Histogram;
-use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinSet;
 
-use crate::call::{Call, Outcome, Peer, Waiting};
+use crate::call::{Call, Outcome, Peer, Waiting, runtime};
 
-/// How many threads run the tasks.
-pub const WORKERS: usize = 2;
 const WAIT_MAX_NS: u64 = 600_000_000_000;
 
 /// The results of a load.
@@ -35,16 +32,7 @@ pub enum Timing {
     Each,
 }
 
-/// The executor for all async code.
-pub fn runtime() -> &'static Runtime {
-    static RUNTIME: OnceLock<Runtime> = OnceLock::new();
-    #[allow(clippy::expect_used)] // without threads there is nothing to measure
-    RUNTIME.get_or_init(|| {
-        Builder::new_multi_thread().worker_threads(WORKERS).enable_time().build().expect("threads can be started")
-    })
-}
-
-/// Makes each caller's calls. A single caller uses this thread. Several callers are tasks on [`WORKERS`] threads, or
+/// Makes each caller's calls. A single caller uses this thread. Several callers are tasks on [`WORKERS`](crate::call::WORKERS) threads, or
 /// threads if waiting blocks.
 ///
 /// # Errors

@@ -10,8 +10,9 @@ use authkv::{Adapter, AuthKv};
 
 use super::{Goal, Limit, Plan, Unit};
 use crate::call::Peer;
+use crate::call::WORKERS;
 use crate::fleet::Fleet;
-use crate::load::{self, Timing, WORKERS};
+use crate::load::{self, Timing};
 use crate::peers::Kind;
 use crate::peers::bare_redb::BareRedb;
 use crate::people::{Person, hash};

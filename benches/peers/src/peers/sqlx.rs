@@ -11,8 +11,8 @@ use sqlx::{Row, Sqlite, Transaction};
 use uuid::Uuid;
 
 use super::sql;
-use crate::call::{Call, Found, Outcome, Peer, Reply, Waiting};
-use crate::load::runtime;
+
+use crate::call::{Call, Found, Outcome, Peer, Reply, Waiting, runtime};
 use crate::people::{PROVIDER, Person, User, hash};
 
 pub struct Sqlx(SqlitePool);
