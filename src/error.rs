@@ -95,6 +95,10 @@ pub enum Problem {
         /// The greatest number allowed.
         most: u32,
     },
+    /// The length of time must be longer than zero.
+    NotPositive,
+    /// The length of time must not be longer than this other one.
+    LongerThan(&'static str),
     /// A custom field has the name of one of the record's standard fields.
     ReservedName,
     /// Custom fields must serialise to a struct, to a map with text keys, or to `()`. The text says what they are
@@ -299,6 +303,8 @@ impl fmt::Display for Problem {
             Self::Empty => f.write_str("must not be empty"),
             Self::TooLong { bytes, limit } => write!(f, "is {bytes} bytes long; the limit is {limit}"),
             Self::OutOfRange { least, most } => write!(f, "must be from {least} to {most}"),
+            Self::NotPositive => f.write_str("must be longer than zero"),
+            Self::LongerThan(other) => write!(f, "must not be longer than {other}"),
             Self::ReservedName => f.write_str("is the name of a field that the record has already"),
             Self::NotFields(why) => write!(f, "cannot be stored as named fields: {why}"),
             Self::NotJson(why) => write!(f, "cannot be written as JSON: {why}"),

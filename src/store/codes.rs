@@ -6,7 +6,7 @@ use crate::models::{CodeCheck, IssuedCode, Models, Token, TokenHash, instant};
 use crate::ops::codes;
 use crate::records::{CodeRecord, Email};
 use crate::reply::Reply;
-use crate::store::AuthKv;
+use crate::store::{AuthKv, check_length_of_time};
 
 impl<M: Models> AuthKv<M> {
     /// Creates a code of [a few digits](crate::Options::code_digits) to send to the identifier, whose owner types it
@@ -45,7 +45,8 @@ impl<M: Models> AuthKv<M> {
     pub fn issue_code(&self, identifier: &str, valid_for: TimeDelta) -> Reply<IssuedCode> {
         let (identifier, rules, now) = (self.code_identifier(identifier), self.code_rules(), self.now());
         let expires = now.plus(valid_for);
-        let new = Token::random_digits(rules.digits).and_then(|code| {
+        let new = check_length_of_time("valid_for", valid_for).and_then(|()| {
+            let code = Token::random_digits(rules.digits)?;
             let hash = TokenHash::within(&identifier, code.as_str());
             Ok((code, CodeRecord::new(identifier, hash, expires, now)?))
         });

@@ -31,7 +31,7 @@ use self::hot_sessions::HotSessions;
 use crate::engine::Engine;
 use crate::engine::any::AnyEngine;
 use crate::engine::redb::published::ReadSet;
-use crate::error::Result;
+use crate::error::{Error, Problem, Result};
 use crate::kv::txn::{Txn, with_indexes};
 use crate::models::{Indexes, Millis, Models};
 use crate::ops::check::{self, CheckReport};
@@ -280,4 +280,9 @@ impl<M: Models> fmt::Debug for AuthKv<M> {
 /// A new id: a UUID of version 7, ascending with time, so that new rows share pages.
 pub(crate) fn fresh_id<I: From<String>>() -> I {
     I::from(Uuid::now_v7().to_string())
+}
+
+/// Refuses a length of time that is over when it begins. The store counts in milliseconds, so a shorter one is as long as none.
+pub(crate) fn check_length_of_time(field: &'static str, length: TimeDelta) -> Result<()> {
+    if length < TimeDelta::milliseconds(1) { Err(Error::invalid(field, Problem::NotPositive)) } else { Ok(()) }
 }

@@ -13,16 +13,17 @@ use crate::engine::any::AnyEngine;
 use crate::engine::redb::{Config, RedbEngine, Source};
 use crate::engine::{Durability, Engine, Setup};
 use crate::error::{Error, Problem, Result};
-use crate::models::{Indexes, MigrationProgress, Models};
+use crate::models::{Dynamic, Indexes, MigrationProgress, Models};
 use crate::ops::meta::{self, Settings};
 use crate::records::{AccountRecord, EmailMatching, UserRecord};
 use crate::store::background::BackgroundPurge;
 use crate::store::hot_sessions::HotSessions;
 use crate::store::migration::{self, OnProgress};
-use crate::store::{AuthKv, CodeRules, Rules, SessionAges};
+use crate::store::{AuthKv, CodeRules, Rules, SessionAges, check_length_of_time};
 
 const CACHE_BYTES: usize = 32 << 20;
 const HOT_SESSIONS: usize = 8_192;
+const UPDATE_AGE: TimeDelta = TimeDelta::days(1);
 
 impl AuthKv {
     /// Opens the store in this file, and creates it if it does not exist. The same as `AuthKv::options().open(path)`.
@@ -67,10 +68,11 @@ impl AuthKv {
             rules: Rules {
                 clock: Arc::new(Utc::now),
                 email_matching: EmailMatching::AsciiCaseInsensitive,
-                session_ages: SessionAges { max: TimeDelta::days(30), update: TimeDelta::days(1) },
+                session_ages: SessionAges { max: TimeDelta::days(30), update: UPDATE_AGE },
                 code_rules: CodeRules { digits: 6, guesses: 5 },
             },
             purge_in_background: true,
+            session_update_age: None,
         };
         Options { choices, models: PhantomData }
     }
@@ -101,6 +103,8 @@ struct Choices {
     on_migration: Option<OnProgress>,
     rules: Rules,
     purge_in_background: bool,
+    /// Given by the application, or derived from the maximum age.
+    session_update_age: Option<TimeDelta>,
 }
 
 impl<M: Models> Options<M> {
@@ -186,10 +190,11 @@ impl<M: Models> Options<M> {
     }
 
     /// How old a session's last extension must be before [`AuthKv::authenticate`] extends the session again, to the
-    /// millisecond; a day by default, as in Auth.js.
+    /// millisecond. By default a day, as in Auth.js, or a quarter of the [maximum age](Self::session_max_age) if that is
+    /// shorter. It must be longer than zero and not longer than the maximum age; a millisecond extends with every request.
     #[must_use]
     pub fn session_update_age(mut self, age: TimeDelta) -> Self {
-        self.choices.rules.session_ages.update = age;
+        self.choices.session_update_age = Some(age);
         self
     }
 
@@ -299,8 +304,10 @@ impl<M: Models> Options<M> {
 
     /// Opens the store on an engine.
     pub(crate) fn open_engine(self, open: impl FnOnce(Setup) -> Result<AnyEngine>) -> Result<AuthKv<M>> {
-        let choices = self.choices;
+        let mut choices = self.choices;
         check_code_rules(choices.rules.code_rules)?;
+        choices.rules.session_ages.choose_update(choices.session_update_age)?;
+        check_models::<M>()?;
         let settings = Settings {
             models: (M::NAME, M::VERSION),
             indexes: declared_indexes::<M>()?,
@@ -333,6 +340,36 @@ fn declared_indexes<M: Models>() -> Result<Indexes> {
     UserRecord::check_indexes(&indexes.users)?;
     AccountRecord::check_indexes(&indexes.accounts)?;
     Ok(indexes)
+}
+
+impl SessionAges {
+    /// Takes the application's update age, or one that fits the maximum age.
+    ///
+    /// # Errors
+    /// When an age is not longer than zero, or the update age is longer than the maximum age.
+    fn choose_update(&mut self, given: Option<TimeDelta>) -> Result<()> {
+        check_length_of_time("session_max_age", self.max)?;
+        let shortest = TimeDelta::milliseconds(1);
+        self.update = given.unwrap_or_else(|| (self.max / 4).clamp(shortest, UPDATE_AGE));
+        check_length_of_time("session_update_age", self.update)?;
+        if self.update > self.max {
+            return Err(Error::invalid("session_update_age", Problem::LongerThan("session_max_age")));
+        }
+        Ok(())
+    }
+}
+
+/// # Errors
+/// When an application's models have no name, or the version that stands for no models.
+fn check_models<M: Models>() -> Result<()> {
+    if M::NAME.is_empty() {
+        return Err(Error::invalid("the name of the models", Problem::Empty));
+    }
+    if M::VERSION == 0 && ![<()>::NAME, Dynamic::NAME].contains(&M::NAME) {
+        let problem = Problem::OutOfRange { least: 1, most: u32::MAX };
+        return Err(Error::invalid("the version of the models", problem));
+    }
+    Ok(())
 }
 
 fn check_code_rules(rules: CodeRules) -> Result<()> {

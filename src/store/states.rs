@@ -9,7 +9,7 @@ use crate::models::{FIELD_BYTES_MAX, Models, Token, TokenHash, json_text};
 use crate::ops::states;
 use crate::records::StateRecord;
 use crate::reply::Reply;
-use crate::store::AuthKv;
+use crate::store::{AuthKv, check_length_of_time};
 
 impl<M: Models> AuthKv<M> {
     /// Stores a value and answers a handle that can take it once. The handle has 256 bits, which nobody can guess. Use
@@ -25,8 +25,9 @@ impl<M: Models> AuthKv<M> {
     /// victim finish a sign-in that the attacker began, and the victim is signed in as the attacker.
     ///
     /// # Errors
-    /// [`InvalidArgument`](Error::InvalidArgument), [`Storage`](Error::Storage) also when the operating system cannot
-    /// provide randomness, and the errors of every writing method of [`Adapter`](crate::Adapter).
+    /// [`InvalidArgument`](Error::InvalidArgument) also when `valid_for` is not longer than zero,
+    /// [`Storage`](Error::Storage) also when the operating system cannot provide randomness, and the errors of every
+    /// writing method of [`Adapter`](crate::Adapter).
     ///
     /// ```
     /// use authkv::AuthKv;
@@ -52,12 +53,12 @@ impl<M: Models> AuthKv<M> {
     /// ```
     pub fn put_state(&self, purpose: &str, value: &(impl Serialize + ?Sized), valid_for: TimeDelta) -> Reply<Token> {
         let now = self.now();
-        let new =
-            json_text(&value, FIELD_BYTES_MAX).map_err(|problem| Error::invalid("value", problem)).and_then(|value| {
-                let handle = Token::random()?;
-                let hash = TokenHash::within(purpose, handle.as_str());
-                Ok((handle, StateRecord::new(hash, value, now.plus(valid_for), now)))
-            });
+        let new = check_length_of_time("valid_for", valid_for).and_then(|()| {
+            let value = json_text(&value, FIELD_BYTES_MAX).map_err(|problem| Error::invalid("value", problem))?;
+            let handle = Token::random()?;
+            let hash = TokenHash::within(purpose, handle.as_str());
+            Ok((handle, StateRecord::new(hash, value, now.plus(valid_for), now)))
+        });
         match new {
             Ok((handle, state)) => self.write(move |txn| states::put(txn, &state), |()| Ok(handle)),
             Err(error) => Reply::ready(Err(error)),

@@ -7,7 +7,7 @@ use crate::models::{Models, Token, VerificationToken, instant};
 use crate::ops::tokens;
 use crate::records::TokenRecord;
 use crate::reply::Reply;
-use crate::store::AuthKv;
+use crate::store::{AuthKv, check_length_of_time};
 
 impl<M: Models> AuthKv<M> {
     /// Creates a 256-bit verification token to send to the identifier in a link, and stores its hash.
@@ -16,8 +16,9 @@ impl<M: Models> AuthKv<M> {
     /// the identifier, so that a sign-in link cannot change an address.
     ///
     /// # Errors
-    /// [`InvalidArgument`](crate::Error::InvalidArgument), [`Storage`](crate::Error::Storage) also when the operating
-    /// system cannot provide randomness, and the errors of every writing method of [`Adapter`].
+    /// [`InvalidArgument`](crate::Error::InvalidArgument) also when `valid_for` is not longer than zero,
+    /// [`Storage`](crate::Error::Storage) also when the operating system cannot provide randomness, and the errors of
+    /// every writing method of [`Adapter`].
     ///
     /// ```
     /// use authkv::AuthKv;
@@ -36,7 +37,8 @@ impl<M: Models> AuthKv<M> {
         valid_for: TimeDelta,
         extra: M::VerificationToken,
     ) -> Reply<VerificationToken<M::VerificationToken>> {
-        let token = instant(self.now().plus(valid_for)).and_then(|expires| {
+        let expires = check_length_of_time("valid_for", valid_for).and_then(|()| instant(self.now().plus(valid_for)));
+        let token = expires.and_then(|expires| {
             Ok(VerificationToken { identifier: identifier.into(), token: Token::random()?, expires, extra })
         });
         match token {

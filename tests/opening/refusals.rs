@@ -256,3 +256,27 @@ fn a_session_lives_in_a_file_for_as_long_as_it_is_valid() {
     let auth = AuthKv::open(&path).unwrap();
     assert_eq!(auth.get_session_and_user("a-secret").wait().unwrap().map(|found| found.user), Some(ada));
 }
+
+#[test]
+fn models_need_a_name_and_a_version_from_one() {
+    macro_rules! models {
+        ($models:ident, $name:literal, $version:literal) => {{
+            struct $models;
+            impl Models for $models {
+                const NAME: &'static str = $name;
+                const VERSION: u32 = $version;
+                type User = ();
+                type Account = ();
+                type Session = ();
+                type VerificationToken = ();
+            }
+            AuthKv::options().models::<$models>().in_memory().map(drop)
+        }};
+    }
+    models!(Good, "shop", 1).unwrap();
+    let refusals = [models!(Nameless, "", 1), models!(Unversioned, "shop", 0)];
+    let [nameless, unversioned] = refusals.map(|refusal| one_sentence(&refusal.unwrap_err()));
+    assert!(nameless.contains("the name of the models must not be empty"), "{nameless}");
+    assert!(unversioned.contains("the version of the models must be from 1"), "{unversioned}");
+    AuthKv::options().models::<authkv::models::Dynamic>().in_memory().unwrap();
+}

@@ -74,10 +74,9 @@ fn a_state_is_there_up_to_and_at_its_expiry(on: &Store) {
     assert_eq!(take(on, &handles[1]), None);
     on.clock.set(expires);
     assert_eq!(take(on, &handles[1]), None, "it was taken");
-    for (age, is_there) in [(-TICK, false), (TimeDelta::MIN, false), (TimeDelta::zero(), true), (TimeDelta::MAX, true)]
-    {
+    for age in [TICK, TimeDelta::MAX] {
         let handle = on.kv.put_state(PURPOSE, &signing_in("/"), age).wait().unwrap();
-        assert_eq!(take(on, &handle).is_some(), is_there);
+        assert!(take(on, &handle).is_some());
     }
 }
 
