@@ -34,6 +34,16 @@ export interface Purged {
     more: boolean;
 }
 
+/** Counters of a store since it was opened in this process. */
+export interface Stats {
+    /** How many sessions were found in the store's cache of decoded sessions. */
+    hotSessionHits: number;
+    /** How many sessions were looked up in the tables, whether they exist or not. */
+    hotSessionMisses: number;
+    /** How many fields of accounts `linkAccount` left out or changed because they could not be stored as given. */
+    cleanedFields: number;
+}
+
 /** A session as it is listed: without its token, which the store does not know. It has its own fields besides. */
 export interface SessionInfo {
     id: string;
@@ -90,6 +100,9 @@ export declare class Store {
      * now and then, and again while there is `more`.
      */
     purgeExpired(): Promise<Purged>;
+
+    /** Counters since the store was opened in this process. */
+    stats(): Promise<Stats>;
 
     /** Creates the tables that are missing. */
     synchronize(): Promise<void>;

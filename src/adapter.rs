@@ -22,7 +22,8 @@ use crate::reply::Reply;
 /// The contract is that of [`@auth/core`](https://authjs.dev/guides/creating-a-database-adapter), without the gaps that
 /// let concurrent sign-ins break it.
 pub trait Adapter<M: Models = ()>: Send + Sync {
-    /// Creates a user and returns it. The user gets a fresh id if none is given.
+    /// Creates a user and returns it. The user gets a fresh id if none is given. An empty name, e-mail address or picture
+    /// counts as absent.
     ///
     /// # Errors
     /// [`Conflict`](crate::Error::Conflict) when the id, the e-mail address or the value of an own field with a unique
@@ -86,7 +87,7 @@ pub trait Adapter<M: Models = ()>: Send + Sync {
     /// # Errors
     /// [`UnknownUser`](crate::Error::UnknownUser), [`Conflict`](crate::Error::Conflict) when another user has the
     /// e-mail address or the value of an own field with a unique index, and
-    /// [`InvalidArgument`](crate::Error::InvalidArgument).
+    /// [`InvalidArgument`](crate::Error::InvalidArgument), also for an empty e-mail address: clear it instead.
     ///
     /// ```
     /// # use authkv::{Adapter, AuthKv, models::*};

@@ -81,6 +81,8 @@ pub enum UniqueKey {
 pub enum Problem {
     /// The value must not be empty.
     Empty,
+    /// A patch sets the field to an empty value. Clear it instead.
+    ClearInstead,
     /// The value is longer than the limit.
     TooLong {
         /// The length of the value, in bytes.
@@ -301,6 +303,7 @@ impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Empty => f.write_str("must not be empty"),
+            Self::ClearInstead => f.write_str("must not be empty; Change::Clear clears it"),
             Self::TooLong { bytes, limit } => write!(f, "is {bytes} bytes long; the limit is {limit}"),
             Self::OutOfRange { least, most } => write!(f, "must be from {least} to {most}"),
             Self::NotPositive => f.write_str("must be longer than zero"),

@@ -2,6 +2,7 @@
 
 "use strict";
 
+const { linkAccount } = require("./account.js");
 const { call } = require("./calls.js");
 const { key, keyOf, part, providerAccountId, record } = require("./encode.js");
 const { invalid } = require("./errors.js");
@@ -14,7 +15,7 @@ const FUNCTIONS = {
     getUserByAccount: (account) => [accountKeyOf(account)],
     updateUser: (user) => [record(user, "user")],
     deleteUser: (id) => [key(id, "id")],
-    linkAccount: (account) => [record(account, "account")],
+    linkAccount: null, // made below
     unlinkAccount: (account) => [accountKeyOf(account)],
     getAccount: (id, provider) => [accountKey(key(provider, "provider"), id)],
     createSession: (session) => [record(session, "session")],
@@ -30,8 +31,9 @@ const FUNCTIONS = {
 };
 
 function adapterOf(store) {
-    const functions = Object.entries(FUNCTIONS).map(([name, encode]) => [name, bound(store, name, encode)]);
-    return Object.fromEntries(functions);
+    const functions = Object.entries(FUNCTIONS).map(([name, encode]) => [name, encode && bound(store, name, encode)]);
+    // Assigned, so that it stays in its place.
+    return Object.assign(Object.fromEntries(functions), { linkAccount: (account) => linkAccount(store, account) });
 }
 
 /** One function of an adapter. It is `async`, so that what it throws rejects, and needs no `this`. */

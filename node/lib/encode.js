@@ -23,16 +23,21 @@ const NO_KEY = "\0".repeat(KEY_LENGTH_MAX + 1);
 
 /** A record as JSON text, in which a Date is `{"$instant": milliseconds}`. */
 function record(value, what) {
-    if (typeof value !== "object" || value === null || !isPlain(value)) throw invalid(what, "must be a plain object");
     let text = "";
-    for (const name of namesOf(value, what)) {
-        const field = read(value, name, name);
+    for (const name of namesOf(plain(value, what), what)) {
+        const field = fieldText(name, read(value, name, name));
         if (field === undefined) continue;
-        const key = string(escaped(name), name, { left: FIELD_LENGTH_MAX });
-        text += `${text && ","}${key}:${encode(field, name, 1, { left: FIELD_LENGTH_MAX })}`;
+        text += `${text && ","}${field}`;
         if (text.length > RECORD_LENGTH_MAX) throw invalid(what, "is longer than the limit of 524288 bytes");
     }
     return `{${text}}`;
+}
+
+/** A field of a record as JSON text; undefined if it is absent. */
+function fieldText(name, value) {
+    if (value === undefined) return undefined;
+    const key = string(escaped(name), name, { left: FIELD_LENGTH_MAX });
+    return `${key}:${encode(value, name, 1, { left: FIELD_LENGTH_MAX })}`;
 }
 
 function encode(value, field, depth, out) {
@@ -86,6 +91,12 @@ function nested(value, field, depth, out) {
         text += `${text && ","}${string(escaped(name), field, out)}:${encode(item, field, depth, out)}`;
     }
     return `{${text}}`;
+}
+
+/** The value, which must be an object such as a literal makes. */
+function plain(value, what) {
+    if (typeof value !== "object" || value === null || !isPlain(value)) throw invalid(what, "must be a plain object");
+    return value;
 }
 
 /** True if the value is an object such as a literal makes, in this realm or another one. */
@@ -150,4 +161,14 @@ function part(value, name, what) {
     return read(value, name, name);
 }
 
-module.exports = { key, keyOf, part, providerAccountId, record };
+module.exports = {
+    FIELD_LENGTH_MAX,
+    fieldText,
+    key,
+    keyOf,
+    part,
+    plain,
+    providerAccountId,
+    read,
+    record,
+};

@@ -58,6 +58,11 @@ class Store {
         return call(this.#native, "purgeExpired");
     }
 
+    /** Counters since the store was opened in this process. */
+    async stats() {
+        return call(this.#native, "stats");
+    }
+
     async synchronize() {
         await call(this.#native, "synchronize");
     }

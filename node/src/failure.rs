@@ -2,7 +2,7 @@
 
 use std::error::Error as _;
 
-use authkv::{Error, OpenProblem, UniqueKey};
+use authkv::{Error, OpenProblem, Problem, UniqueKey};
 
 /// An error as JavaScript sees it.
 pub struct Failure {
@@ -37,6 +37,9 @@ impl Failure {
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         match &error {
+            Error::InvalidArgument { field, problem: Problem::ClearInstead } => {
+                Self::invalid(spelling(field), "must not be empty; null clears it")
+            }
             Error::InvalidArgument { field, problem } => Self::invalid(spelling(field), &problem.to_string()),
             Error::Open { problem: OpenProblem::Locked, .. } => Self::new(code(&error), locked(&error)),
             Error::Conflict(UniqueKey::Field(name)) => {

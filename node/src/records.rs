@@ -4,7 +4,7 @@ use authkv::models::{
     Account, AccountKey, AccountType, Authenticator, DynamicFields, NewAccount, NewSession, NewUser, Session,
     SessionAndUser, SessionInfo, SessionPatch, Token, User, UserPatch, Value, VerificationToken,
 };
-use authkv::{CheckReport, Purged};
+use authkv::{CheckReport, Purged, Stats};
 
 use crate::failure::{Failure, Result};
 use crate::input::Input;
@@ -205,6 +205,16 @@ impl Output for Purged {
             .set("sessions", self.sessions as u64)
             .set("verificationTokens", self.verification_tokens as u64)
             .set("more", self.more)
+            .into_value()
+    }
+}
+
+impl Output for Stats {
+    fn into_value(self) -> Value {
+        Fields::new()
+            .set("hotSessionHits", self.hot_session_hits)
+            .set("hotSessionMisses", self.hot_session_misses)
+            .set("cleanedFields", self.cleaned_fields)
             .into_value()
     }
 }

@@ -231,6 +231,20 @@ impl Store {
     }
 
     #[napi]
+    pub fn stats(&self, ticket: u32) -> Option<String> {
+        self.call(ticket, |auth| Ok(Reply::ready(Ok(auth.stats()))))
+    }
+
+    /// Counts fields that were left out or changed before a record came here.
+    #[napi]
+    pub fn count_cleaned(&self, fields: u32) {
+        // A handle that was closed meanwhile shows no counters.
+        if let Ok(auth) = self.auth() {
+            auth.count_cleaned(fields.into());
+        }
+    }
+
+    #[napi]
     pub fn synchronize(&self, ticket: u32) -> Option<String> {
         self.call(ticket, |auth| Ok(auth.synchronize()))
     }

@@ -126,6 +126,26 @@ onEachStore("a deleted user leaves only verification tokens", async (auth, store
     assert.equal(await auth.getSessionAndUser("session-of-ada"), null);
 });
 
+onEachStore("an empty name, address or picture of a new user counts as absent", async (auth) => {
+    for (const id of ["ada", "eve"]) {
+        const made = await auth.createUser({ id, name: "", email: "", image: "", own: "" });
+        assert.deepEqual([made.name, made.email, made.image, made.own], [undefined, undefined, undefined, ""]);
+        assert.deepEqual(await auth.getUser(id), made);
+    }
+    assert.equal(await auth.getUserByEmail(""), null);
+});
+
+onEachStore("an update to an empty address is refused, and the error says what clears", async (auth) => {
+    const ada = await auth.createUser(newUser("ada"));
+    await assert.rejects(auth.updateUser({ id: "ada", name: "Ada", email: "" }), {
+        code: "INVALID_ARGUMENT",
+        field: "email",
+        message: "email must not be empty; null clears it",
+    });
+    assert.deepEqual(await auth.getUser("ada"), ada);
+    assert.equal((await auth.updateUser({ id: "ada", email: null })).email, undefined);
+});
+
 onEachStore("of sign-ups with one address one wins", async (auth) => {
     const { values, codes } = await race(times(() => auth.createUser({ email: "ada@example.com" })));
     assert.equal(values.length, 1);

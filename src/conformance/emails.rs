@@ -1,13 +1,16 @@
-//! E-mail addresses: when two of them are the same.
+//! E-mail addresses: when two of them are the same, and when one is none.
 
-use super::subject::Subject;
-use crate::models::NewUser;
+use super::subject::{Subject, invalid};
+use crate::Problem;
+use crate::models::{Change, NewUser, UserPatch};
 
 cases! {
     the_case_of_ascii_letters_does_not_matter,
     the_spelling_that_was_given_comes_back,
     no_letter_beyond_ascii_is_folded,
     nothing_else_about_an_address_is_changed,
+    an_empty_address_is_none_when_a_user_is_made,
+    an_empty_address_in_a_patch_is_refused_and_the_error_says_to_clear,
 }
 
 fn the_case_of_ascii_letters_does_not_matter(on: &Subject) {
@@ -68,4 +71,24 @@ fn nothing_else_about_an_address_is_changed(on: &Subject) {
     for user in users {
         assert_eq!(on.find_by_email(&user.email.clone().unwrap()), Some(user));
     }
+}
+
+fn an_empty_address_is_none_when_a_user_is_made(on: &Subject) {
+    for id in ["ada", "bob"] {
+        let user = NewUser { id: Some(id.into()), ..NewUser::email("") };
+        let user = on.auth.create_user(user).wait().unwrap();
+        assert_eq!((user.id.as_str(), &user.email), (id, &None));
+        assert_eq!(on.find_user(&user.id), Some(user));
+    }
+    assert_eq!(on.find_by_email(""), None);
+}
+
+fn an_empty_address_in_a_patch_is_refused_and_the_error_says_to_clear(on: &Subject) {
+    let ada = on.user("ada");
+    let patch = |email| UserPatch { email, name: Change::to("Ada"), ..UserPatch::new(ada.id.clone()) };
+    let refused = on.auth.update_user(patch(Change::to(""))).wait();
+    assert_eq!(invalid(refused), ("email".to_owned(), Problem::ClearInstead));
+    assert_eq!(on.find_user(&ada.id).as_ref(), Some(&ada));
+    assert_eq!(on.find_by_email("ada@example.com").as_ref(), Some(&ada));
+    assert_eq!(on.auth.update_user(patch(Change::Clear)).wait().unwrap().email, None);
 }

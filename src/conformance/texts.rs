@@ -2,7 +2,7 @@
 
 use super::subject::{Subject, must_be_unknown_user, refusal};
 use crate::Error;
-use crate::models::{AccountKey, AccountType, NewAccount, NewUser, SessionPatch, UserPatch};
+use crate::models::{AccountKey, AccountType, Change, NewAccount, NewUser, SessionPatch, UserPatch};
 
 cases! {
     odd_lookups_find_nothing_and_change_nothing,
@@ -132,6 +132,11 @@ fn odd_fields_come_back(on: &Subject) {
     for text in ODD.into_iter().chain([""]) {
         let user = NewUser { name: Some(text.into()), image: Some(text.into()), ..NewUser::default() };
         let user = on.auth.create_user(user).wait().unwrap();
+        let given = Some(text).filter(|text| !text.is_empty());
+        assert_eq!((user.name.as_deref(), user.image.as_deref()), (given, given));
+        assert_eq!(on.find_user(&user.id).as_ref(), Some(&user));
+        let patch = UserPatch { name: Change::to(text), image: Change::to(text), ..UserPatch::new(user.id.clone()) };
+        let user = on.auth.update_user(patch).wait().unwrap();
         assert_eq!((user.name.as_deref(), user.image.as_deref()), (Some(text), Some(text)));
         assert_eq!(on.find_user(&user.id).as_ref(), Some(&user));
         let account = NewAccount {

@@ -9,6 +9,7 @@ use crate::{Error, UniqueKey};
 cases! {
     a_user_comes_back_as_it_was_given,
     nothing_is_invented_for_a_user,
+    an_empty_text_of_a_new_user_is_absent,
     a_user_without_an_id_gets_a_fresh_one,
     a_taken_id_is_a_conflict_and_changes_nothing,
     an_email_belongs_to_one_user,
@@ -47,6 +48,14 @@ fn a_user_comes_back_as_it_was_given(on: &Subject) {
 fn nothing_is_invented_for_a_user(on: &Subject) {
     let user = on.auth.create_user(NewUser::default()).wait().unwrap();
     assert_eq!((&user.name, &user.email, user.email_verified, &user.image), (&None, &None, None, &None));
+    assert_eq!(on.find_user(&user.id), Some(user));
+}
+
+fn an_empty_text_of_a_new_user_is_absent(on: &Subject) {
+    let empty = || Some(String::new());
+    let user = NewUser { name: empty(), email: empty(), image: empty(), ..NewUser::default() };
+    let user = on.auth.create_user(user).wait().unwrap();
+    assert_eq!((&user.name, &user.email, &user.image), (&None, &None, &None));
     assert_eq!(on.find_user(&user.id), Some(user));
 }
 

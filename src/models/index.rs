@@ -32,6 +32,21 @@ impl Index {
 
     /// A unique index: at most one record has a value of the field at a time, as at most one user has an e-mail
     /// address.
+    ///
+    /// An empty text is a value like any other, so only one record can have it. Forms and providers send one where they
+    /// have nothing: make it `None` first, in a new record and in a patch.
+    ///
+    /// ```
+    /// use authkv::models::FieldPatch;
+    ///
+    /// fn given(text: &str) -> Option<&str> {
+    ///     Some(text.trim()).filter(|text| !text.is_empty())
+    /// }
+    ///
+    /// assert_eq!(given(" "), None);
+    /// let patch = FieldPatch::new().set("phone_number", given(""));
+    /// # let _ = patch;
+    /// ```
     pub const fn unique(field: &'static str) -> Self {
         Self { field: Cow::Borrowed(field), unique: true }
     }

@@ -24,7 +24,7 @@ pub struct User<X = ()> {
     pub extra: X,
 }
 
-/// A user to create.
+/// A user to create. An empty name, e-mail address or picture counts as absent.
 ///
 /// ```
 /// use authkv::models::NewUser;
@@ -98,7 +98,8 @@ pub struct UserPatch {
     pub id: UserId,
     /// The name to show.
     pub name: Change<String>,
-    /// The e-mail address. A new one must be free, and the old one becomes free in the same step.
+    /// The e-mail address. A new one must be free and not empty, and the old one becomes free in the same step. To leave
+    /// the user without an address, clear it.
     pub email: Change<String>,
     /// When the user proved to own the address.
     pub email_verified: Change<DateTime<Utc>>,

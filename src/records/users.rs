@@ -4,7 +4,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::limits::{check_indexes, check_key, check_text};
-use crate::error::Result;
+use crate::error::{Error, Problem, Result};
 use crate::models::{
     Change, DynamicFields, FieldPatch, Fields, Index, Millis, NewUser, User, UserId, UserPatch, instant,
 };
@@ -82,14 +82,15 @@ impl UserRecord {
         created: Millis,
     ) -> Result<Self> {
         let id = user.id.unwrap_or_else(fresh_id);
+        let [name, email, image] = [user.name, user.email, user.image].map(unless_empty);
         check_key("id", id.as_str())?;
-        check(user.name.as_deref(), user.email.as_deref(), user.image.as_deref())?;
+        check(name.as_deref(), email.as_deref(), image.as_deref())?;
         Ok(Self {
             id,
-            name: user.name,
-            email: user.email.map(|spelling| Email::new(spelling, matching)),
+            name,
+            email: email.map(|spelling| Email::new(spelling, matching)),
             email_verified: user.email_verified.map(Millis::from),
-            image: user.image,
+            image,
             created,
             sign_outs: 0,
             extra: Fields::of(&user.extra, RESERVED)?,
@@ -148,6 +149,9 @@ impl UserUpdate {
     /// Invalid argument, naming the field.
     pub(crate) fn new(patch: UserPatch, matching: EmailMatching) -> Result<Self> {
         let text = |change: &Change<String>| change.value().cloned();
+        if patch.email.value().is_some_and(String::is_empty) {
+            return Err(Error::invalid("email", Problem::ClearInstead));
+        }
         check(text(&patch.name).as_deref(), text(&patch.email).as_deref(), text(&patch.image).as_deref())?;
         patch.extra.check(RESERVED)?;
         Ok(Self {
@@ -169,6 +173,12 @@ impl UserUpdate {
         user.extra.apply(&self.extra);
         user
     }
+}
+
+/// An empty text counts as absent: a provider or a form that has no value often sends one, and an empty address would be
+/// the address of whoever comes first.
+fn unless_empty(text: Option<String>) -> Option<String> {
+    text.filter(|text| !text.is_empty())
 }
 
 fn check(name: Option<&str>, email: Option<&str>, image: Option<&str>) -> Result<()> {

@@ -22,6 +22,7 @@ pub(crate) mod web_sessions;
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
@@ -58,6 +59,7 @@ struct Inner {
     extensions: Extensions,
     hot_sessions: HotSessions,
     background_purge: BackgroundPurge,
+    cleaned_fields: AtomicU64,
 }
 
 /// What operations depend on besides their arguments.
@@ -76,6 +78,9 @@ pub struct Stats {
     pub hot_session_hits: u64,
     /// How many sessions were looked up in the tables, whether they exist or not. Always 0 without a session cache.
     pub hot_session_misses: u64,
+    /// How many fields were left out or changed because they could not be stored as they were given, as
+    /// [`count_cleaned`](AuthKv::count_cleaned) was told.
+    pub cleaned_fields: u64,
 }
 
 /// Lifetimes of the sessions that the store creates or extends.
@@ -108,7 +113,8 @@ impl<M: Models> AuthKv<M> {
     ) -> Self {
         background::resume_sweep(&engine, &indexes);
         let extensions = Extensions::default();
-        let inner = Inner { engine, indexes, rules, extensions, hot_sessions, background_purge };
+        let cleaned_fields = AtomicU64::new(0);
+        let inner = Inner { engine, indexes, rules, extensions, hot_sessions, background_purge, cleaned_fields };
         Self { inner: Arc::new(inner), models: PhantomData }
     }
 
@@ -163,7 +169,23 @@ impl<M: Models> AuthKv<M> {
     /// ```
     pub fn stats(&self) -> Stats {
         let (hits, misses) = self.inner.hot_sessions.counts();
-        Stats { hot_session_hits: hits, hot_session_misses: misses }
+        let cleaned = self.inner.cleaned_fields.load(Ordering::Relaxed);
+        Stats { hot_session_hits: hits, hot_session_misses: misses, cleaned_fields: cleaned }
+    }
+
+    /// Adds to [`Stats::cleaned_fields`] the number of fields that the caller left out or changed because they could not
+    /// be stored as somebody else had given them. The store itself refuses such fields. The npm package, whose
+    /// `linkAccount` gets what a provider sent, cleans them and calls this.
+    ///
+    /// ```
+    /// # use authkv::AuthKv;
+    /// let auth = AuthKv::in_memory()?;
+    /// auth.count_cleaned(2);
+    /// assert_eq!(auth.stats().cleaned_fields, 2);
+    /// # Ok::<(), authkv::Error>(())
+    /// ```
+    pub fn count_cleaned(&self, fields: u64) {
+        self.inner.cleaned_fields.fetch_add(fields, Ordering::Relaxed);
     }
 
     /// Runs a read on the calling thread and records its read set; see [`AnyEngine::read_recorded`].

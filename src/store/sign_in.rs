@@ -20,7 +20,7 @@ impl<M: Models> AuthKv<M> {
     /// because the process died or the outcome is unknown, can call again.
     ///
     /// Set `email_verified` only if the provider says that it has verified the address and you trust the provider in
-    /// this.
+    /// this. An empty name, e-mail address or picture counts as absent.
     ///
     /// # Errors
     /// [`Conflict`](crate::Error::Conflict) when an id or an own field with a unique index is taken,
@@ -89,8 +89,8 @@ impl<M: Models> AuthKv<M> {
     ///
     /// # Errors
     /// [`Conflict`](Error::Conflict) when an id or an own field with a unique index is taken,
-    /// [`InvalidArgument`](Error::InvalidArgument) also for a user without an address and for one who need not be
-    /// created, [`Storage`](Error::Storage) also when the operating system cannot provide randomness, and the errors of
+    /// [`InvalidArgument`](Error::InvalidArgument) also for a user without an address (an empty one is none)
+    /// and for one who need not be created, [`Storage`](Error::Storage) also when the operating system cannot provide randomness, and the errors of
     /// every writing method of [`Adapter`](crate::Adapter).
     ///
     /// ```

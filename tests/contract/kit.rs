@@ -10,7 +10,7 @@ use authkv::models::{
     Account, AccountKey, Authenticator, CredentialId, NewAccount, NewSession, NewUser, ProviderAccountId, Session,
     SessionAndUser, SessionPatch, User, UserId, UserPatch, VerificationToken,
 };
-use authkv::{Adapter, AuthKv, Reply};
+use authkv::{Adapter, AuthKv, Error, Problem, Reply};
 use chrono::TimeDelta;
 use parking_lot::Mutex;
 
@@ -33,15 +33,18 @@ enum Fault {
     RevivedSessions,
     /// A counter is answered but not stored.
     ForgottenCounters,
+    /// An empty e-mail address is refused instead of left out.
+    RefusedEmptyEmails,
 }
 
 /// Each fault with the case that covers it.
-const FAULTS: [(Fault, &str); 5] = [
+const FAULTS: [(Fault, &str); 6] = [
     (Fault::LateExpiry, "expiry::a_session_is_valid_up_to_and_at_its_expiry"),
     (Fault::ExactEmails, "emails::the_case_of_ascii_letters_does_not_matter"),
     (Fault::TokensInTwoSteps, "races::a_verification_token_is_taken_by_one"),
     (Fault::RevivedSessions, "races::an_update_never_revives_a_session_that_is_deleted"),
     (Fault::ForgottenCounters, "authenticators::a_counter_is_set_and_nothing_else_changes"),
+    (Fault::RefusedEmptyEmails, "emails::an_empty_address_is_none_when_a_user_is_made"),
 ];
 
 /// A store behind one fault.
@@ -73,6 +76,9 @@ impl Faulty {
 
 impl Adapter for Faulty {
     fn create_user(&self, user: NewUser) -> Reply<User> {
+        if self.fault == Fault::RefusedEmptyEmails && user.email.as_deref() == Some("") {
+            return Reply::ready(Err(Error::InvalidArgument { field: "email".into(), problem: Problem::Empty }));
+        }
         self.auth.create_user(user)
     }
 
@@ -168,7 +174,7 @@ impl Adapter for Faulty {
         }
         let found = self.auth.get_authenticator(credential_id).wait();
         Reply::ready(found.and_then(|found| {
-            let found = found.ok_or(authkv::Error::UnknownCredential)?;
+            let found = found.ok_or(Error::UnknownCredential)?;
             Ok(Authenticator { counter, ..found })
         }))
     }

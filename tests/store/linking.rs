@@ -181,6 +181,13 @@ fn without_an_address_everybody_is_somebody_else(on: &Store) {
     let users = ["1", "2", "3"].map(|id| signed_in(sign_in(on, github(id), NewUser::default())));
     assert!(users.iter().all(|done| done.is_new_user));
     assert_eq!(on.sound_report().users, 3);
+    let users = ["4", "5"].map(|id| signed_in(sign_in(on, github(id), NewUser::email(""))).user);
+    for (id, user) in ["4", "5"].into_iter().zip(users) {
+        assert_eq!(user.email, None);
+        let again = signed_in(sign_in(on, github(id), NewUser::email("")));
+        assert_eq!((again.user, again.is_new_user), (user, false));
+    }
+    assert_eq!(on.sound_report().users, 5);
 }
 
 fn what_cannot_be_stored_is_refused_and_nothing_is_written(on: &Store) {

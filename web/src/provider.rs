@@ -116,7 +116,7 @@ impl Provider {
         if subject.is_empty() || subject.len() > SUBJECT_BYTES_MAX {
             return Err("it has sent a subject that is empty or too long".into());
         }
-        let email = claims.email().filter(|_| claims.email_verified() == Some(true));
+        let email = claims.email().filter(|email| !email.is_empty() && claims.email_verified() == Some(true));
         Ok(Identity {
             issuer: self.registration.issuer.as_str().to_owned(),
             subject,

@@ -164,6 +164,10 @@ async fn sign_up(
     axum::Extension(passwords): axum::Extension<Passwords>,
     Form(Credentials { email, password }): Form<Credentials>,
 ) -> Result<Response, Failure> {
+    // The store would make a user without an address, who could never sign in again.
+    if email.is_empty() {
+        return Ok((StatusCode::UNPROCESSABLE_ENTITY, "an address is needed").into_response());
+    }
     let extra = Secret { password_hash: Some(passwords.hash(password).await?) };
     let user = match here.backend.auth().create_user(NewUser { extra, ..NewUser::email(email) }).await {
         Err(authkv::Error::Conflict(UniqueKey::Email)) => {

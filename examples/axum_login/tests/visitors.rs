@@ -48,6 +48,7 @@ async fn people_sign_up_in_and_out_with_a_password() {
 
     let mut other = Browser::new(&app);
     assert_eq!(enter(&mut other, "/sign-up", EMAIL, "another").await, StatusCode::CONFLICT);
+    assert_eq!(enter(&mut other, "/sign-up", "", "another").await, StatusCode::UNPROCESSABLE_ENTITY);
     for (email, password) in [(EMAIL, "another"), ("bob@example.com", "correct horse"), (EMAIL, ""), ("", "")] {
         assert_eq!(enter(&mut other, "/sign-in", email, password).await, StatusCode::UNAUTHORIZED);
     }

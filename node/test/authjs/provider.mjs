@@ -152,6 +152,7 @@ class Provider {
             expires_in: 3600,
             token_type: "Bearer",
             scope: grant.scope,
+            ...this.tamper.token,
         };
         this.holder = grant.person;
         return this.issued;

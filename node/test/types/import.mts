@@ -3,7 +3,15 @@
 import type { Adapter, AdapterSession, AdapterUser, VerificationToken } from "@auth/core/adapters";
 import type { AuthConfig } from "@auth/core";
 
-import RedbAdapter, { AuthKvError, open, type CheckReport, type ErrorCode, type Purged, type Store } from "authkv";
+import RedbAdapter, {
+    AuthKvError,
+    open,
+    type CheckReport,
+    type ErrorCode,
+    type Purged,
+    type Stats,
+    type Store,
+} from "authkv";
 
 export const config = { adapter: RedbAdapter("auth.redb"), providers: [] } satisfies AuthConfig;
 export const inMemory: Adapter = RedbAdapter.inMemory();
@@ -33,9 +41,10 @@ const found: { session: AdapterSession; user: AdapterUser } | null = await store
 const token: VerificationToken | null = await store.findVerificationToken({ identifier: user.id, token: "a-secret" });
 const purged: Purged = await store.purgeExpired();
 const report: CheckReport = await store.check();
+const stats: Stats = await store.stats();
 await store.synchronize();
 await store.close();
-export const results = [found, token, purged, report];
+export const results = [found, token, purged, report, stats.cleanedFields];
 
 export function codeOf(error: unknown): ErrorCode | undefined {
     return error instanceof AuthKvError && error.field === "email" ? error.code : undefined;

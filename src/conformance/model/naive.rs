@@ -80,10 +80,10 @@ impl Model {
             Operation::CreateUser { id, name, email, email_verified, image } => {
                 let user = User {
                     id: id.map_or_else(|| self.made_id(outcome), str::to_owned),
-                    name: name.map(str::to_owned),
-                    email: email.map(str::to_owned),
+                    name: unless_empty(name),
+                    email: unless_empty(email),
                     email_verified: email_verified.map(|from_now| self.instant(from_now)),
-                    image: image.map(str::to_owned),
+                    image: unless_empty(image),
                 };
                 self.create_user(user)
             }
@@ -411,6 +411,11 @@ impl Model {
             (sessions, tokens) => Answer::Purged(sessions, tokens),
         }
     }
+}
+
+/// An empty text of a new user counts as absent.
+fn unless_empty(text: Option<&str>) -> Option<String> {
+    text.filter(|text| !text.is_empty()).map(str::to_owned)
 }
 
 fn has_email(user: &User, email: &str) -> bool {

@@ -116,14 +116,16 @@ impl Run<'_> {
     }
 
     fn sign_in(&mut self, number: usize, b: u8, c: u8) {
-        let (email, is_verified) = (EMAILS.get(usize::from(b) % 5).copied(), b >= 128);
+        let (given, is_verified) = (EMAILS.into_iter().chain([""]).nth(usize::from(b) % 6), b >= 128);
+        // An empty address is none.
+        let email = given.filter(|email| !email.is_empty());
         let user = NewUser {
-            email: email.map(Into::into),
+            email: given.map(Into::into),
             email_verified: is_verified.then(|| self.clock.now()),
             ..NewUser::default()
         };
-        let given = provider_account(number, c);
-        let outcome = self.auth.sign_in_with_account(given.clone(), user, ()).wait().unwrap();
+        let account = provider_account(number, c);
+        let outcome = self.auth.sign_in_with_account(account.clone(), user, ()).wait().unwrap();
         let known = self.accounts.iter_mut().find(|account| account.number == number);
         let has_address =
             |user: &&User| user.email.zip(email).is_some_and(|(one, other)| one.eq_ignore_ascii_case(other));
@@ -133,8 +135,8 @@ impl Run<'_> {
                 assert!(!done.is_new_user && done.user.id.as_str() == known.user);
                 known.access_token = text(c).or(known.access_token.take());
                 known.refresh_token = text(c / 3).or(known.refresh_token.take());
-                if given.access_token.is_some() || given.expires_at.is_some() {
-                    known.expires_at = given.expires_at;
+                if account.access_token.is_some() || account.expires_at.is_some() {
+                    known.expires_at = account.expires_at;
                 }
                 self.sessions.push((
                     done.session.session_token.as_str().into(),

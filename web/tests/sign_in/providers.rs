@@ -93,6 +93,20 @@ fn an_address_that_the_provider_has_not_verified_is_nobodys() {
 }
 
 #[test]
+fn people_whose_provider_sends_an_empty_address_sign_in_each_as_somebody_else() {
+    let (place, acme) = (Place::new(), Stub::start("Acme"));
+    let server = start(&place, &[&acme]);
+    for (subject, name) in [("1", "One"), ("2", "Two"), ("1", "One")] {
+        acme.knows(Person { name: Some(name), ..Person::with_email(subject, "") });
+        let mut visitor = Browser::at(&server);
+        assert_eq!(visitor.go_through("/with/acme", &acme).location(), "/");
+        let page = visitor.get("/");
+        assert!(page.shows_account_of("none"), "{subject}");
+        assert!(page.body.contains(name) && !page.body.contains("<p class=\"hint\"></p>"), "{subject}");
+    }
+}
+
+#[test]
 fn an_address_that_somebody_has_signs_nobody_in_until_the_account_is_linked() {
     let (place, acme) = (Place::new(), Stub::start("Acme"));
     acme.knows(Person::with_email("7", "Ada@example.com"));
