@@ -15,6 +15,7 @@ use crate::kv::table::TableId;
 use crate::ops::{copy, meta};
 use crate::records::entries::change_rows;
 use crate::records::schema::{META, TABLES};
+use crate::store::signature;
 
 /// How many passes over the source are made before the copy fails because the source keeps changing.
 const PASSES_MAX: usize = 5;
@@ -148,8 +149,12 @@ fn rows(of: &AnyEngine, table: TableId, after: Option<Vec<u8>>, to: Option<Vec<u
 }
 
 fn source(place: &Place) -> Result<AnyEngine> {
-    let setup =
-        Setup { accept: Box::new(meta::accept_source), synchronize: Box::new(|_| Ok(())), decisive: meta::decisive() };
+    let setup = Setup {
+        accept: Box::new(meta::accept_source),
+        synchronize: Box::new(|_| Ok(())),
+        decisive: meta::decisive(),
+        signature: signature()?,
+    };
     open(place, setup, Source::KnownFile, false)
 }
 
@@ -159,6 +164,7 @@ fn destination(place: &Place, from: String) -> Result<AnyEngine> {
         accept: Box::new(move |txn| copy::accept(txn, &from)),
         synchronize: Box::new(move |txn| copy::begin(txn, &begun)),
         decisive: meta::decisive_of_copy(),
+        signature: signature()?,
     };
     open(place, setup, Source::File, true)
 }
