@@ -201,10 +201,16 @@ pub(crate) fn end_copy(txn: &mut Txn<'_>) {
     txn.remove(&META, &"copy".to_owned());
 }
 
+/// Records the store that this one is a copy of.
+#[cfg(feature = "etcd")]
+pub(crate) fn put_original(txn: &mut Txn<'_>, store: &str) -> Result<()> {
+    put(txn, "copy_of", store.to_owned())
+}
+
 /// True if the row with this key belongs to the store's place and not to its contents, so that a copy does not get it.
 #[cfg(feature = "etcd")]
 pub(crate) fn is_local(key: &[u8]) -> bool {
-    ["purged", "store_id", "mark"].iter().any(|row| key == (*row).to_owned().to_bytes())
+    ["purged", "store_id", "mark", "copy_of"].iter().any(|row| key == (*row).to_owned().to_bytes())
 }
 
 /// Returns the rows by which a file is recognised.
