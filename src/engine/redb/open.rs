@@ -1,5 +1,6 @@
 //! Opening a database, and the errors when it is refused.
 
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 
@@ -175,8 +176,11 @@ fn inspect(file: &OpenFile, accept: Accept<'_>, empty: Empty) -> Result<Tables> 
 }
 
 fn refused(error: DatabaseError) -> Error {
+    use redb::StorageError::Io;
     match error {
         DatabaseError::DatabaseAlreadyOpen => OpenProblem::Locked.into(),
+        DatabaseError::UpgradeRequired(_) => OpenProblem::OlderRedb.into(),
+        DatabaseError::Storage(Io(error)) if error.kind() == ErrorKind::UnexpectedEof => OpenProblem::CutOff.into(),
         error => failed("the file cannot be opened", error),
     }
 }
