@@ -45,11 +45,12 @@ pub enum Error {
     Busy,
     /// The store was closed before the call. Nothing was written.
     Closed,
-    /// The storage failed, or its contents are damaged. Nothing was written.
+    /// The storage failed, its contents are damaged, or the file of the open store was deleted, moved or replaced.
+    /// Nothing was written.
     Storage(StorageError),
-    /// The write was done whole or not at all, but it is not known which. Either the storage failed while committing,
-    /// or the written record cannot be shown because its own fields do not fit the application's model. Read to find
-    /// out.
+    /// The write was done whole or not at all, but it is not known which. The storage failed while committing, the file
+    /// was deleted, moved or replaced meanwhile, or the written record cannot be shown because its own fields do not
+    /// fit the application's model. Read to find out.
     OutcomeUnknown(StorageError),
 }
 
@@ -138,6 +139,10 @@ pub enum Problem {
 pub enum OpenProblem {
     /// The file is not a redb database.
     NotRedb,
+    /// The file is a redb database that is cut off within its first bytes.
+    CutOff,
+    /// An older version of redb wrote the file, in a form that this one does not read.
+    OlderRedb,
     /// The path is a folder.
     Folder,
     /// The file is not writable.
@@ -328,6 +333,8 @@ impl fmt::Display for OpenProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotRedb => f.write_str("it is not a redb database"),
+            Self::CutOff => f.write_str("it is cut off: only the beginning of a redb database is left"),
+            Self::OlderRedb => f.write_str("it was written by an older redb: open it with redb 2 or 3 and `upgrade`"),
             Self::Folder => f.write_str("it is a folder"),
             Self::ReadOnly => f.write_str("it is read-only"),
             Self::Locked => f.write_str("it is already open, in another process or in this one"),

@@ -1,18 +1,18 @@
 //! The stores that are open in this process, so that the same file opened twice is one store, on any thread.
 
 use std::collections::HashMap;
-use std::fs;
 use std::mem;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
-use authkv::AuthKv;
 use authkv::models::Dynamic;
+use authkv::{AuthKv, Error, OpenProblem};
 
 use crate::failure::{Failure, Result};
 use crate::options::Options;
 
-/// By path, without symbolic links. A place stays while a handle has its file open or is opening it.
+/// By path, without symbolic links. A place stays while a handle has its file open or is opening it. What decides is the
+/// file: a place whose path names another one by now is left, and a file is also found by another name of it.
 static PLACES: LazyLock<Mutex<HashMap<PathBuf, Arc<Place>>>> = LazyLock::new(Mutex::default);
 
 /// Where a file may be open; locked while it is being opened or closed.
@@ -23,8 +23,17 @@ struct Opened {
     auth: AuthKv<Dynamic>,
     options: Options,
     handles: usize,
-    /// The file that was opened, even if the path names another one now.
-    file: Option<FileId>,
+}
+
+impl Opened {
+    /// Another handle on the store, if it was opened with these options.
+    fn join(&mut self, path: &Path, options: &Options) -> Result<AuthKv<Dynamic>> {
+        if self.options != *options {
+            return Err(opened_otherwise(path));
+        }
+        self.handles += 1;
+        Ok(self.auth.clone())
+    }
 }
 
 /// A share in an open store. The last one that is given back closes the file.
@@ -50,27 +59,42 @@ impl Shared {
         let key = without_links(path);
         let place = place_of(&key);
         let mut opened = lock(&place.0);
-        if opened.as_ref().is_some_and(|opened| opened.file != FileId::of(&key)) {
+        if opened.as_ref().is_some_and(|opened| !opened.auth.is_at(&key)) {
             // The file was removed or replaced while it was open: its handles keep it, and this opens the new one.
             leave(&key, &place);
             drop(opened);
             return Self::open(path, options);
         }
         let auth = match &mut *opened {
-            Some(opened) if opened.options == options => {
-                opened.handles += 1;
-                opened.auth.clone()
-            }
-            Some(_) => return Err(opened_otherwise(path)),
-            None => {
-                let auth = options.to_rust().open(path);
-                let auth = auth.inspect_err(|_| forget(&key, &place))?;
-                *opened = Some(Opened { auth: auth.clone(), options, handles: 1, file: FileId::of(&key) });
-                auth
-            }
+            Some(opened) => opened.join(path, &options)?,
+            None => match options.to_rust().open(path) {
+                Ok(auth) => {
+                    *opened = Some(Opened { auth: auth.clone(), options, handles: 1 });
+                    auth
+                }
+                Err(error) => {
+                    forget(&key, &place);
+                    // No two places are locked at once.
+                    drop(opened);
+                    let is_locked = matches!(error, Error::Open { problem: OpenProblem::Locked, .. });
+                    let found = if is_locked { Self::by_file(path, &options) } else { None };
+                    return found.unwrap_or_else(|| Err(error.into()));
+                }
+            },
         };
         drop(opened);
         Ok(Self { auth, share: Share::File(key, place) })
+    }
+
+    /// Takes a share in the store that has the file open under another name, such as a second hard link.
+    fn by_file(path: &Path, options: &Options) -> Option<Result<Self>> {
+        let places: Vec<_> = lock(&PLACES).iter().map(|(key, place)| (key.clone(), Arc::clone(place))).collect();
+        places.into_iter().find_map(|(key, place)| {
+            let mut opened = lock(&place.0);
+            let auth = opened.as_mut().filter(|opened| opened.auth.is_at(path))?.join(path, options);
+            drop(opened);
+            Some(auth.map(|auth| Self { auth, share: Share::File(key, place) }))
+        })
     }
 
     /// Gives the share back. The last one waits for the writes that were accepted, and closes the file.
@@ -149,24 +173,6 @@ fn without_links(path: &Path) -> PathBuf {
     match (folder.canonicalize(), path.file_name()) {
         (Ok(folder), Some(name)) => folder.join(name),
         _ => path.to_owned(),
-    }
-}
-
-/// Tells a file from one that gets its path later.
-#[derive(PartialEq, Eq)]
-struct FileId(u64, u64);
-
-impl FileId {
-    #[cfg(unix)]
-    fn of(path: &Path) -> Option<Self> {
-        use std::os::unix::fs::MetadataExt;
-        fs::metadata(path).ok().map(|file| Self(file.dev(), file.ino()))
-    }
-
-    /// Elsewhere a file that is open cannot be removed.
-    #[cfg(not(unix))]
-    fn of(path: &Path) -> Option<Self> {
-        fs::metadata(path).ok().map(|_| Self(0, 0))
     }
 }
 

@@ -1,7 +1,19 @@
 // Opening and closing: one file is one store in a process, and what cannot be opened says why.
 
 import assert from "node:assert/strict";
-import { chmodSync, cpSync, existsSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+    chmodSync,
+    copyFileSync,
+    cpSync,
+    existsSync,
+    linkSync,
+    lstatSync,
+    mkdirSync,
+    renameSync,
+    rmSync,
+    symlinkSync,
+    writeFileSync,
+} from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join, relative } from "node:path";
 import { test } from "node:test";
@@ -178,9 +190,69 @@ test("a file that was removed while it was open is another one when it is made a
     const fresh = await open(path);
     assert.equal(await fresh.adapter.getUser("ada"), null);
     assert.equal((await old.adapter.getUser("ada")).id, "ada");
-    await old.close();
+    await assert.rejects(old.close(), { code: "STORAGE", message: /lost its file.*another file is at .*auth\.redb/ });
     await fresh.adapter.createUser(newUser("eve"));
     await fresh.close();
+});
+
+test("a second after a file was removed or replaced, no write to it is done, and closing says so", async (t) => {
+    const harms = {
+        "was deleted": (path) => rmSync(path),
+        "was moved or renamed": (path) => renameSync(path, `${path}.old`),
+        "another file is at": (path) => renameSync(`${path}.backup`, path),
+    };
+    const stores = await Promise.all(
+        Object.entries(harms).map(async ([what, harm]) => {
+            const path = freshPath(t);
+            const before = await open(path);
+            await before.adapter.createUser(newUser("ada"));
+            await before.close();
+            copyFileSync(path, `${path}.backup`);
+            const store = await open(path);
+            await store.adapter.createUser(newUser("bob"));
+            harm(path);
+            return { what, path, store };
+        }),
+    );
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    for (const { what, path, store } of stores) {
+        const lost = { code: "STORAGE", message: new RegExp(`lost its file.*${what}`) };
+        await assert.rejects(store.adapter.createUser(newUser("eve")), lost);
+        await assert.rejects(store.adapter.getUser("ada"), lost);
+        const fresh = await open(path);
+        assert.equal((await fresh.adapter.getUser("ada"))?.id, what.startsWith("another") ? "ada" : undefined);
+        await fresh.adapter.createUser(newUser("eve"));
+        await assert.rejects(store.close(), lost);
+        assert.equal((await fresh.adapter.getUser("eve")).id, "eve");
+        await fresh.close();
+    }
+});
+
+test("a file with two names is one store", async (t) => {
+    const path = freshPath(t);
+    const second = join(dirname(path), "second.redb");
+    const store = await open(path);
+    linkSync(path, second);
+    const other = await open(second);
+    await other.adapter.createUser(newUser("ada"));
+    assert.equal((await store.adapter.getUser("ada")).id, "ada");
+    await rejects(open(second, { durability: "deferred" }), "OTHER_OPTIONS");
+    await store.close();
+    assert.equal((await other.adapter.getUser("ada")).id, "ada");
+    await other.close();
+    await (await open(second)).close();
+});
+
+test("a link to a file that does not exist yet makes that file", async (t) => {
+    const link = freshPath(t);
+    const target = join(dirname(link), "volume", "target.redb");
+    mkdirSync(dirname(target));
+    symlinkSync(target, link);
+    const stores = [await open(link), await open(target), await open(link)];
+    await stores[0].adapter.createUser(newUser("ada"));
+    for (const store of stores) assert.equal((await store.adapter.getUser("ada")).id, "ada");
+    for (const store of stores) await store.close();
+    assert.ok(lstatSync(link).isSymbolicLink() && lstatSync(target).isFile());
 });
 
 test("without its tables a store says so until they are made", async (t) => {

@@ -1,5 +1,7 @@
 //! The engine of a store, chosen when the store is opened.
 
+use std::path::Path;
+
 use crate::engine::Engine;
 use crate::engine::job::Job;
 use crate::engine::redb::RedbEngine;
@@ -41,6 +43,15 @@ impl AnyEngine {
             Self::Redb(engine) => Some(engine.read_recorded(op)),
             #[cfg(feature = "etcd")]
             Self::Remote(_) => None,
+        }
+    }
+
+    /// True if the path names the file that the store has open.
+    pub(crate) fn is_at(&self, path: &Path) -> bool {
+        match self {
+            Self::Redb(engine) => engine.is_at(path),
+            #[cfg(feature = "etcd")]
+            Self::Remote(_) => false,
         }
     }
 

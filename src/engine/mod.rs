@@ -9,6 +9,7 @@ pub(crate) mod remote;
 use crate::engine::job::Job;
 use crate::error::Result;
 use crate::kv::txn::Txn;
+use crate::records::Identity;
 use crate::reply::Reply;
 
 /// When a write is acknowledged.
@@ -61,14 +62,26 @@ pub(crate) trait Engine {
 }
 
 /// What the store wants done when an engine opens and when its tables are created.
-#[allow(clippy::type_complexity, reason = "each type is named once, by its field")]
 pub(crate) struct Setup {
     /// Refuses data that the store cannot use.
-    pub(crate) accept: Box<dyn Fn(&Txn<'_>) -> Result<()> + Send + Sync>,
+    pub(crate) accept: Accept,
     /// Fills new tables.
-    pub(crate) synchronize: Box<dyn Fn(&mut Txn<'_>) -> Result<()> + Send + Sync>,
+    pub(crate) synchronize: Fill,
     /// The keys in the meta table that define the store: whether it exists and which models it has. The first one
     /// exists in every store.
     #[cfg_attr(not(feature = "etcd"), expect(dead_code, reason = "in a file nobody else changes them"))]
     pub(crate) decisive: Vec<Vec<u8>>,
+    pub(crate) signature: Signature,
+}
+
+pub(crate) type Accept = Box<dyn Fn(&Txn<'_>) -> Result<()> + Send + Sync>;
+pub(crate) type Fill = Box<dyn Fn(&mut Txn<'_>) -> Result<()> + Send + Sync>;
+
+/// How a file gets the rows by which it is recognised when it is reopened. Nothing else uses them: a store in memory
+/// and one on a cluster have none.
+pub(crate) struct Signature {
+    pub(crate) read: fn(&Txn<'_>) -> Result<Identity>,
+    pub(crate) write: fn(&mut Txn<'_>, &Identity) -> Result<()>,
+    /// The mark of this opening, and the id for a store that has none yet.
+    pub(crate) fresh: Identity,
 }

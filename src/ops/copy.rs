@@ -1,7 +1,7 @@
 //! Copies a store row by row, unchanged. The loop is in `store/copy.rs`.
 //!
-//! During a copy, `meta` of the target has a single row, `copy`, which names the source. The rows that make the target
-//! a store are written last, all at once.
+//! During a copy, `meta` of the target has the row `copy`, which names the source, and in a file the rows by which the
+//! file is recognised. The rows that make the target a store are written last, all at once.
 
 use std::collections::BTreeMap;
 use std::ops::{Bound, ControlFlow};
@@ -83,10 +83,10 @@ pub(crate) fn differences(wanted: &Rows, has: &[Rows]) -> Vec<Changed> {
 /// A key and its new value. `None` removes the row.
 pub(crate) type Changed = (Vec<u8>, Option<Vec<u8>>);
 
-/// Makes the copy a store by writing these rows of `meta`.
-pub(crate) fn finish(txn: &mut Txn<'_>, rows: &[(Vec<u8>, Vec<u8>)]) -> Result<()> {
+/// Makes the copy a store by writing these rows of `meta`. `original` is the id of the store it was copied from.
+pub(crate) fn finish(txn: &mut Txn<'_>, rows: &[(Vec<u8>, Vec<u8>)], original: Option<&str>) -> Result<()> {
     let changes: Vec<_> = rows.iter().map(|(key, value)| (key.clone(), Some(value.clone()))).collect();
     change_rows(txn, META.id, &changes);
     meta::end_copy(txn);
-    Ok(())
+    original.map_or(Ok(()), |store| meta::put_original(txn, store))
 }

@@ -11,8 +11,8 @@ use crate::error::{Error, OpenProblem, Result};
 use crate::kv::key::Key;
 use crate::kv::txn::Txn;
 use crate::models::{Dynamic, Indexes, Millis, Models};
-use crate::records::EmailMatching;
 use crate::records::schema::META;
+use crate::records::{EmailMatching, Identity};
 
 /// The newest format that this version reads, and the format that it writes.
 pub(crate) const FORMAT: u32 = 1;
@@ -201,11 +201,31 @@ pub(crate) fn end_copy(txn: &mut Txn<'_>) {
     txn.remove(&META, &"copy".to_owned());
 }
 
-/// True if the row with this key says nothing about the store itself, only about the processes that use it at its
-/// place.
+/// Records the store that this one is a copy of.
+#[cfg(feature = "etcd")]
+pub(crate) fn put_original(txn: &mut Txn<'_>, store: &str) -> Result<()> {
+    put(txn, "copy_of", store.to_owned())
+}
+
+/// True if the row with this key belongs to the store's place and not to its contents, so that a copy does not get it.
 #[cfg(feature = "etcd")]
 pub(crate) fn is_local(key: &[u8]) -> bool {
-    key == "purged".to_owned().to_bytes()
+    ["purged", "store_id", "mark", "copy_of"].iter().any(|row| key == (*row).to_owned().to_bytes())
+}
+
+/// Returns the rows by which a file is recognised.
+pub(crate) fn identity(txn: &Txn<'_>) -> Result<Identity> {
+    Ok(Identity { store: text(txn, "store_id")?, mark: text(txn, "mark")? })
+}
+
+/// Writes the rows by which a file is recognised.
+pub(crate) fn put_identity(txn: &mut Txn<'_>, identity: &Identity) -> Result<()> {
+    for (row, text) in [("store_id", &identity.store), ("mark", &identity.mark)] {
+        if let Some(text) = text {
+            put(txn, row, text.clone())?;
+        }
+    }
+    Ok(())
 }
 
 /// Writes the settings of a new store.

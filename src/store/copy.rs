@@ -15,6 +15,7 @@ use crate::kv::table::TableId;
 use crate::ops::{copy, meta};
 use crate::records::entries::change_rows;
 use crate::records::schema::{META, TABLES};
+use crate::store::signature;
 
 /// How many passes over the source are made before the copy fails because the source keeps changing.
 const PASSES_MAX: usize = 5;
@@ -71,7 +72,8 @@ pub struct CopyProgress {
 ///
 /// The copy makes passes over the source until a pass finds no difference. So it verifies what it has written, and
 /// calling it again resumes an interrupted copy. An unfinished copy cannot be opened as a store. Rows are copied
-/// unchanged, so copying a store there and back yields the same store.
+/// unchanged, so copying a store there and back yields the same records. A file that is a copy has an id of its own and
+/// notes the id of the file that it was copied from.
 ///
 /// Stop the application first: the copy does not finish while the store is written to. A file must not be open.
 ///
@@ -98,7 +100,10 @@ pub fn copy(from: &Place, to: &Place, mut on_progress: impl FnMut(CopyProgress))
         if differences == 0 {
             let meta = source.read(|txn| copy::rows(txn, META.id, None, None), Ok).wait()?;
             let meta: Vec<_> = meta.rows.into_iter().filter(|(key, _)| !meta::is_local(key)).collect();
-            copied.write(move |txn| copy::finish(txn, &meta), Ok).wait()?;
+            // A store on a cluster has no id, neither its own nor that of another.
+            let has_id = matches!(to, Place::File(_));
+            let original = if has_id { source.read(meta::identity, Ok).wait()?.store } else { None };
+            copied.write(move |txn| copy::finish(txn, &meta, original.as_deref()), Ok).wait()?;
             copied.close().wait()?;
             return Ok(progress.rows_done);
         }
@@ -148,8 +153,12 @@ fn rows(of: &AnyEngine, table: TableId, after: Option<Vec<u8>>, to: Option<Vec<u
 }
 
 fn source(place: &Place) -> Result<AnyEngine> {
-    let setup =
-        Setup { accept: Box::new(meta::accept_source), synchronize: Box::new(|_| Ok(())), decisive: meta::decisive() };
+    let setup = Setup {
+        accept: Box::new(meta::accept_source),
+        synchronize: Box::new(|_| Ok(())),
+        decisive: meta::decisive(),
+        signature: signature()?,
+    };
     open(place, setup, Source::KnownFile, false)
 }
 
@@ -159,6 +168,7 @@ fn destination(place: &Place, from: String) -> Result<AnyEngine> {
         accept: Box::new(move |txn| copy::accept(txn, &from)),
         synchronize: Box::new(move |txn| copy::begin(txn, &begun)),
         decisive: meta::decisive_of_copy(),
+        signature: signature()?,
     };
     open(place, setup, Source::File, true)
 }
@@ -181,6 +191,42 @@ fn open(place: &Place, setup: Setup, file: fn(PathBuf) -> Source, synchronize: b
             };
             let opened = RemoteEngine::connect(etcd, Keys::new(&etcd.namespace), config, setup).map(AnyEngine::Remote);
             opened.map_err(|error| error.opening(None))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::AuthKv;
+    use crate::adapter::Adapter;
+    use crate::models::NewUser;
+    use crate::records::Identity;
+
+    #[test]
+    fn a_copy_has_an_id_of_its_own_and_notes_whose_copy_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = |name: &str| Place::File(folder.path().join(name));
+        let look = |name: &str| {
+            let auth = AuthKv::open(folder.path().join(name)).unwrap();
+            assert!(auth.get_user_by_email("ada@example.com").wait().unwrap().is_some());
+            let read = |txn: &crate::kv::txn::Txn<'_>| {
+                Ok((meta::identity(txn)?, txn.get(&META, &"copy_of".to_owned())?, meta::copied_from(txn)?))
+            };
+            auth.read(read, Ok).wait().unwrap()
+        };
+        let auth = AuthKv::open(folder.path().join("first")).unwrap();
+        auth.create_user(NewUser::email("ada@example.com")).wait().unwrap();
+        drop(auth);
+        let mut original: (Identity, _, _) = look("first");
+        assert_eq!((&original.1, &original.2), (&None, &None));
+        for (from, to) in [("first", "second"), ("second", "third")] {
+            copy(&place(from), &place(to), |_| ()).unwrap();
+            assert_eq!(look(from), original, "copying changes nothing");
+            let copied = look(to);
+            assert!(copied.0.store.is_some() && copied.0.store != original.0.store && copied.0.mark != original.0.mark);
+            assert_eq!((&copied.1, &copied.2), (&original.0.store, &None));
+            original = copied;
         }
     }
 }

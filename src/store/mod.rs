@@ -21,6 +21,7 @@ pub(crate) mod web_sessions;
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -29,14 +30,15 @@ use uuid::Uuid;
 
 use self::background::{BackgroundPurge, Extensions};
 use self::hot_sessions::HotSessions;
-use crate::engine::Engine;
 use crate::engine::any::AnyEngine;
 use crate::engine::redb::published::ReadSet;
-use crate::error::{Error, Problem, Result};
+use crate::engine::{Engine, Signature};
+use crate::error::{Error, Problem, Result, StorageError};
 use crate::kv::txn::{Txn, with_indexes};
 use crate::models::{Indexes, Millis, Models};
 use crate::ops::check::{self, CheckReport};
-use crate::records::EmailMatching;
+use crate::ops::meta;
+use crate::records::{EmailMatching, Identity};
 use crate::reply::Reply;
 
 /// The store: an Auth.js database adapter in one redb file, in memory, or in a database that the application has open.
@@ -152,10 +154,27 @@ impl<M: Models> AuthKv<M> {
     /// [`Closed`](crate::Error::Closed).
     ///
     /// # Errors
-    /// [`Storage`](crate::Error::Storage) when the file cannot be closed cleanly; acknowledged writes are in it all the
-    /// same. [`Closed`](crate::Error::Closed) when the store was already closed.
+    /// [`Storage`](crate::Error::Storage) when the file cannot be closed cleanly, although acknowledged writes are in it,
+    /// and when the path no longer names the file that was opened, because it was deleted, moved or replaced: then the
+    /// writes are in the file that was opened and not in the one that lies there. [`Closed`](crate::Error::Closed) when the store was already closed.
     pub fn close(&self) -> Reply<()> {
         self.inner.engine.close()
+    }
+
+    /// True if `path` names the file that this store has open, under whatever name: links are followed, and on Unix
+    /// device and inode are compared, elsewhere the resolved paths. False for a store that was closed, that has lost its
+    /// file, or that was not opened by a path, and while the file cannot be found.
+    ///
+    /// ```
+    /// # use authkv::AuthKv;
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("app.redb");
+    /// let auth = AuthKv::open(&path)?;
+    /// assert!(auth.is_at(folder.path().join("./app.redb")) && !auth.is_at(folder.path().join("other.redb")));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn is_at(&self, path: impl AsRef<Path>) -> bool {
+        self.inner.engine.is_at(path.as_ref())
     }
 
     /// Counters since the store was opened.
@@ -307,4 +326,18 @@ pub(crate) fn fresh_id<I: From<String>>() -> I {
 /// Refuses a length of time that is over when it begins. The store counts in milliseconds, so a shorter one is as long as none.
 pub(crate) fn check_length_of_time(field: &'static str, length: TimeDelta) -> Result<()> {
     if length < TimeDelta::milliseconds(1) { Err(Error::invalid(field, Problem::NotPositive)) } else { Ok(()) }
+}
+
+/// The rows by which an engine recognises its file, with a new mark, and a new id for a store that has none.
+pub(crate) fn signature() -> Result<Signature> {
+    let fresh = Identity { store: Some(random_id()?), mark: Some(random_id()?) };
+    Ok(Signature { read: meta::identity, write: meta::put_identity, fresh })
+}
+
+/// A random UUID, which says nothing about its time.
+fn random_id() -> Result<String> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| Error::Storage(StorageError::caused("there is no randomness for an id", error)))?;
+    Ok(uuid::Builder::from_random_bytes(bytes).into_uuid().to_string())
 }

@@ -19,7 +19,7 @@ use crate::records::{AccountRecord, EmailMatching, UserRecord};
 use crate::store::background::BackgroundPurge;
 use crate::store::hot_sessions::HotSessions;
 use crate::store::migration::{self, OnProgress};
-use crate::store::{AuthKv, CodeRules, Rules, SessionAges, check_length_of_time};
+use crate::store::{AuthKv, CodeRules, Rules, SessionAges, check_length_of_time, signature};
 
 const CACHE_BYTES: usize = 32 << 20;
 const HOT_SESSIONS: usize = 8_192;
@@ -239,6 +239,11 @@ impl<M: Models> Options<M> {
     /// Opens the store in this file, and creates it if it does not exist. Only the owner can read and write a new file
     /// (on Unix). One process at a time can have it open.
     ///
+    /// The path is made absolute and its links are followed once, here. A link to a file that does not exist yet creates
+    /// that file. If the file is later deleted, moved or replaced while the store is open, calls return
+    /// [`Storage`](crate::Error::Storage), at the latest for writes that begin a second after it, until it is opened
+    /// again.
+    ///
     /// # Errors
     /// [`Open`](crate::Error::Open) when the file is not a store, newer, locked, read-only or does not fit the options
     /// or the models, and its contents are then unchanged; or when it cannot be read or written, or is damaged.
@@ -324,6 +329,7 @@ impl<M: Models> Options<M> {
                 move |txn| meta::synchronize(txn, &settings)
             }),
             decisive: meta::decisive(),
+            signature: signature()?,
         };
         let engine = open(setup)?;
         let indexes = migration::settle::<M>(&engine, &settings, choices.on_migration)?;

@@ -1,19 +1,23 @@
 //! The redb engine: reads from a shared snapshot, writes with group commit.
 
+mod file;
 mod open;
 pub(crate) mod published;
 mod queue;
 mod read_set;
+mod signing;
 mod sync;
 mod view;
 mod writer;
 
-use std::sync::Arc;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 
 use parking_lot::Mutex;
 
+use file::OpenFile;
 pub(crate) use open::Source;
 use queue::{Queue, Task};
 use view::{Readable, Snapshot};
@@ -35,6 +39,8 @@ pub(crate) struct RedbEngine {
     defers: Arc<AtomicBool>,
     queue: Arc<Queue>,
     writer: Placement,
+    /// The writer's file, while the store has it open.
+    file: Weak<OpenFile>,
 }
 
 /// Where the writer runs.
@@ -57,6 +63,7 @@ impl RedbEngine {
         let defers = Arc::new(AtomicBool::new(false));
         let writer =
             catching_panics(|| Writer::open(source, config, setup, Arc::clone(&published), Arc::clone(&defers)))?;
+        let file = writer.file();
         let writer = if in_memory {
             Placement::CallerThreads(Box::new(Mutex::new(writer)))
         } else {
@@ -67,7 +74,7 @@ impl RedbEngine {
                 .map_err(|error| Error::Storage(StorageError::caused("the writer thread cannot be started", error)))?;
             Placement::OwnThread(Some(thread))
         };
-        Ok(Self { published, defers, queue, writer })
+        Ok(Self { published, defers, queue, writer, file })
     }
 
     /// Runs a read on the calling thread and records its read set, if it reads only a few single rows.
@@ -77,6 +84,11 @@ impl RedbEngine {
             let found = op(&Txn::new(&noting))?;
             Ok((found, noting.into_read_set(version)))
         })
+    }
+
+    /// True if the path names the file that the store has open.
+    pub(crate) fn is_at(&self, path: &Path) -> bool {
+        self.file.upgrade().is_some_and(|file| file.is_at(path))
     }
 
     /// True if no row of the read set has changed since it was read.
@@ -182,11 +194,16 @@ mod tests {
     use std::thread::current;
 
     use super::*;
+    use crate::engine::Signature;
+    use crate::records::Identity;
 
     fn engine(source: Source) -> RedbEngine {
         let config =
             Config { durability: Durability::Full, cache_bytes: 1 << 20, synchronize: true, check_pages: false };
-        let setup = Setup { accept: Box::new(|_| Ok(())), synchronize: Box::new(|_| Ok(())), decisive: Vec::new() };
+        let signature =
+            Signature { read: |_| Ok(Identity::default()), write: |_, _| Ok(()), fresh: Identity::default() };
+        let setup =
+            Setup { accept: Box::new(|_| Ok(())), synchronize: Box::new(|_| Ok(())), decisive: Vec::new(), signature };
         RedbEngine::open(source, config, setup).unwrap()
     }
 

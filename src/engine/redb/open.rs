@@ -1,32 +1,34 @@
 //! Opening a database, and the errors when it is refused.
 
-use std::fs::{File, Metadata, OpenOptions};
-use std::io::{ErrorKind, Read};
-use std::path::{Path, PathBuf};
+use std::io::ErrorKind;
+use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
+#[cfg(test)]
+use redb::backends::FileBackend;
 use redb::backends::InMemoryBackend;
 use redb::{Builder, Database, DatabaseError};
-use uuid::Uuid;
 
+use super::file::{Absent, MAGIC, OpenFile};
+use super::signing::Signing;
 use super::view::{Snapshot, failed};
 use crate::engine::Setup;
 use crate::engine::job::catching_panics;
-use crate::error::{Error, OpenProblem, Result, StorageError};
+use crate::error::{Error, OpenProblem, Result};
 use crate::kv::txn::Txn;
-
-/// The first bytes of every redb database.
-const MAGIC: [u8; 9] = [b'r', b'e', b'd', b'b', 0x1A, 0x0A, 0xA9, 0x0D, 0x0A];
 
 #[cfg(test)]
 pub(crate) type Make = Box<dyn Fn(&mut Builder) -> Result<Database, DatabaseError> + Send>;
+#[cfg(test)]
+pub(crate) type MakeOn = Box<dyn Fn(&mut Builder, FileBackend) -> Result<Database, DatabaseError> + Send>;
 
 /// Where the database is stored.
 pub(crate) enum Source {
     /// In this file, created if it does not exist.
     File(PathBuf),
     /// In this file, which must exist.
+    #[cfg(feature = "etcd")]
     KnownFile(PathBuf),
     Memory,
     /// A database that the application has open.
@@ -34,6 +36,19 @@ pub(crate) enum Source {
     /// In a backend that a test provides.
     #[cfg(test)]
     Made(Make),
+    /// In this file, created if it does not exist, through a backend that a test puts in front of it.
+    #[cfg(test)]
+    MadeOn(PathBuf, MakeOn),
+}
+
+/// Where the database is reopened after its storage failed.
+pub(super) enum Origin {
+    /// In the file that was opened, wherever it is now.
+    File(Arc<OpenFile>),
+    #[cfg(test)]
+    Made(Make),
+    #[cfg(test)]
+    MadeOn(Arc<OpenFile>, MakeOn),
 }
 
 impl Source {
@@ -45,53 +60,93 @@ impl Source {
         }
     }
 
-    /// Opens or creates the database. Fails if the store refuses the contents.
-    pub(super) fn open(&self, builder: &mut Builder, setup: &Setup) -> Result<Arc<Database>> {
-        let database = catching_panics(|| match self {
-            Self::File(path) => {
-                if !path.try_exists().map_err(unreadable)? {
-                    make(path)?;
-                }
-                open_file(builder, path, setup, |builder| builder.create(path))
+    /// Opens or creates the database, and says where it can be reopened. Fails if the store refuses the contents.
+    pub(super) fn open(self, builder: &mut Builder, setup: &Setup) -> Result<(Arc<Database>, Option<Origin>)> {
+        let accept = |txn: &Txn<'_>| (setup.accept)(txn);
+        let origin = match self {
+            Self::File(path) => Origin::File(Arc::new(OpenFile::open(&path, Absent::Make)?)),
+            #[cfg(feature = "etcd")]
+            Self::KnownFile(path) => {
+                let origin = Origin::File(Arc::new(OpenFile::open(&path, Absent::Refuse)?));
+                return Ok((origin.open(builder, &accept, Empty::Refused)?, Some(origin)));
             }
-            Self::KnownFile(path) => open_file(builder, path, setup, |builder| builder.open(path)),
+            #[cfg(test)]
+            Self::Made(make) => Origin::Made(make),
+            #[cfg(test)]
+            Self::MadeOn(path, make) => Origin::MadeOn(Arc::new(OpenFile::open(&path, Absent::Make)?), make),
             Self::Memory => {
                 let database = builder.create_with_backend(InMemoryBackend::new());
-                database.map(Arc::new).map_err(|error| failed("a database in memory cannot be made", error))
+                let database = database.map_err(|error| failed("a database in memory cannot be made", error))?;
+                return Ok((accepted(Arc::new(database), &accept)?, None));
             }
-            Self::Shared(database) => Ok(Arc::clone(database)),
-            #[cfg(test)]
-            Self::Made(make) => {
-                make(builder).map(Arc::new).map_err(|error| failed("the database cannot be opened", error))
-            }
-        })?;
-        catching_panics(|| (setup.accept)(&Txn::new(&Snapshot::begin(&*database)?)))?;
-        Ok(database)
-    }
-
-    /// Where to reopen the database after its storage failed. `None` if the engine cannot reopen it.
-    pub(super) fn reopened(self) -> Option<Self> {
-        match self {
-            // If the file is gone, a new empty one would claim that nothing was ever written.
-            Self::File(path) | Self::KnownFile(path) => Some(Self::KnownFile(path)),
-            Self::Memory | Self::Shared(_) => None,
-            #[cfg(test)]
-            Self::Made(make) => Some(Self::Made(make)),
-        }
+            Self::Shared(database) => return Ok((accepted(database, &accept)?, None)),
+        };
+        Ok((origin.open(builder, &accept, Empty::BecomesAStore)?, Some(origin)))
     }
 }
 
-fn open_file(
-    builder: &mut Builder,
-    path: &Path,
-    setup: &Setup,
-    open: impl Fn(&Builder) -> Result<Database, DatabaseError>,
-) -> Result<Arc<Database>> {
-    if let Tables::SomeMissing = inspect(path, &std::fs::metadata(path).map_err(unreadable)?, setup)? {
-        // The tables may exist and be hidden by damage. New tables in their place would be an empty store.
-        builder.set_check_integrity_on_open(true);
+/// Refuses the contents of a database.
+type Accept<'a> = &'a dyn Fn(&Txn<'_>) -> Result<()>;
+
+/// What a file without a byte is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Empty {
+    BecomesAStore,
+    Refused,
+}
+
+impl Origin {
+    /// The file of a store that has one.
+    pub(super) fn file(&self) -> Option<&Arc<OpenFile>> {
+        match self {
+            Self::File(file) => Some(file),
+            #[cfg(test)]
+            Self::Made(_) => None,
+            #[cfg(test)]
+            Self::MadeOn(file, _) => Some(file),
+        }
     }
-    open(builder).map(Arc::new).map_err(refused)
+
+    /// Opens the database again.
+    ///
+    /// # Errors
+    /// [`Lost`](super::file::is_lost) if the path names another file, or the file holds other contents than it had.
+    pub(super) fn reopen(&self, builder: &mut Builder, signing: &Signing) -> Result<Arc<Database>> {
+        let holds_other = |what: &dyn std::fmt::Display| match self.file() {
+            Some(file) => file.holds_other(what),
+            None => Error::corrupt("the contents of the storage were replaced"),
+        };
+        self.file().map_or(Ok(()), |file| file.look())?;
+        let recognise = |txn: &Txn<'_>| signing.stranger(txn)?.map_or(Ok(()), |what| Err(holds_other(&what)));
+        match self.open(builder, &recognise, Empty::Refused) {
+            Err(Error::Open { problem, .. }) if !matches!(problem, OpenProblem::Locked) => Err(holds_other(&problem)),
+            opened => opened,
+        }
+    }
+
+    fn open(&self, builder: &mut Builder, accept: Accept<'_>, empty: Empty) -> Result<Arc<Database>> {
+        catching_panics(|| {
+            if let Some(file) = self.file()
+                && let Tables::SomeMissing = inspect(file, accept, empty)?
+            {
+                // The tables may exist and be hidden by damage. New tables in their place would be an empty store.
+                builder.set_check_integrity_on_open(true);
+            }
+            let database = match self {
+                Self::File(file) => builder.create_with_backend(file.backend()?),
+                #[cfg(test)]
+                Self::Made(make) => make(builder),
+                #[cfg(test)]
+                Self::MadeOn(file, make) => make(builder, file.backend()?),
+            };
+            accepted(Arc::new(database.map_err(refused)?), accept)
+        })
+    }
+}
+
+fn accepted(database: Arc<Database>, accept: Accept<'_>) -> Result<Arc<Database>> {
+    catching_panics(|| accept(&Txn::new(&Snapshot::begin(&*database)?)))?;
+    Ok(database)
 }
 
 enum Tables {
@@ -99,27 +154,19 @@ enum Tables {
     SomeMissing,
 }
 
-/// Refuses a file that is not for this store. Reads only, because opening a file for writing would write to it. An
-/// empty file is accepted.
-fn inspect(path: &Path, metadata: &Metadata, setup: &Setup) -> Result<Tables> {
-    if metadata.is_dir() {
-        return Err(OpenProblem::Folder.into());
-    }
-    if metadata.permissions().readonly() {
-        return Err(OpenProblem::ReadOnly.into());
-    }
-    let mut start = Vec::new();
-    File::open(path).and_then(|file| file.take(MAGIC.len() as u64).read_to_end(&mut start)).map_err(unreadable)?;
+/// Refuses a file that is not for this store. Reads only, because redb changes a file that it opens for writing.
+fn inspect(file: &OpenFile, accept: Accept<'_>, empty: Empty) -> Result<Tables> {
+    let start = file.start()?;
     if start.is_empty() {
-        return Ok(Tables::SomeMissing);
+        return if empty == Empty::Refused { Err(OpenProblem::NoStore.into()) } else { Ok(Tables::SomeMissing) };
     }
     if start != MAGIC {
         return Err(OpenProblem::NotRedb.into());
     }
-    match Builder::new().set_cache_size(0).open_read_only(path) {
+    match Builder::new().set_cache_size(0).open_read_only_with_backend(file.backend()?) {
         Ok(database) => {
             let snapshot = Snapshot::begin(&database)?;
-            (setup.accept)(&Txn::new(&snapshot))?;
+            accept(&Txn::new(&snapshot))?;
             Ok(if snapshot.missing_table()?.is_none() { Tables::AllThere } else { Tables::SomeMissing })
         }
         // It was not closed properly and cannot be read before redb repairs it, which also checks every page.
@@ -128,58 +175,12 @@ fn inspect(path: &Path, metadata: &Metadata, setup: &Setup) -> Result<Tables> {
     }
 }
 
-fn unreadable(error: std::io::Error) -> Error {
-    Error::Storage(StorageError::caused("the file cannot be read", error))
-}
-
-/// Creates an empty database that only its owner can access. It is created under a temporary name first, because redb
-/// cannot open a file whose creation was interrupted.
-fn make(path: &Path) -> Result<()> {
-    let cannot = |error: std::io::Error| Error::Storage(StorageError::caused("the file cannot be made", error));
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}.new", Uuid::now_v7()));
-    let new = path.with_file_name(name);
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(&new).map_err(cannot)?;
-    let database = Builder::new().set_cache_size(0).create(&new);
-    let made = database.and_then(Database::close).map_err(|error| failed("the file cannot be made", error));
-    let named = made.and_then(|()| name_unless_taken(&new, path).map_err(cannot));
-    // A leftover temporary file takes little room, and another attempt uses another name.
-    let _ = std::fs::remove_file(&new);
-    named.and_then(|()| sync_folder_of(path).map_err(cannot))
-}
-
-/// Gives the new file its name, unless another process was faster.
-fn name_unless_taken(new: &Path, path: &Path) -> std::io::Result<()> {
-    match std::fs::hard_link(new, path) {
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
-        // Some file systems have no hard links.
-        Err(_) => std::fs::rename(new, path),
-        Ok(()) => Ok(()),
-    }
-}
-
-/// Syncs the folder, so that a power cut does not undo the file's name.
-fn sync_folder_of(path: &Path) -> std::io::Result<()> {
-    #[cfg(unix)]
-    if let Some(folder) = path.parent() {
-        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-        File::open(folder)?.sync_all()?;
-    }
-    #[cfg(not(unix))]
-    let _ = path;
-    Ok(())
-}
-
 fn refused(error: DatabaseError) -> Error {
+    use redb::StorageError::Io;
     match error {
         DatabaseError::DatabaseAlreadyOpen => OpenProblem::Locked.into(),
-        DatabaseError::Storage(redb::StorageError::Io(error)) if error.kind() == ErrorKind::PermissionDenied => {
-            OpenProblem::ReadOnly.into()
-        }
+        DatabaseError::UpgradeRequired(_) => OpenProblem::OlderRedb.into(),
+        DatabaseError::Storage(Io(error)) if error.kind() == ErrorKind::UnexpectedEof => OpenProblem::CutOff.into(),
         error => failed("the file cannot be opened", error),
     }
 }
@@ -205,34 +206,5 @@ impl Claim {
 impl Drop for Claim {
     fn drop(&mut self) {
         IN_USE.lock().retain(|other| !other.ptr_eq(&self.0));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_file_that_is_gone_is_not_made_again_when_the_store_reopens() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("app.redb");
-        let setup = Setup { accept: Box::new(|_| Ok(())), synchronize: Box::new(|_| Ok(())), decisive: Vec::new() };
-        let open = |source: &Source| source.open(&mut Builder::new(), &setup);
-        let known = Source::File(path.clone()).reopened().unwrap();
-        assert!(matches!(open(&known), Err(Error::Storage(_))));
-        File::create(&path).unwrap();
-        assert!(matches!(open(&known), Err(Error::Storage(_))));
-        std::fs::remove_file(&path).unwrap();
-        open(&Source::File(path.clone())).unwrap();
-        open(&known).unwrap();
-    }
-
-    #[test]
-    fn making_a_file_leaves_nothing_else_behind() {
-        let folder = tempfile::tempdir().unwrap();
-        make(&folder.path().join("app.redb")).unwrap();
-        make(&folder.path().join("app.redb")).unwrap();
-        let names: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-        assert_eq!(names, ["app.redb"]);
     }
 }

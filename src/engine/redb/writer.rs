@@ -1,18 +1,20 @@
 //! The writer: takes queued jobs, runs them in one transaction, commits once, publishes the snapshot, then answers all
 //! callers.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use redb::{Builder, CommitError, Database, WriteTransaction};
 
-use super::open::{Claim, Source};
+use super::file::{OpenFile, is_lost};
+use super::open::{Claim, Origin, Source};
 use super::queue::{Queue, Task};
+use super::signing::Signing;
 use super::view::{Readable, Snapshot, WriteView, failed};
 use crate::engine::job::{Job, catching_panics};
 use crate::engine::redb::published::{Published, Slot};
-use crate::engine::{Durability, Setup};
+use crate::engine::{Durability, Fill, Setup};
 use crate::error::{Error, Result, StorageError};
 use crate::kv::txn::{Changes, FollowUp, Rows, Txn};
 use crate::records::schema::TABLES;
@@ -27,6 +29,8 @@ const SYNC_EVERY: Duration = Duration::from_millis(50);
 const QUICK_REPAIR_FROM: usize = 8;
 /// After how long without a write a separate commit saves the allocator state.
 const IDLE_AFTER: Duration = Duration::from_secs(1);
+/// While there are writes, how often the writer looks whether the store still has its file.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// The first and the longest delay before reopening is tried again.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(2));
 
@@ -41,10 +45,15 @@ pub(crate) struct Config {
 }
 
 pub(super) struct Writer {
-    /// Where to reopen the database after a failure. None if it cannot be reopened.
-    origin: Option<Source>,
+    /// Where to reopen the database after a failure. None if it cannot be reopened, or never again.
+    origin: Option<Origin>,
+    /// None in memory, where nothing is reopened.
+    signing: Option<Signing>,
+    /// When the writer last looked whether the store still has its file.
+    looked: Instant,
     config: Config,
-    setup: Setup,
+    /// Fills new tables.
+    synchronize: Fill,
     published: Arc<Published<Readable>>,
     defers: Arc<AtomicBool>,
     /// None while the database cannot be reopened, and after it was closed.
@@ -73,13 +82,17 @@ impl Writer {
         defers: Arc<AtomicBool>,
     ) -> Result<Self> {
         let claim = source.claim()?;
+        let in_memory = matches!(source, Source::Memory);
         let mut builder = Builder::new();
         builder.set_cache_size(config.cache_bytes).set_check_integrity_on_open(config.check_pages);
-        let database = source.open(&mut builder, &setup)?;
+        let (database, origin) = source.open(&mut builder, &setup)?;
+        let signing = if in_memory { None } else { Some(Signing::new(setup.signature, &database)?) };
         let mut writer = Self {
-            origin: source.reopened(),
+            origin,
+            signing,
+            looked: Instant::now(),
             config,
-            setup,
+            synchronize: setup.synchronize,
             published,
             defers,
             database: Some(database),
@@ -92,6 +105,11 @@ impl Writer {
         };
         if writer.config.synchronize { writer.synchronize() } else { writer.find_tables() }?;
         Ok(writer)
+    }
+
+    /// The file of the store, if it has one of its own.
+    pub(super) fn file(&self) -> Weak<OpenFile> {
+        self.origin.as_ref().and_then(Origin::file).map(Arc::downgrade).unwrap_or_default()
     }
 
     /// Works until the queue is closed and empty.
@@ -173,6 +191,7 @@ impl Writer {
             return Ok(());
         };
         jobs.push(first);
+        self.look_if_due()?;
         let transaction = self.begin()?;
         let mut view = WriteView::new(&transaction);
         let mut rows = 0;
@@ -196,6 +215,7 @@ impl Writer {
                 None => break,
             }
         }
+        let signs = rows > 0 && self.sign(&mut view)?;
         drop(view);
         let durability = self.durability();
         if rows == 0 {
@@ -203,6 +223,11 @@ impl Writer {
         } else {
             let repair = if jobs.len() < QUICK_REPAIR_FROM { Repair::Slow } else { Repair::Quick };
             self.commit(transaction, durability, repair)?;
+            if signs {
+                self.signed(durability);
+            }
+            // The commit may have taken long.
+            self.look_if_due().map_err(outcome_unknown)?;
         }
         self.follow_up = next_follow_up;
         if rows > 0 && self.guard(Self::publish).is_ok() && durability == Durability::Deferred {
@@ -215,6 +240,34 @@ impl Writer {
     fn apply(&self, changed: Rows, view: &mut WriteView<'_>) -> Result<()> {
         self.published.changes(changed.keys().map(|(table, key)| Slot::of(table.index, key)));
         view.apply(changed)
+    }
+
+    /// Adds the rows by which the file is recognised, if it does not have them yet.
+    fn sign(&self, view: &mut WriteView<'_>) -> Result<bool> {
+        let due = self.signing.as_ref().map_or(Ok(None), |signing| signing.due(view))?;
+        due.map_or(Ok(false), |rows| self.apply(rows, view).map(|()| true))
+    }
+
+    fn signed(&mut self, durability: Durability) {
+        self.signing.iter_mut().for_each(|signing| signing.written(durability));
+    }
+
+    fn look_if_due(&mut self) -> Result<()> {
+        let is_due = self.origin.is_some() && self.looked.elapsed() >= LOOK_EVERY;
+        if is_due { self.look() } else { Ok(()) }
+    }
+
+    /// Looks whether the store still has its file. If not, the store is of no more use.
+    fn look(&mut self) -> Result<()> {
+        self.looked = Instant::now();
+        let file = self.origin.as_ref().and_then(Origin::file);
+        file.map_or(Ok(()), |file| file.look()).inspect_err(|error| self.lose(error.clone()))
+    }
+
+    /// Gives up the file, which is no longer the store's. Every call gets this error from now on.
+    fn lose(&mut self, why: Error) {
+        (self.origin, self.retry, self.missing_table) = (None, None, None);
+        self.release(why);
     }
 
     fn durability(&self) -> Durability {
@@ -237,7 +290,12 @@ impl Writer {
             none.map_err(|error| failed("writes cannot be deferred", error))?;
         }
         match catching_panics(|| Ok(transaction.commit())) {
-            Ok(Ok(())) => Ok(()),
+            Ok(Ok(())) => {
+                if durability == Durability::Full {
+                    self.signing.iter_mut().for_each(Signing::synced);
+                }
+                Ok(())
+            }
             Ok(Err(error @ CommitError::TransactionPoisoned)) => Err(failed("the transaction failed", error)),
             Ok(Err(error)) => Err(outcome_unknown(failed("the commit failed", error))),
             Err(error) => Err(outcome_unknown(error)),
@@ -278,11 +336,15 @@ impl Writer {
                     view.create(table)?;
                 }
                 let mut txn = Txn::new(&view);
-                (writer.setup.synchronize)(&mut txn)?;
+                (writer.synchronize)(&mut txn)?;
                 let changed = txn.into_changes().rows;
                 writer.apply(changed, &mut view)?;
+                let signs = writer.sign(&mut view)?;
                 drop(view);
                 writer.commit(transaction, Durability::Full, Repair::Slow)?;
+                if signs {
+                    writer.signed(Durability::Full);
+                }
             }
             writer.find_tables()
         })
@@ -295,7 +357,7 @@ impl Writer {
             return Ok(false);
         }
         let mut txn = Txn::new(&snapshot);
-        (self.setup.synchronize)(&mut txn)?;
+        (self.synchronize)(&mut txn)?;
         Ok(txn.into_changes().rows.is_empty())
     }
 
@@ -356,10 +418,18 @@ impl Writer {
             let origin = self.origin.as_ref().ok_or(Error::Closed)?;
             let mut builder = Builder::new();
             builder.set_cache_size(self.config.cache_bytes);
-            self.database = Some(origin.open(&mut builder, &self.setup)?);
+            // What can be reopened can be recognised.
+            let signing = self.signing.as_mut().ok_or(Error::Closed)?;
+            let database = origin.reopen(&mut builder, signing)?;
+            signing.reopened(&database)?;
+            self.database = Some(database);
             self.find_tables()
         });
+        self.looked = Instant::now();
         if let Err(error) = result {
+            if is_lost(&error) {
+                return self.lose(error);
+            }
             self.release(Error::Storage(StorageError::caused("the database cannot be reopened", error)));
             self.retry = Some((Instant::now() + wait, (wait * 2).min(BACKOFF.1)));
         }
@@ -378,6 +448,8 @@ impl Writer {
     }
 
     fn close(&mut self) -> Result<()> {
+        // After a mismatch there is no database left to close, and the error is the one that everybody gets.
+        let _ = self.look();
         let synced = self.sync();
         if let (None, Some(error)) = (&self.database, self.published.error()) {
             self.published.withdraw(Readable::Nothing(Error::Closed));
@@ -391,7 +463,7 @@ impl Writer {
             // The application's database, which stays open.
             None => Ok(()),
         });
-        self.claim = None;
+        (self.claim, self.origin) = (None, None);
         synced.and(closed)
     }
 }

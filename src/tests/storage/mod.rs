@@ -3,6 +3,8 @@
 //! when the database is reopened.
 
 mod full;
+#[cfg(unix)]
+mod identity;
 mod migrating;
 mod opening;
 mod power;
