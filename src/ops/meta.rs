@@ -15,7 +15,7 @@ use crate::records::EmailMatching;
 use crate::records::schema::META;
 
 /// The newest format that this version reads, and the format that it writes.
-pub(crate) const FORMAT: u32 = 1;
+pub(crate) const FORMAT: u32 = 2;
 
 /// The settings that a store is opened with. The stored settings must agree with them.
 #[derive(Clone)]
@@ -89,6 +89,9 @@ pub(crate) fn accept(txn: &Txn<'_>, settings: &Settings) -> Result<()> {
     };
     if found > FORMAT {
         return Err(OpenProblem::NewerFormat { found, known: FORMAT }.into());
+    }
+    if found < FORMAT && !settings.synchronize {
+        return Err(OpenProblem::OlderFormat { found, known: FORMAT }.into());
     }
     accept_models(models(txn)?, settings)?;
     let matching = required(txn, "email_matching")?;
@@ -208,12 +211,14 @@ pub(crate) fn is_local(key: &[u8]) -> bool {
     key == "purged".to_owned().to_bytes()
 }
 
-/// Writes the settings of a new store.
+/// Writes the settings of a new store. An older store gets the number of this format: its records are read as they
+/// are, and those that are written from now on are in this format.
 pub(crate) fn synchronize(txn: &mut Txn<'_>, settings: &Settings) -> Result<()> {
-    if text(txn, "format")?.is_some() {
-        return Ok(());
+    match number(txn, "format")? {
+        Some(found) if found < FORMAT => return put(txn, "format", FORMAT.to_string()),
+        Some(_) => return Ok(()),
+        None => put(txn, "format", FORMAT.to_string())?,
     }
-    put(txn, "format", FORMAT.to_string())?;
     put(txn, "email_matching", settings.email_matching.name().to_owned())?;
     put(txn, "created_by", concat!("authkv ", env!("CARGO_PKG_VERSION")).to_owned())?;
     let (name, version) = settings.models;

@@ -22,6 +22,7 @@ pub(crate) mod web_sessions;
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
@@ -58,6 +59,8 @@ struct Inner {
     extensions: Extensions,
     hot_sessions: HotSessions,
     background_purge: BackgroundPurge,
+    /// See [`Stats::sessions_of_strangers`].
+    sessions_of_strangers: Arc<AtomicU64>,
 }
 
 /// What operations depend on besides their arguments.
@@ -76,6 +79,10 @@ pub struct Stats {
     pub hot_session_hits: u64,
     /// How many sessions were looked up in the tables, whether they exist or not. Always 0 without a session cache.
     pub hot_session_misses: u64,
+    /// How often a web session was created or changed whose data names a user whom this store has never had. Such a
+    /// session belongs to nobody. If the users are in this store, this is 0; if they are elsewhere, tell
+    /// [`WebSessions`](crate::WebSessions) so with `user_id_from(|_| None)`.
+    pub sessions_of_strangers: u64,
 }
 
 /// Lifetimes of the sessions that the store creates or extends.
@@ -108,7 +115,8 @@ impl<M: Models> AuthKv<M> {
     ) -> Self {
         background::resume_sweep(&engine, &indexes);
         let extensions = Extensions::default();
-        let inner = Inner { engine, indexes, rules, extensions, hot_sessions, background_purge };
+        let sessions_of_strangers = Arc::default();
+        let inner = Inner { engine, indexes, rules, extensions, hot_sessions, background_purge, sessions_of_strangers };
         Self { inner: Arc::new(inner), models: PhantomData }
     }
 
@@ -163,7 +171,8 @@ impl<M: Models> AuthKv<M> {
     /// ```
     pub fn stats(&self) -> Stats {
         let (hits, misses) = self.inner.hot_sessions.counts();
-        Stats { hot_session_hits: hits, hot_session_misses: misses }
+        let sessions_of_strangers = self.inner.sessions_of_strangers.load(Ordering::Relaxed);
+        Stats { hot_session_hits: hits, hot_session_misses: misses, sessions_of_strangers }
     }
 
     /// Runs a read on the calling thread and records its read set; see [`AnyEngine::read_recorded`].
@@ -253,6 +262,10 @@ impl<M: Models> AuthKv<M> {
 
     pub(crate) fn hot_sessions(&self) -> &HotSessions {
         &self.inner.hot_sessions
+    }
+
+    pub(crate) fn sessions_of_strangers(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.inner.sessions_of_strangers)
     }
 
     pub(crate) fn extensions(&self) -> &Extensions {
