@@ -12,7 +12,7 @@ use crate::kv::table::TableId;
 use crate::kv::txn::Txn;
 use crate::ops::meta;
 use crate::records::entries::change_rows;
-use crate::records::schema::{DELETED_USERS, META, TABLES};
+use crate::records::schema::{META, TABLES};
 
 /// The most rows that are compared and written at a time. Reaching `BYTES_MAX` ends a batch too.
 pub(crate) const ROWS_MAX: usize = 100;
@@ -30,7 +30,7 @@ pub(crate) fn rows(txn: &Txn<'_>, table: TableId, after: Option<&[u8]>, to: Opti
     let mut found = Rows { rows: Vec::new(), is_end: true };
     let mut bytes = 0;
     let range = (after.map_or(Bound::Unbounded, Bound::Excluded), to.map_or(Bound::Unbounded, Bound::Included));
-    let scanned = txn.scan_bytes(table, range, &mut |key, value| {
+    txn.scan_bytes(table, range, &mut |key, value| {
         if found.rows.len() >= ROWS_MAX || bytes >= BYTES_MAX {
             found.is_end = false;
             return Ok(ControlFlow::Break(()));
@@ -39,23 +39,13 @@ pub(crate) fn rows(txn: &Txn<'_>, table: TableId, after: Option<&[u8]>, to: Opti
         bytes += key.len() + value.len();
         found.rows.push((key.to_vec(), value.to_vec()));
         Ok(ControlFlow::Continue(()))
-    });
-    or_missing(table, scanned, ())?;
+    })?;
     Ok(found)
 }
 
 /// Returns how many rows there are to copy.
 pub(crate) fn count(txn: &Txn<'_>) -> Result<u64> {
-    let tables = TABLES.into_iter().filter(|table| *table != META.id);
-    tables.map(|table| or_missing(table, txn.row_count(table), 0)).sum()
-}
-
-/// A file of format 1 has no table of deleted users. Its copy has an empty one.
-fn or_missing<T>(table: TableId, found: Result<T>, empty: T) -> Result<T> {
-    match found {
-        Err(Error::MissingTable(_)) if table == DELETED_USERS.id => Ok(empty),
-        found => found,
-    }
+    TABLES.into_iter().filter(|table| *table != META.id).map(|table| txn.row_count(table)).sum()
 }
 
 /// Refuses a target that holds a store, or an unfinished copy of another one.

@@ -170,12 +170,13 @@ pub(crate) fn decisive_of_copy() -> Vec<Vec<u8>> {
     [vec!["copy".to_owned().to_bytes()], decisive()].concat()
 }
 
-/// Refuses a place without a store, a store with a newer format, and a store that is being changed.
+/// Refuses a place without a store, a store with another format, and a store that is being changed.
 #[cfg(feature = "etcd")]
 pub(crate) fn accept_source(txn: &Txn<'_>) -> Result<()> {
     match number(txn, "format")? {
         None => Err(OpenProblem::NoStore.into()),
         Some(found) if found > FORMAT => Err(OpenProblem::NewerFormat { found, known: FORMAT }.into()),
+        Some(found) if found < FORMAT => Err(OpenProblem::OlderFormat { found, known: FORMAT }.into()),
         Some(_) => match models(txn)?.change {
             Some(Change { to, .. }) => Err(OpenProblem::ChangeUnfinished { to }.into()),
             None => Ok(()),

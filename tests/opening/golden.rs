@@ -140,6 +140,22 @@ fn sessions_of_format_1_are_loaded_and_saved_by_overlapping_requests() {
     assert!(auth.check().wait().unwrap().is_sound());
 }
 
+#[cfg(feature = "etcd")]
+#[test]
+fn an_older_file_is_copied_once_it_was_opened() {
+    use authkv::{Place, copy};
+    let [[oldest, _], ..] = FILES;
+    let folder = tempfile::tempdir().unwrap();
+    let [from, to] = ["from.redb", "to.redb"].map(|name| folder.path().join(name));
+    fs::copy(golden(oldest), &from).unwrap();
+    let copied = || copy(&Place::File(from.clone()), &Place::File(to.clone()), |_| {});
+    let refused = copied().unwrap_err();
+    assert!(matches!(refused, Error::Open { problem: OpenProblem::OlderFormat { found: 1, .. }, .. }), "{refused}");
+    drop(AuthKv::options().clock(early).open(&from).unwrap());
+    copied().unwrap();
+    must_have_the_content(&AuthKv::options().clock(early).open(&to).unwrap());
+}
+
 /// The files of each format, with its number.
 fn formats() -> impl Iterator<Item = (usize, [&'static str; 2])> {
     FILES.into_iter().enumerate().map(|(place, files)| (place + 1, files))
