@@ -6,7 +6,7 @@
 use std::error::Error;
 use std::path::Path;
 
-use authkv::models::Models;
+use authkv::models::{Models, NewUser};
 use authkv::{Adapter, AuthKv, Options, WebSessions, redb};
 use chrono::TimeDelta;
 use content::{FILES, Numbered, Shop};
@@ -16,7 +16,8 @@ mod content;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let folder = std::env::args_os().nth(1).ok_or("usage: make_golden FOLDER")?;
-    let paths = FILES.map(|name| Path::new(&folder).join(name));
+    let [_, newest] = FILES;
+    let paths = newest.map(|name| Path::new(&folder).join(name));
     if let Some(path) = paths.iter().find(|path| path.exists()) {
         return Err(format!("{} exists, and a golden file must never change", path.display()).into());
     }
@@ -55,9 +56,16 @@ where
     for valid_for in [TimeDelta::days(64_000), TimeDelta::milliseconds(-1)] {
         auth.put_state("golden", "a state of which nobody knows the handle", valid_for).wait()?;
     }
+    let sessions = WebSessions::new(auth.clone());
     for (token, data, expires) in content::web_sessions() {
-        WebSessions::new(auth.clone()).create_session(token, &data, expires).wait()?;
+        sessions.create_session(token, &data, expires).wait()?;
     }
+    let [(_, _, late), ..] = content::web_sessions();
+    sessions.create_session("stranger", &content::naming("stranger"), late).wait()?;
+    let extra = M::User::number(9);
+    let id = Some(content::DELETED.into());
+    auth.create_user(NewUser { id, name: None, email: None, email_verified: None, image: None, extra }).wait()?;
+    auth.delete_user(&content::DELETED.into()).wait()?;
     auth.close().wait()?;
     redb::Database::open(path)?.compact()?;
     Ok(())

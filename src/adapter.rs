@@ -106,6 +106,8 @@ pub trait Adapter<M: Models = ()>: Send + Sync {
     /// Every other call sees all of it happen in one step. If the user has very many records, some of them are removed
     /// from the file a little later; until then the user's id cannot be used again.
     ///
+    /// [`AuthKv`](crate::AuthKv) keeps a hash of the id for ever, by which it refuses web sessions that name the user.
+    ///
     /// ```
     /// # use authkv::{Adapter, AuthKv, models::*};
     /// # let auth = AuthKv::in_memory()?;

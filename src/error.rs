@@ -23,6 +23,9 @@ pub enum Error {
     UnknownCredential,
     /// Unlinking this account would leave its user with no way to sign in. Nothing was written.
     LastWayToSignIn,
+    /// Another request has changed the web session since it was loaded, and
+    /// [`refuse_stale_saves`](crate::WebSessions::refuse_stale_saves) is on. Nothing was written.
+    StaleSession,
     /// A value in the input cannot be stored. Nothing was written.
     InvalidArgument {
         /// The field's name in the input record, or the name of a custom field.
@@ -156,6 +159,13 @@ pub enum OpenProblem {
         /// The newest format that this version reads.
         known: u32,
     },
+    /// An earlier version of this crate wrote the store. It was not changed, because `synchronize` is off.
+    OlderFormat {
+        /// The format of the store.
+        found: u32,
+        /// The format that this version writes.
+        known: u32,
+    },
     /// The store holds other custom models than it was opened with, or a newer version of them.
     OtherModels {
         /// Name and version in the store.
@@ -262,6 +272,7 @@ impl fmt::Display for Error {
             Self::UnknownUser => f.write_str("there is no such user"),
             Self::UnknownCredential => f.write_str("there is no authenticator with this credential id"),
             Self::LastWayToSignIn => f.write_str("it is the last way in which the user can sign in"),
+            Self::StaleSession => f.write_str("another request has changed the session since it was loaded"),
             Self::InvalidArgument { field, problem } => write!(f, "{field} {problem}"),
             Self::Open { path: Some(path), problem } => write!(f, "cannot open {}: {problem}", path.display()),
             Self::Open { path: None, problem } => write!(f, "cannot open the store: {problem}"),
@@ -342,6 +353,12 @@ impl fmt::Display for OpenProblem {
                 write!(
                     f,
                     "it has format {found}, which is newer than format {known}, the newest that this version reads"
+                )
+            }
+            Self::OlderFormat { found, known } => {
+                write!(
+                    f,
+                    "it has format {found}, and this version writes format {known}: open it once with synchronize on, which changes it"
                 )
             }
             Self::OtherModels { found: (name, version), expected } => write!(

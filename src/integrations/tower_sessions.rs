@@ -42,7 +42,7 @@ macro_rules! session_store {
                 }
 
                 async fn load(&self, id: &Id) -> session_store::Result<Option<Record>> {
-                    let Some(found) = self.find_session(&id.to_string()).await.map_err(failure)? else {
+                    let Some(found) = self.load_session(&id.to_string()).await.map_err(failure)? else {
                         return Ok(None);
                     };
                     let no_date = |error: time::error::ComponentRange| session_store::Error::Decode(error.to_string());

@@ -70,6 +70,16 @@ impl Fields {
         }
     }
 
+    /// Takes the named fields from `other`; a field that it lacks is removed.
+    pub(crate) fn take(&mut self, names: &[String], other: &Self) {
+        for name in names {
+            match other.0.get(name) {
+                Some(value) => drop(self.0.insert(name.clone(), value.clone())),
+                None => drop(self.0.remove(name)),
+            }
+        }
+    }
+
     /// Refuses a patch if the application's struct could not be read afterwards, or does not have a field that the
     /// patch sets.
     pub(crate) fn check_patch<X: DeserializeOwned>(mut self, patch: &FieldPatch) -> Result<()> {

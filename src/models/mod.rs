@@ -54,4 +54,5 @@ pub use sign_in::{EmailInUse, SignIn, SignedIn, SignedInWithEmail};
 pub use tokens::VerificationToken;
 pub use users::{NewUser, User, UserPatch};
 pub use value::{DynamicFields, Instant, Value};
+pub(crate) use web_sessions::{Mark, SaveId, Since};
 pub use web_sessions::{WebSession, WebSessionData};

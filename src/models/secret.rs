@@ -20,9 +20,7 @@ impl Token {
     /// # Errors
     /// [`Storage`](crate::Error::Storage) when the operating system cannot supply randomness.
     pub fn random() -> Result<Self> {
-        let mut bytes = [0; 32];
-        getrandom::fill(&mut bytes).map_err(no_randomness)?;
-        Ok(Self(hex(&bytes)))
+        Ok(Self(hex(&random_bytes::<32>()?)))
     }
 
     /// Generates a number with this many decimal digits. All numbers are equally likely.
@@ -41,12 +39,22 @@ impl Token {
     }
 }
 
+/// Bytes of the operating system's randomness.
+///
+/// # Errors
+/// A storage failure if the operating system cannot supply randomness.
+pub(super) fn random_bytes<const N: usize>() -> Result<[u8; N]> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(no_randomness)?;
+    Ok(bytes)
+}
+
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn no_randomness(error: getrandom::Error) -> Error {
-    Error::Storage(StorageError::caused("there is no randomness for a token", error))
+    Error::Storage(StorageError::caused("the operating system gives no random numbers", error))
 }
 
 /// Returns a number below `end`; all are equally likely. A draw above the last multiple of `end` would favour small

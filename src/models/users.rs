@@ -5,7 +5,7 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 
 use super::{Change, FieldPatch, UserId};
-use crate::models::Redacted;
+use crate::models::{Redacted, TokenHash};
 
 /// A person who can sign in.
 #[derive(Clone, PartialEq)]
@@ -148,5 +148,12 @@ impl<X> fmt::Debug for NewUser<X> {
 impl fmt::Debug for UserPatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("UserPatch").field("id", &self.id).field("extra", &self.extra).finish_non_exhaustive()
+    }
+}
+
+impl UserId {
+    /// The hash by which the store knows, after it has deleted the user, that it had one with this id.
+    pub(crate) fn trace(&self) -> TokenHash {
+        TokenHash::within("deleted user", self.as_str())
     }
 }

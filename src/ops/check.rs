@@ -9,7 +9,7 @@ use crate::kv::table::TableId;
 use crate::kv::txn::Txn;
 use crate::models::{FieldKey, Indexes, UserId};
 use crate::records::entries::{FieldIndexed, Record};
-use crate::records::schema::{ACCOUNTS, SWEEP, TABLES, USERS, indexes};
+use crate::records::schema::{ACCOUNTS, DELETED_USERS, SWEEP, TABLES, USERS, indexes};
 use crate::records::{
     AccountRecord, AuthenticatorRecord, CodeRecord, SessionRecord, StateRecord, TokenRecord, UserRecord,
     WebSessionRecord,
@@ -72,7 +72,8 @@ pub(crate) fn check(txn: &Txn<'_>, indexes: &Indexes) -> Result<CheckReport> {
     check.report.verification_tokens = check.records(|_: &TokenRecord| None)?;
     check.report.codes = check.records(|_: &CodeRecord| None)?;
     check.report.states = check.records(|_: &StateRecord| None)?;
-    check.report.web_sessions = check.records(|session: &WebSessionRecord| session.user_id.clone())?;
+    check.report.web_sessions = check.records(|session: &WebSessionRecord| session.user_id().cloned())?;
+    check.deleted_users()?;
     check.indexes()?;
     check.unique_values::<UserRecord>(|_| true)?;
     check.unique_values::<AccountRecord>(|id| {
@@ -145,6 +146,19 @@ impl Check<'_, '_> {
             Ok(())
         })?;
         Ok(found)
+    }
+
+    fn deleted_users(&mut self) -> Result<()> {
+        let (table, txn) = (DELETED_USERS.id, self.txn);
+        let mut count = 0;
+        txn.scan_bytes(table, (Bound::Unbounded, Bound::Unbounded), &mut |key, value| {
+            count += 1;
+            if let Err(error) = DELETED_USERS.row(key, value) {
+                self.report.problem(table, &error.to_string());
+            }
+            Ok(ControlFlow::Continue(()))
+        })?;
+        self.count(table, count)
     }
 
     fn indexes(&mut self) -> Result<()> {

@@ -15,7 +15,7 @@ use crate::records::schema::META;
 use crate::records::{EmailMatching, Identity};
 
 /// The newest format that this version reads, and the format that it writes.
-pub(crate) const FORMAT: u32 = 1;
+pub(crate) const FORMAT: u32 = 2;
 
 /// The settings that a store is opened with. The stored settings must agree with them.
 #[derive(Clone)]
@@ -89,6 +89,9 @@ pub(crate) fn accept(txn: &Txn<'_>, settings: &Settings) -> Result<()> {
     };
     if found > FORMAT {
         return Err(OpenProblem::NewerFormat { found, known: FORMAT }.into());
+    }
+    if found < FORMAT && !settings.synchronize {
+        return Err(OpenProblem::OlderFormat { found, known: FORMAT }.into());
     }
     accept_models(models(txn)?, settings)?;
     let matching = required(txn, "email_matching")?;
@@ -167,12 +170,13 @@ pub(crate) fn decisive_of_copy() -> Vec<Vec<u8>> {
     [vec!["copy".to_owned().to_bytes()], decisive()].concat()
 }
 
-/// Refuses a place without a store, a store with a newer format, and a store that is being changed.
+/// Refuses a place without a store, a store with another format, and a store that is being changed.
 #[cfg(feature = "etcd")]
 pub(crate) fn accept_source(txn: &Txn<'_>) -> Result<()> {
     match number(txn, "format")? {
         None => Err(OpenProblem::NoStore.into()),
         Some(found) if found > FORMAT => Err(OpenProblem::NewerFormat { found, known: FORMAT }.into()),
+        Some(found) if found < FORMAT => Err(OpenProblem::OlderFormat { found, known: FORMAT }.into()),
         Some(_) => match models(txn)?.change {
             Some(Change { to, .. }) => Err(OpenProblem::ChangeUnfinished { to }.into()),
             None => Ok(()),
@@ -228,12 +232,14 @@ pub(crate) fn put_identity(txn: &mut Txn<'_>, identity: &Identity) -> Result<()>
     Ok(())
 }
 
-/// Writes the settings of a new store.
+/// Writes the settings of a new store. An older store gets the number of this format: its records are read as they
+/// are, and those that are written from now on are in this format.
 pub(crate) fn synchronize(txn: &mut Txn<'_>, settings: &Settings) -> Result<()> {
-    if text(txn, "format")?.is_some() {
-        return Ok(());
+    match number(txn, "format")? {
+        Some(found) if found < FORMAT => return put(txn, "format", FORMAT.to_string()),
+        Some(_) => return Ok(()),
+        None => put(txn, "format", FORMAT.to_string())?,
     }
-    put(txn, "format", FORMAT.to_string())?;
     put(txn, "email_matching", settings.email_matching.name().to_owned())?;
     put(txn, "created_by", concat!("authkv ", env!("CARGO_PKG_VERSION")).to_owned())?;
     let (name, version) = settings.models;

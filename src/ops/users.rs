@@ -2,10 +2,10 @@
 
 use crate::error::{Error, Result, UniqueKey};
 use crate::kv::txn::Txn;
-use crate::models::{AccountKey, Change, Cursor, FieldKey, Millis, Page, RangeOf, UserId};
+use crate::models::{AccountKey, Change, Cursor, FieldKey, Millis, Page, RangeOf, TokenHash, UserId};
 use crate::ops::{fields, resolve, upkeep};
 use crate::records::entries::replace;
-use crate::records::schema::{ACCOUNT_BY_PROVIDER, SWEEP, USER_BY_EMAIL, USERS};
+use crate::records::schema::{ACCOUNT_BY_PROVIDER, DELETED_USERS, SWEEP, USER_BY_EMAIL, USERS};
 use crate::records::{UserRecord, UserUpdate};
 
 pub(crate) fn create(txn: &mut Txn<'_>, user: &UserRecord) -> Result<()> {
@@ -74,13 +74,14 @@ pub(super) fn verify(txn: &mut Txn<'_>, user: UserRecord, now: Millis) -> Result
 }
 
 /// Removes the user and as many of their records as one step may. The other records are removed later and count as
-/// absent until then.
-pub(crate) fn delete(txn: &mut Txn<'_>, id: &UserId) -> Result<Option<UserRecord>> {
+/// absent until then. `trace` stays, so that a web session that names the user can be refused.
+pub(crate) fn delete(txn: &mut Txn<'_>, id: &UserId, trace: &TokenHash) -> Result<Option<UserRecord>> {
     upkeep::prefetch_records_of(txn, id);
     let Some(user) = get(txn, id)? else {
         return Ok(None);
     };
     replace(txn, Some(&user), None)?;
+    txn.put(&DELETED_USERS, trace, &())?;
     upkeep::remove_records_of(txn, id)?;
     Ok(Some(user))
 }

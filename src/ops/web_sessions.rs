@@ -4,44 +4,59 @@ use crate::error::{Error, Result, UniqueKey};
 use crate::kv::txn::Txn;
 use crate::models::{Millis, TokenHash, UserId};
 use crate::ops::{resolve_all, users};
-use crate::records::WebSessionRecord;
 use crate::records::entries::replace;
-use crate::records::schema::{WEB_SESSIONS, WEB_SESSIONS_BY_USER};
+use crate::records::schema::{DELETED_USERS, SWEEP, USERS, WEB_SESSIONS, WEB_SESSIONS_BY_USER};
+use crate::records::{Owner, Save, Saved, WebSessionRecord};
 
-pub(crate) fn create(txn: &mut Txn<'_>, session: &WebSessionRecord, now: Millis) -> Result<()> {
-    require_user(txn, session)?;
-    let holder = txn.get(&WEB_SESSIONS, &session.token_hash)?;
+/// Creates a session. Returns its owner.
+pub(crate) fn create(txn: &mut Txn<'_>, save: &Save, now: Millis) -> Result<Owner> {
+    let owner = owner(txn, save)?;
+    let holder = txn.get(&WEB_SESSIONS, &save.session.token_hash)?;
     if let Some(holder) = &holder
         && valid(txn, holder.clone(), now)?.is_some()
     {
         return Err(Error::Conflict(UniqueKey::SessionToken));
     }
-    replace(txn, holder.as_ref(), Some(session))
+    replace(txn, holder.as_ref(), Some(&save.session.clone().owned_by(owner.clone())))?;
+    Ok(owner)
 }
 
 pub(crate) fn find(txn: &Txn<'_>, token: &TokenHash, now: Millis) -> Result<Option<WebSessionRecord>> {
     txn.get(&WEB_SESSIONS, token)?.map_or(Ok(None), |session| valid(txn, session, now))
 }
 
-/// Returns true if the stored session already has the user, data and expiry of this one, false if there is no stored
-/// session, and `None` if the session must be written.
-pub(crate) fn is_saved(txn: &Txn<'_>, session: &WebSessionRecord, now: Millis) -> Result<Option<bool>> {
-    Ok(match find(txn, &session.token_hash, now)? {
-        Some(stored) => stored.saved_as(session, now).is_none().then_some(true),
-        None => Some(false),
+/// The stored session, and what saving it does to it. `None` if there is no stored session.
+fn saved(txn: &Txn<'_>, save: &Save, now: Millis) -> Result<Option<(WebSessionRecord, Saved)>> {
+    let Some(old) = find(txn, &save.session.token_hash, now)? else {
+        return Ok(None);
+    };
+    let saved = old.saved_as(save, now)?;
+    Ok(Some((old, saved)))
+}
+
+/// Returns whether there is a session for the caller, or `None` if saving it must write.
+pub(crate) fn is_saved(txn: &Txn<'_>, save: &Save, now: Millis) -> Result<Option<bool>> {
+    Ok(match saved(txn, save, now)? {
+        Some((_, Saved::Changed(_))) => None,
+        Some((_, Saved::Same)) => Some(true),
+        Some((_, Saved::OfAnother)) | None => Some(false),
     })
 }
 
-/// Gives the stored session the user, data and expiry of this one. Returns false if there is no stored session.
-pub(crate) fn save(txn: &mut Txn<'_>, session: &WebSessionRecord, now: Millis) -> Result<bool> {
-    let Some(old) = find(txn, &session.token_hash, now)? else {
-        return Ok(false);
+/// Saves a session. Returns whether there is a session for the caller, and the owner of one that was written.
+pub(crate) fn save(txn: &mut Txn<'_>, save: &Save, now: Millis) -> Result<(bool, Option<Owner>)> {
+    let (old, new) = match saved(txn, save, now)? {
+        Some((old, Saved::Changed(new))) => (old, new),
+        Some((_, Saved::Same)) => return Ok((true, None)),
+        Some((_, Saved::OfAnother)) | None => return Ok((false, None)),
     };
-    if let Some(new) = old.saved_as(session, now) {
-        require_user(txn, &new)?;
-        replace(txn, Some(&old), Some(&new))?;
+    let is_named = new.owner().named() == save.session.owner().named();
+    let owner = if is_named { owner(txn, save)? } else { new.owner().clone() };
+    if matches!(owner, Owner::Stranger(_)) && old.user_id().is_some() {
+        return Err(Error::UnknownUser);
     }
-    Ok(true)
+    replace(txn, Some(&old), Some(&new.owned_by(owner.clone())))?;
+    Ok((true, Some(owner)))
 }
 
 /// Removes a session, expired or not. A session that is waiting to be swept counts as absent.
@@ -52,7 +67,7 @@ pub(crate) fn delete(txn: &mut Txn<'_>, token: &TokenHash) -> Result<Option<WebS
 /// Like [`delete`], but only for a session of this user.
 pub(crate) fn end(txn: &mut Txn<'_>, user_id: &UserId, token: &TokenHash) -> Result<Option<WebSessionRecord>> {
     let session = txn.get(&WEB_SESSIONS, token)?;
-    let session = session.filter(|session| session.user_id.as_ref() == Some(user_id));
+    let session = session.filter(|session| session.user_id() == Some(user_id));
     session.map_or(Ok(None), |session| remove(txn, session))
 }
 
@@ -76,7 +91,7 @@ fn valid(txn: &Txn<'_>, session: WebSessionRecord, now: Millis) -> Result<Option
 }
 
 fn unless_swept(txn: &Txn<'_>, session: WebSessionRecord) -> Result<Option<WebSessionRecord>> {
-    match &session.user_id {
+    match session.user_id() {
         Some(user_id) => Ok(users::owner(txn, user_id)?.map(|_| session)),
         None => Ok(Some(session)),
     }
@@ -87,6 +102,17 @@ fn remove(txn: &mut Txn<'_>, session: WebSessionRecord) -> Result<Option<WebSess
     unless_swept(txn, session)
 }
 
-fn require_user(txn: &Txn<'_>, session: &WebSessionRecord) -> Result<()> {
-    session.user_id.as_ref().map_or(Ok(()), |user_id| users::require(txn, user_id))
+/// Returns the owner of a session that names this user. A user whom the store has deleted is refused; one whom it has
+/// never had is a stranger.
+fn owner(txn: &Txn<'_>, save: &Save) -> Result<Owner> {
+    let (Some(named), Some(trace)) = (save.session.user_id(), &save.trace) else {
+        return Ok(Owner::Nobody);
+    };
+    if txn.contains_or_assumed(&USERS, named)? {
+        Ok(Owner::User(named.clone()))
+    } else if txn.contains(&DELETED_USERS, trace)? || txn.contains(&SWEEP, named)? {
+        Err(Error::UnknownUser)
+    } else {
+        Ok(Owner::Stranger(named.clone()))
+    }
 }

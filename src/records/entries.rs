@@ -202,7 +202,7 @@ impl Record for WebSessionRecord {
     fn entries(&self, _: &Indexes) -> Result<Vec<Entry>> {
         let by_expiry = (self.lifetime.listed(), Expiring::WebSession(self.token_hash));
         let mut entries = vec![BY_EXPIRY.entry(&by_expiry, &())?];
-        if let Some(user_id) = &self.user_id {
+        if let Some(user_id) = self.user_id() {
             entries.push(WEB_SESSIONS_BY_USER.entry(&(user_id.clone(), self.token_hash), &())?);
         }
         Ok(entries)

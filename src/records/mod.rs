@@ -25,4 +25,4 @@ pub(crate) use states::StateRecord;
 pub(crate) use tokens::TokenRecord;
 pub use users::EmailMatching;
 pub(crate) use users::{Email, UserRecord, UserUpdate};
-pub(crate) use web_sessions::WebSessionRecord;
+pub(crate) use web_sessions::{Owner, Save, Saved, WebSessionRecord};

@@ -26,6 +26,7 @@
 //! others
 //!   sweep                              id of a deleted user whose    -
 //!                                      accounts, authenticators, sessions and web sessions are not all removed yet
+//!   deleted_users                      trace of a deleted user's id   -
 //!   meta                               a row for each setting        see `ops/meta`
 //! ```
 //!
@@ -80,6 +81,7 @@ tables! {
     17 WEB_SESSIONS "web_sessions" TokenHash => WebSessionRecord,
         |session, hash| session.token_hash = *hash;
     18 WEB_SESSIONS_BY_USER "web_sessions_by_user" (UserId, TokenHash) => ();
+    19 DELETED_USERS "deleted_users" TokenHash => ();
 }
 
 /// The indexes: every table whose name says by what its entries are found.

@@ -53,8 +53,8 @@ impl<M: Models> Adapter<M> for AuthKv<M> {
     }
 
     fn delete_user(&self, id: &UserId) -> Reply<Option<User<M::User>>> {
-        let id = id.clone();
-        self.write(move |txn| users::delete(txn, &id), user_model)
+        let (id, trace) = (id.clone(), id.trace());
+        self.write(move |txn| users::delete(txn, &id, &trace), user_model)
     }
 
     fn link_account(&self, account: NewAccount<M::Account>) -> Reply<Account<M::Account>> {

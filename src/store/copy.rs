@@ -78,7 +78,7 @@ pub struct CopyProgress {
 /// Stop the application first: the copy does not finish while the store is written to. A file must not be open.
 ///
 /// # Errors
-/// [`Open`](Error::Open) when the source has no store, when the destination has a store or the unfinished copy of
+/// [`Open`](Error::Open) when the source has no store or one of an older format, which opening it changes, when the destination has a store or the unfinished copy of
 /// another one, when the source keeps changing, and as when the places are opened; [`Storage`](Error::Storage) also
 /// when a row of the source is damaged.
 pub fn copy(from: &Place, to: &Place, mut on_progress: impl FnMut(CopyProgress)) -> Result<u64> {

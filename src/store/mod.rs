@@ -62,6 +62,8 @@ struct Inner {
     hot_sessions: HotSessions,
     background_purge: BackgroundPurge,
     cleaned_fields: AtomicU64,
+    /// See [`Stats::sessions_of_strangers`].
+    sessions_of_strangers: Arc<AtomicU64>,
 }
 
 /// What operations depend on besides their arguments.
@@ -83,6 +85,10 @@ pub struct Stats {
     /// How many fields were left out or changed because they could not be stored as they were given, as
     /// [`count_cleaned`](AuthKv::count_cleaned) was told.
     pub cleaned_fields: u64,
+    /// How often a web session was created or changed whose data names a user whom this store has never had. Such a
+    /// session belongs to nobody. If the users are in this store, this is 0; if they are elsewhere, tell
+    /// [`WebSessions`](crate::WebSessions) so with `user_id_from(|_| None)`.
+    pub sessions_of_strangers: u64,
 }
 
 /// Lifetimes of the sessions that the store creates or extends.
@@ -115,8 +121,16 @@ impl<M: Models> AuthKv<M> {
     ) -> Self {
         background::resume_sweep(&engine, &indexes);
         let extensions = Extensions::default();
-        let cleaned_fields = AtomicU64::new(0);
-        let inner = Inner { engine, indexes, rules, extensions, hot_sessions, background_purge, cleaned_fields };
+        let inner = Inner {
+            engine,
+            indexes,
+            rules,
+            extensions,
+            hot_sessions,
+            background_purge,
+            cleaned_fields: AtomicU64::new(0),
+            sessions_of_strangers: Arc::default(),
+        };
         Self { inner: Arc::new(inner), models: PhantomData }
     }
 
@@ -188,8 +202,12 @@ impl<M: Models> AuthKv<M> {
     /// ```
     pub fn stats(&self) -> Stats {
         let (hits, misses) = self.inner.hot_sessions.counts();
-        let cleaned = self.inner.cleaned_fields.load(Ordering::Relaxed);
-        Stats { hot_session_hits: hits, hot_session_misses: misses, cleaned_fields: cleaned }
+        Stats {
+            hot_session_hits: hits,
+            hot_session_misses: misses,
+            cleaned_fields: self.inner.cleaned_fields.load(Ordering::Relaxed),
+            sessions_of_strangers: self.inner.sessions_of_strangers.load(Ordering::Relaxed),
+        }
     }
 
     /// Adds to [`Stats::cleaned_fields`] the number of fields that the caller left out or changed because they could not
@@ -294,6 +312,10 @@ impl<M: Models> AuthKv<M> {
 
     pub(crate) fn hot_sessions(&self) -> &HotSessions {
         &self.inner.hot_sessions
+    }
+
+    pub(crate) fn sessions_of_strangers(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.inner.sessions_of_strangers)
     }
 
     pub(crate) fn extensions(&self) -> &Extensions {

@@ -1,15 +1,17 @@
 //! Sessions of web frameworks: JSON under a token, with a user once the visitor has signed in.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use chrono::{DateTime, Utc};
 
 use crate::error::Result;
-use crate::models::{Millis, Models, Token, UserId, WebSession, WebSessionData, WebSessionId};
+use crate::models::{Mark, Millis, Models, SaveId, Token, UserId, WebSession, WebSessionData, WebSessionId};
 use crate::ops::sessions::AnySession;
 use crate::ops::web_sessions;
-use crate::records::WebSessionRecord;
+use crate::records::{Owner, Save, WebSessionRecord};
 use crate::reply::Reply;
 use crate::store::AuthKv;
 use crate::store::sessions::SESSIONS_MAX;
@@ -27,13 +29,18 @@ use crate::store::sessions::SESSIONS_MAX;
 ///   the browser's next request does not find it and loses its cookie.
 /// - **A session belongs to the user that its data names**; see [`user_id_from`](Self::user_id_from). It is listed and
 ///   ended with the user's other sessions, and deleted with the user.
+/// - **Requests that overlap keep each other's changes.** A loaded session carries a mark: the id of the load and a short
+///   hash of each value. Saving it writes, adds and removes only the values that differ from the mark. Values are taken
+///   whole: of two requests that change the same value, the one that saves last wins, so a counter may lose a step. The
+///   expiry is such a value. See [`load_session`](Self::load_session).
 /// - **A stolen file signs nobody in.** Only the SHA-256 of a token is stored.
 /// - **Failure is not absence**: a storage error never looks like a visitor without a session.
 /// - **Moving the expiry does not write each time.** If nothing else has changed, a new expiry is written when the
 ///   session would end too early by more than a thirtieth of the time left (a minute of half an hour, eleven hours of
 ///   14 days), or too late by more than a second. So no session ends earlier than promised by more than that.
 ///
-/// The data may take 512 KiB as JSON, each value in it 64 KiB, nested at most 32 levels deep. Do not put a
+/// The data may take 512 KiB as JSON, each value in it 64 KiB, nested at most 32 levels deep. The name `authkv.mark` is
+/// reserved. Do not put a
 /// `CachingSessionStore` in front: it would not notice that a session has ended.
 ///
 /// A handler that gives a session a new token by itself (`cycle_id`) creates a new session, which nobody has ended. If
@@ -42,14 +49,30 @@ use crate::store::sessions::SESSIONS_MAX;
 pub struct WebSessions<M: Models = ()> {
     auth: AuthKv<M>,
     user_id: Arc<UserIdOf>,
+    refuses_stale: bool,
 }
 
 type UserIdOf = dyn Fn(&WebSessionData) -> Option<UserId> + Send + Sync;
 
 impl<M: Models> WebSessions<M> {
-    /// The web sessions of a store.
+    /// The web sessions of a store. Say with [`user_id_from`](Self::user_id_from) where your users are:
+    ///
+    /// ```
+    /// # use authkv::{AuthKv, WebSessions};
+    /// # let auth = AuthKv::in_memory()?;
+    /// // The users are in another database, whatever the sessions' data names:
+    /// let sessions = WebSessions::new(auth.clone()).user_id_from(|_| None);
+    /// // They are in this store, and the application keeps their id as "user":
+    /// let sessions = WebSessions::new(auth.clone()).user_id_from(|data| data.get("user")?.as_str().map(Into::into));
+    /// // They are in this store, and axum-login keeps their id:
+    /// let sessions = WebSessions::new(auth);
+    /// # Ok::<(), authkv::Error>(())
+    /// ```
+    ///
+    /// A session that names a user whom this store has never had belongs to nobody:
+    /// [`Stats::sessions_of_strangers`](crate::Stats::sessions_of_strangers) counts them.
     pub fn new(auth: AuthKv<M>) -> Self {
-        Self { auth, user_id: Arc::new(user_id_of_axum_login) }
+        Self { auth, user_id: Arc::new(user_id_of_axum_login), refuses_stale: false }
     }
 
     /// The store.
@@ -57,26 +80,38 @@ impl<M: Models> WebSessions<M> {
         &self.auth
     }
 
-    /// Sets how a session's data names its user, who must exist in this store. The default is axum-login's: the text
-    /// `user_id` in the value `axum-login.data`. Set it if axum-login uses another data key; otherwise its sessions
-    /// belong to nobody. Pass `|_| None` if the users are stored elsewhere.
+    /// Sets how a session's data names its user. The default is axum-login's: the text `user_id` in the value
+    /// `axum-login.data`. Set it if axum-login uses another data key; otherwise its sessions belong to nobody. Pass
+    /// `|_| None` if the users are stored elsewhere. [`new`](Self::new) has an example of each.
     ///
-    /// ```
-    /// # use authkv::{AuthKv, WebSessions};
-    /// # let auth = AuthKv::in_memory()?;
-    /// let sessions = WebSessions::new(auth).user_id_from(|data| data.get("user")?.as_str().map(Into::into));
-    /// # Ok::<(), authkv::Error>(())
-    /// ```
+    /// What becomes of a session depends on the user whom its data names:
+    ///
+    /// | the user | the session |
+    /// |---|---|
+    /// | exists | is theirs |
+    /// | was deleted from this store, by file format 2 or later | is refused: [`UnknownUser`](crate::Error::UnknownUser) |
+    /// | was never in this store | is nobody's, and counted; but refused if the stored session has a user |
+    /// | is not named | is nobody's: somebody has signed out, or not yet signed in |
+    ///
+    /// A session of a user who is created later becomes theirs when it is next changed.
     #[must_use]
     pub fn user_id_from(self, user_id: impl Fn(&WebSessionData) -> Option<UserId> + Send + Sync + 'static) -> Self {
         Self { user_id: Arc::new(user_id), ..self }
+    }
+
+    /// Refuses to save a session if another request has changed its data since it was loaded and this one has changed
+    /// it too. By default both changes are kept. A request that has changed only the expiry is never refused.
+    #[must_use]
+    pub fn refuse_stale_saves(self) -> Self {
+        Self { refuses_stale: true, ..self }
     }
 
     /// Creates a session that is valid until `expires`. It replaces an expired session with the same token.
     ///
     /// # Errors
     /// [`Conflict`](crate::Error::Conflict) when the token is in use, [`UnknownUser`](crate::Error::UnknownUser) when
-    /// the user that the data names does not exist, [`InvalidArgument`](crate::Error::InvalidArgument), and the errors
+    /// the user that the data names was deleted, [`InvalidArgument`](crate::Error::InvalidArgument),
+    /// [`Storage`](crate::Error::Storage) also when the operating system cannot provide randomness, and the other errors
     /// of every writing method of [`Adapter`](crate::Adapter).
     ///
     /// ```
@@ -98,33 +133,98 @@ impl<M: Models> WebSessions<M> {
     /// ```
     pub fn create_session(&self, token: impl Into<Token>, data: &WebSessionData, expires: DateTime<Utc>) -> Reply<()> {
         let now = self.auth.now();
-        match self.record(&token.into(), data, expires, now) {
-            Ok(session) => self.auth.write(move |txn| web_sessions::create(txn, &session, now), Ok),
+        let count = self.count();
+        match self.to_save(&token.into(), data, expires, now) {
+            Ok(save) => self.auth.write(
+                move |txn| web_sessions::create(txn, &save, now),
+                move |owner| {
+                    count(Some(&owner));
+                    Ok(())
+                },
+            ),
             Err(error) => Reply::ready(Err(error)),
         }
     }
 
-    /// Sets a session's data, the user named in it, and its expiry. Answers whether the session exists; never creates
-    /// one.
+    /// Sets a session's data, the user named in it, and its expiry. Never creates a session: answers false if it has
+    /// ended.
+    ///
+    /// If the data comes from [`load_session`](Self::load_session), only what differs from the loaded session is saved,
+    /// and the rest stays as it is stored. Otherwise the data replaces all that is stored. If the session has gone over
+    /// to another user since it was loaded, nothing is saved and the answer is false: for this caller it has ended.
     ///
     /// # Errors
-    /// The errors of [`create_session`](Self::create_session) except for a conflict.
+    /// The errors of [`create_session`](Self::create_session) except for a conflict;
+    /// [`UnknownUser`](crate::Error::UnknownUser) also when the data names a user whom this store has never had and the
+    /// session has a user; [`StaleSession`](crate::Error::StaleSession) with
+    /// [`refuse_stale_saves`](Self::refuse_stale_saves).
     pub fn save_session(&self, token: impl Into<Token>, data: &WebSessionData, expires: DateTime<Utc>) -> Reply<bool> {
         let now = self.auth.now();
-        let session = match self.record(&token.into(), data, expires, now) {
-            Ok(session) => Arc::new(session),
+        let save = match self.to_save(&token.into(), data, expires, now) {
+            Ok(save) => Arc::new(save),
             Err(error) => return Reply::ready(Err(error)),
         };
-        let stored = Arc::clone(&session);
-        let is_saved = self.auth.read(move |txn| web_sessions::is_saved(txn, &stored, now), Ok);
+        let (wanted, count) = (Arc::clone(&save), self.count());
+        let is_saved = self.auth.read(move |txn| web_sessions::is_saved(txn, &wanted, now), Ok);
         self.auth.then(is_saved, move |auth, is_saved| match is_saved {
             Ok(Some(is_there)) => Reply::ready(Ok(is_there)),
-            Ok(None) => auth.write(move |txn| web_sessions::save(txn, &session, now), Ok),
+            Ok(None) => auth.write(
+                move |txn| web_sessions::save(txn, &save, now),
+                move |(is_there, owner)| {
+                    count(owner.as_ref());
+                    Ok(is_there)
+                },
+            ),
             Err(error) => Reply::ready(Err(error)),
         })
     }
 
-    /// The session with this token. `None` if there is no such session or it has expired.
+    /// The session with this token, for a request that may save it. `None` if there is no such session or it has
+    /// expired.
+    ///
+    /// Its data has one value more than [`find_session`](Self::find_session) shows, `authkv.mark`. It says what was
+    /// loaded, and lets [`save_session`](Self::save_session) keep what other requests have changed meanwhile. It is
+    /// never stored. A request that removes it, as tower-sessions' `clear` does, replaces all that is stored.
+    ///
+    /// A request may save several times. If another one has saved in between, a value that the first save changed and
+    /// the next one has put back to what was loaded counts as not changed.
+    ///
+    /// # Errors
+    /// [`Storage`](crate::Error::Storage) also when the operating system cannot provide randomness, and the other errors
+    /// of every reading method of [`Adapter`](crate::Adapter).
+    ///
+    /// ```
+    /// # use authkv::{AuthKv, WebSessions, models::Token};
+    /// let sessions = WebSessions::new(AuthKv::in_memory()?);
+    /// let (token, expires) = (Token::random()?, chrono::Utc::now() + chrono::TimeDelta::hours(1));
+    /// sessions.create_session(token.clone(), &Default::default(), expires).wait()?;
+    ///
+    /// // Two requests overlap:
+    /// let load = || sessions.load_session(token.as_str()).wait();
+    /// let (mut one, mut other) = (load()?.expect("it is there"), load()?.expect("it is there"));
+    /// one.data.insert("basket".into(), "a bicycle".into());
+    /// other.data.insert("theme".into(), "dark".into());
+    /// sessions.save_session(token.clone(), &one.data, expires).wait()?;
+    /// sessions.save_session(token.clone(), &other.data, expires).wait()?;
+    ///
+    /// let found = sessions.find_session(token.as_str()).wait()?.expect("it is there");
+    /// assert_eq!((&found.data["basket"], &found.data["theme"]), (&"a bicycle".into(), &"dark".into()));
+    /// # Ok::<(), authkv::Error>(())
+    /// ```
+    pub fn load_session(&self, token: &str) -> Reply<Option<WebSession>> {
+        let load = match SaveId::random() {
+            Ok(load) => load,
+            Err(error) => return Reply::ready(Err(error)),
+        };
+        let (token, now) = (Token::from(token).hash(), self.auth.now());
+        self.auth.read(
+            move |txn| web_sessions::find(txn, &token, now),
+            move |session| session.map(|session| session.into_loaded(load)).transpose(),
+        )
+    }
+
+    /// The session with this token, to look at. `None` if there is no such session or it has expired. Saving what it
+    /// shows replaces all that is stored; use [`load_session`](Self::load_session) for that.
     ///
     /// # Errors
     /// The errors of every reading method of [`Adapter`](crate::Adapter).
@@ -178,15 +278,31 @@ impl<M: Models> WebSessions<M> {
         self.auth.end_all_sessions(user_id, except.cloned().map(AnySession::WebSession))
     }
 
-    fn record(
-        &self,
-        token: &Token,
-        data: &WebSessionData,
-        expires: DateTime<Utc>,
-        now: Millis,
-    ) -> Result<WebSessionRecord> {
-        WebSessionRecord::new(token, (self.user_id)(data), data, expires.into(), now)
+    fn to_save(&self, token: &Token, data: &WebSessionData, expires: DateTime<Utc>, now: Millis) -> Result<Save> {
+        let (mark, data) = without_mark(data)?;
+        let named = (self.user_id)(&data);
+        let save_id = SaveId::random()?;
+        Save::new(token, named, (mark, &data), expires.into(), now, save_id, self.refuses_stale)
     }
+
+    /// Counts the session of a stranger.
+    fn count(&self) -> impl FnOnce(Option<&Owner>) + Send + 'static {
+        let counter: Arc<AtomicU64> = self.auth.sessions_of_strangers();
+        move |owner| {
+            if matches!(owner, Some(Owner::Stranger(_))) {
+                counter.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+}
+
+/// Splits the mark of a load from the data.
+fn without_mark(data: &WebSessionData) -> Result<(Option<Mark>, Cow<'_, WebSessionData>)> {
+    if !Mark::is_in(data) {
+        return Ok((None, Cow::Borrowed(data)));
+    }
+    let mut data = data.clone();
+    Ok((Mark::take_from(&mut data)?, Cow::Owned(data)))
 }
 
 fn user_id_of_axum_login(data: &WebSessionData) -> Option<UserId> {
@@ -199,7 +315,7 @@ fn model(session: Option<WebSessionRecord>) -> Result<Option<WebSession>> {
 
 impl<M: Models> Clone for WebSessions<M> {
     fn clone(&self) -> Self {
-        Self { auth: self.auth.clone(), user_id: Arc::clone(&self.user_id) }
+        Self { auth: self.auth.clone(), user_id: Arc::clone(&self.user_id), refuses_stale: self.refuses_stale }
     }
 }
 

@@ -4,17 +4,18 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 
+use crate::kv::codec::enveloped;
 use crate::kv::key::Key;
 use crate::models::{
-    AccountType, Authenticator, Index, Indexes, Millis, NewAccount, NewSession, NewUser, TokenHash, UserId,
+    AccountType, Authenticator, Index, Indexes, Millis, NewAccount, NewSession, NewUser, SaveId, TokenHash, UserId,
     VerificationToken,
 };
 use crate::records::EmailMatching::AsciiCaseInsensitive;
 use crate::records::entries::Record;
-use crate::records::schema::TABLES;
+use crate::records::schema::{DELETED_USERS, TABLES, WEB_SESSIONS};
 use crate::records::{
-    AccountRecord, AuthenticatorRecord, CodeRecord, SessionRecord, StateRecord, TokenRecord, UserRecord,
-    WebSessionRecord,
+    AccountRecord, AuthenticatorRecord, CodeRecord, Owner, Save, Saved, SessionRecord, StateRecord, TokenRecord,
+    UserRecord,
 };
 
 const UUID: &str = "0193e7a4-5d1c-7c3a-9f00-0123456789ab";
@@ -118,29 +119,68 @@ fn a_web_session_and_its_entries_have_these_bytes() {
     const HASH: &str = "043a718774c572bd8a25adbeb1bfcd5c0256ae11cecf9f9c3f925d0e52beaf89";
     let new = |user_id: Option<&str>, data: &[&str], expires| {
         let data = data.iter().map(|name| (name.to_string(), 1.into())).collect();
-        WebSessionRecord::new(&"s".into(), user_id.map(UserId::from), &data, Millis::new(expires), CREATED).unwrap()
+        let (named, save_id) = (user_id.map(UserId::from), SaveId::new(*b"a save's"));
+        Save::new(&"s".into(), named, (None, &data), Millis::new(expires), CREATED, save_id, false).unwrap()
     };
-    let nobody = new(None, &[], -1);
+    let nobody = new(None, &[], -1).session;
     must_have_the_rows(
         &nobody,
-        [
-            ("authkv_web_sessions", HASH, "01 fbae10f6 00 01 fdf654794328030000 fdf654794328030000 00 00"),
-            ("authkv_by_expiry", &["7fffffffffffffff05", HASH].concat(), "01 27fef6e5"),
-        ],
-    );
-    let ada = new(Some("ada"), &["n"], 253_402_300_799_999);
-    must_have_the_rows(
-        &nobody.saved_as(&ada, CREATED).unwrap(),
         [
             (
                 "authkv_web_sessions",
                 HASH,
-                "01 163f0bcb 01 0402616461 fdfeb73fa4efcc0100 fdf654794328030000 fdf654794328030000 0101 077b226e223a317d",
+                "01 b24d17f7 02 6120736176652773 00 00 01 fdf654794328030000 fdf654794328030000 00 00",
+            ),
+            ("authkv_by_expiry", &["7fffffffffffffff05", HASH].concat(), "01 27fef6e5"),
+        ],
+    );
+    let ada = new(Some("ada"), &["n"], 253_402_300_799_999);
+    let Saved::Changed(saved) = nobody.saved_as(&ada, CREATED).unwrap() else { panic!("it differs") };
+    must_have_the_rows(
+        &saved,
+        [
+            (
+                "authkv_web_sessions",
+                HASH,
+                "01 5e38f2cb 02 6120736176652773 00 01 0402616461 fdfeb73fa4efcc0100 fdf654794328030000 fdf654794328030000 0101 077b226e223a317d",
             ),
             ("authkv_by_expiry", &["7fffffffffffffff05", HASH].concat(), "01 27fef6e5"),
             ("authkv_web_sessions_by_user", &["026164610000", HASH].concat(), "01 47bf9ad5"),
         ],
     );
+    must_have_the_rows(
+        &nobody.owned_by(Owner::Stranger("ada".into())),
+        [
+            (
+                "authkv_web_sessions",
+                HASH,
+                "01 e4a6430d 02 6120736176652773 00 02 0402616461 01 fdf654794328030000 fdf654794328030000 00 00",
+            ),
+            ("authkv_by_expiry", &["7fffffffffffffff05", HASH].concat(), "01 27fef6e5"),
+        ],
+    );
+}
+
+#[test]
+fn a_web_session_of_format_1_is_read() {
+    let body = |owner: &str| [owner, "01 fdf654794328030000 fdf654794328030000 00 00"].concat();
+    for (owner, user_id) in [("00", None), ("01 0402616461", Some(UserId::from("ada")))] {
+        let body: String = body(owner).split_whitespace().collect();
+        let body: Vec<u8> =
+            (0..body.len()).step_by(2).map(|at| u8::from_str_radix(&body[at..at + 2], 16).unwrap()).collect();
+        let key = TokenHash::of("s").to_bytes();
+        let row = enveloped(WEB_SESSIONS.id.name, &key, &body);
+        let (_, read) = WEB_SESSIONS.row(&key, &row).unwrap();
+        assert_eq!(read.user_id(), user_id.as_ref());
+        assert_eq!(read.into_model().unwrap().user_id, user_id);
+    }
+}
+
+#[test]
+fn a_user_who_is_deleted_leaves_this_trace() {
+    let row = DELETED_USERS.entry(&UserId::from("ada").trace(), &()).unwrap();
+    assert_eq!(hex(&row.key), "c29dcd63a1983dcfb835171f5e81e381d237e077bcfe107f8d3ba39a020cfd6a");
+    assert_eq!(hex(&row.value), "0151ba4cd4");
 }
 
 #[test]

@@ -52,7 +52,7 @@ fn accounts_that_wait_to_be_swept_are_found_by_no_value_and_in_no_list() {
     // Reads in the same transaction, before the rest is swept.
     let found = auth.write(
         move |txn| {
-            users::delete(txn, &ada.id)?;
+            users::delete(txn, &ada.id, &ada.id.trace())?;
             let left = txn.first(&ACCOUNT_BY_FIELD, usize::MAX)?.len();
             let mut listed = accounts::list_by_field(txn, "number", &RangeOf::All, None, usize::MAX)?.items.len();
             listed += accounts::list(txn, &ada.id, usize::MAX)?.len();

@@ -12,8 +12,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-/// The file without models, and the file with the models of [`Shop`].
-pub(crate) const FILES: [&str; 2] = ["format-1.redb", "format-1-models.redb"];
+/// Of each format, the oldest first: the file without models, and the file with the models of [`Shop`].
+pub(crate) const FILES: [[&str; 2]; 2] =
+    [["format-1.redb", "format-1-models.redb"], ["format-2.redb", "format-2-models.redb"]];
 
 pub(crate) const UUID: &str = "0193e7a4-5d1c-7c3a-9f00-0123456789ab";
 pub(crate) const ADA: &str = "ada";
@@ -202,6 +203,16 @@ pub(crate) fn web_sessions() -> [(&'static str, WebSessionData, DateTime<Utc>); 
         ("expired", json!({ "last": null }), now() - TimeDelta::milliseconds(1)),
     ]
     .map(|(token, data, expires)| (token, serde_json::from_value(data).expect("it is an object"), expires))
+}
+
+/// The id of a user who is made and deleted, since format 2.
+pub(crate) const DELETED: &str = "deleted";
+
+/// The data of a web session that names this user. In files since format 2 a session with the token `stranger` names a
+/// user who was never there.
+pub(crate) fn naming(user_id: &str) -> WebSessionData {
+    let data = json!({ "axum-login.data": { "user_id": user_id } });
+    serde_json::from_value(data).expect("it is an object")
 }
 
 pub(crate) fn authenticators() -> Vec<Authenticator> {

@@ -3,19 +3,22 @@
 //! `examples/make_golden.rs` put into it.
 use std::fmt::Debug;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use authkv::models::{
     Account, AccountKey, CodeCheck, FieldRange, Models, NewAccount, NewSession, NewUser, Session, SessionPatch, User,
     UserPatch,
 };
-use authkv::{Adapter, AuthKv, Options, WebSessions};
+use authkv::redb::{Database, ReadableDatabase, TableDefinition};
+use authkv::{Adapter, AuthKv, Error, OpenProblem, Options, WebSessions};
 use chrono::{DateTime, TimeDelta, Utc};
-use content::{EMOJI, FILES, Numbered, Profile, Shop, UUID};
+use content::{DELETED, EMOJI, FILES, Numbered, Profile, Shop, UUID};
 use tempfile::TempDir;
 
 #[path = "../golden/content.rs"]
 mod content;
+
+const META: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("authkv_meta");
 
 /// A copy of a golden file, opened at an instant.
 struct Opened<M: Models> {
@@ -26,8 +29,12 @@ struct Opened<M: Models> {
 fn open<M: Models>(file: &str, options: Options<M>, now: DateTime<Utc>) -> Opened<M> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(file);
-    fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(file), &path).unwrap();
+    fs::copy(golden(file), &path).unwrap();
     Opened { auth: options.clock(move || now).open(&path).unwrap(), _folder: folder }
+}
+
+fn golden(file: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(file)
 }
 
 /// Before every instant in the files, so that nothing has expired.
@@ -37,39 +44,135 @@ fn early() -> DateTime<Utc> {
 
 #[test]
 fn every_record_of_a_file_is_what_was_written() {
-    must_have_the_content(&open(FILES[0], AuthKv::options(), early()).auth);
+    for (format, [file, _]) in formats() {
+        let opened = open(file, AuthKv::options(), early());
+        must_have_what_was_added(&opened.auth, format);
+        must_have_the_content(&opened.auth);
+    }
 }
 
 #[test]
 fn every_record_with_own_fields_is_what_was_written() {
-    must_have_the_content(&open(FILES[1], AuthKv::options().models::<Shop>(), early()).auth);
+    for (format, [_, file]) in formats() {
+        let opened = open(file, AuthKv::options().models::<Shop>(), early());
+        must_have_what_was_added(&opened.auth, format);
+        must_have_the_content(&opened.auth);
+    }
 }
 
 #[test]
 fn every_index_on_own_fields_leads_to_its_records() {
-    let auth = open(FILES[1], AuthKv::options().models::<Shop>(), early()).auth;
-    for expected in content::users::<Profile>().into_iter().map(user) {
-        let (id, own) = (&expected.id, &expected.extra);
-        if let Some(number) = own.phone_number.as_deref() {
-            assert_same(auth.get_user_by("phoneNumber", number).wait().unwrap(), &expected);
+    for (_, [_, file]) in formats() {
+        let opened = open(file, AuthKv::options().models::<Shop>(), early());
+        let auth = &opened.auth;
+        for expected in content::users::<Profile>().into_iter().map(user) {
+            let (id, own) = (&expected.id, &expected.extra);
+            if let Some(number) = own.phone_number.as_deref() {
+                assert_same(auth.get_user_by("phoneNumber", number).wait().unwrap(), &expected);
+            }
+            for (field, range) in [("logins", FieldRange::only(own.logins)), ("balance", FieldRange::only(own.balance))]
+            {
+                let page = auth.list_users_by(field, range, None, 10).wait().unwrap();
+                assert!(page.items.iter().any(|user| user.id == *id), "{field} does not lead to {id}");
+            }
         }
-        for (field, range) in [("logins", FieldRange::only(own.logins)), ("balance", FieldRange::only(own.balance))] {
-            let page = auth.list_users_by(field, range, None, 10).wait().unwrap();
-            assert!(page.items.iter().any(|user| user.id == *id), "{field} does not lead to {id}");
-        }
+        let account = auth.get_account_by("__proto__2", "éé").wait().unwrap().unwrap();
+        assert_eq!(account.provider, "passkey");
     }
-    let account = auth.get_account_by("__proto__2", "éé").wait().unwrap().unwrap();
-    assert_eq!(account.provider, "passkey");
 }
 
 #[test]
 fn a_file_can_be_written_on() {
-    must_be_writable(&open(FILES[0], AuthKv::options(), content::now()).auth);
+    for (format, [file, _]) in formats() {
+        let opened = open(file, AuthKv::options().purge_in_background(false), content::now());
+        must_have_what_was_added(&opened.auth, format);
+        must_be_writable(&opened.auth);
+    }
 }
 
 #[test]
 fn a_file_with_own_fields_can_be_written_on() {
-    must_be_writable(&open(FILES[1], AuthKv::options().models::<Shop>(), content::now()).auth);
+    for (format, [_, file]) in formats() {
+        let opened = open(file, AuthKv::options().models::<Shop>().purge_in_background(false), content::now());
+        must_have_what_was_added(&opened.auth, format);
+        must_be_writable(&opened.auth);
+    }
+}
+
+#[test]
+fn an_older_file_gets_the_number_of_this_format_and_is_refused_where_nothing_may_be_changed() {
+    let [[oldest, _], ..] = FILES;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(oldest);
+    fs::copy(golden(oldest), &path).unwrap();
+    let open = |synchronize| AuthKv::options().synchronize(synchronize).open(&path);
+    let refused = open(false).unwrap_err();
+    let Error::Open { problem: OpenProblem::OlderFormat { found: 1, known }, .. } = refused else {
+        panic!("{refused}");
+    };
+    assert_eq!(fs::read(&path).unwrap(), fs::read(golden(oldest)).unwrap());
+    drop(open(true).unwrap());
+    let number = || {
+        let database = Database::open(&path).unwrap();
+        let table = database.begin_read().unwrap().open_table(META).unwrap();
+        table.get(&b"format\0\0"[..]).unwrap().unwrap().value().to_vec()
+    };
+    // A version, a checksum of 4 bytes, and a text of one digit.
+    assert_eq!(number()[5..], *format!("\u{1}{known}").as_bytes());
+    drop(open(false).unwrap());
+}
+
+#[test]
+fn sessions_of_format_1_are_loaded_and_saved_by_overlapping_requests() {
+    let [[oldest, _], ..] = FILES;
+    let auth = open(oldest, AuthKv::options(), early()).auth;
+    let sessions = WebSessions::new(auth.clone());
+    let [(token, data, expires), ..] = content::web_sessions();
+    let load = || sessions.load_session(token).wait().unwrap().unwrap().data;
+    let (mut one, mut other) = (load(), load());
+    one.insert("one".to_owned(), 1.into());
+    other.insert("other".to_owned(), 2.into());
+    for changed in [one, other] {
+        assert!(sessions.save_session(token, &changed, expires).wait().unwrap());
+    }
+    let found = sessions.find_session(token).wait().unwrap().unwrap();
+    assert_eq!((found.data.len(), found.user_id), (data.len() + 2, Some(UUID.into())));
+    assert!(auth.check().wait().unwrap().is_sound());
+}
+
+#[cfg(feature = "etcd")]
+#[test]
+fn an_older_file_is_copied_once_it_was_opened() {
+    use authkv::{Place, copy};
+    let [[oldest, _], ..] = FILES;
+    let folder = tempfile::tempdir().unwrap();
+    let [from, to] = ["from.redb", "to.redb"].map(|name| folder.path().join(name));
+    fs::copy(golden(oldest), &from).unwrap();
+    let copied = || copy(&Place::File(from.clone()), &Place::File(to.clone()), |_| {});
+    let refused = copied().unwrap_err();
+    assert!(matches!(refused, Error::Open { problem: OpenProblem::OlderFormat { found: 1, .. }, .. }), "{refused}");
+    drop(AuthKv::options().clock(early).open(&from).unwrap());
+    copied().unwrap();
+    must_have_the_content(&AuthKv::options().clock(early).open(&to).unwrap());
+}
+
+/// The files of each format, with its number.
+fn formats() -> impl Iterator<Item = (usize, [&'static str; 2])> {
+    FILES.into_iter().enumerate().map(|(place, files)| (place + 1, files))
+}
+
+/// What the files of later formats have more than those of the first. It is removed, so that all have the same.
+fn must_have_what_was_added<M: Models>(auth: &AuthKv<M>, format: usize) {
+    let sessions = WebSessions::new(auth.clone());
+    let stranger = sessions.delete_session("stranger").wait().unwrap();
+    assert_eq!(stranger.is_some(), format >= 2);
+    if let Some(stranger) = stranger {
+        assert_eq!((stranger.user_id, stranger.data), (None, content::naming("stranger")));
+    }
+    let late = content::now() + TimeDelta::days(9);
+    let refused = sessions.create_session("new", &content::naming(DELETED), late).wait();
+    assert_eq!(refused.is_err(), format >= 2, "{refused:?}");
+    drop(sessions.delete_session("new").wait().unwrap());
 }
 
 fn must_have_the_content<M: Models>(auth: &AuthKv<M>)

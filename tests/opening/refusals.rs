@@ -119,7 +119,7 @@ fn a_newer_format_is_refused() {
     let (_folder, path) = place();
     drop(AuthKv::open(&path).unwrap());
     let key = b"format\0\0";
-    let body = b"\x012";
+    let body = b"\x013";
     let mut checksum = crc32fast::Hasher::new();
     for part in [&b"authkv_meta"[..], key, body] {
         checksum.update(part);
@@ -133,7 +133,7 @@ fn a_newer_format_is_refused() {
     transaction.commit().unwrap();
     drop(database);
     let error = refused(&path, |path| AuthKv::open(path));
-    assert!(matches!(error, Error::Open { problem: OpenProblem::NewerFormat { found: 2, known: 1 }, .. }), "{error}");
+    assert!(matches!(error, Error::Open { problem: OpenProblem::NewerFormat { found: 3, known: 2 }, .. }), "{error}");
 }
 
 #[test]
@@ -210,7 +210,7 @@ fn synchronize_off_creates_nothing_until_it_is_called() {
     auth.synchronize().wait().unwrap();
     let ada = auth.create_user(NewUser::email("ada@example.com")).wait().unwrap();
     drop(auth);
-    assert_eq!(tables(&path).len(), 19);
+    assert_eq!(tables(&path).len(), 20);
     let auth = AuthKv::options().synchronize(false).open(&path).unwrap();
     assert_eq!(auth.get_user(&ada.id).wait().unwrap(), Some(ada));
 }

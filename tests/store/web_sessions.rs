@@ -6,7 +6,7 @@ use std::sync::{Barrier, Mutex};
 use std::thread;
 
 use authkv::conformance::{conflict, eventually, invalid};
-use authkv::models::{UserId, WebSession, WebSessionData, WebSessionId};
+use authkv::models::{NewUser, UserId, WebSession, WebSessionData, WebSessionId};
 use authkv::{Error, Problem, UniqueKey, WebSessions};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
@@ -18,7 +18,10 @@ cases! {
     a_token_has_one_session,
     saving_changes_a_session_and_never_creates_one,
     a_session_belongs_to_the_user_whom_its_data_names,
-    a_session_needs_a_user_who_exists_if_it_names_one,
+    a_session_that_names_a_user_who_was_never_here_is_nobodys_and_counted,
+    a_session_that_names_a_deleted_user_is_refused,
+    a_session_with_a_user_does_not_become_a_strangers,
+    a_user_who_comes_later_gets_the_sessions_that_name_them,
     the_application_says_how_data_names_a_user,
     sessions_of_a_user_are_listed_by_age_and_ended_by_their_ids,
     signing_out_everywhere_ends_sessions_of_both_kinds,
@@ -29,6 +32,19 @@ cases! {
     a_burst_of_saves_writes_once,
     data_is_limited,
     of_ending_and_saving_a_session_ending_wins,
+    overlapping_requests_keep_each_others_values,
+    a_value_that_two_requests_change_is_taken_whole_from_the_last,
+    an_expiry_that_a_request_has_not_changed_is_not_saved,
+    data_without_a_mark_replaces_all,
+    a_mark_is_in_what_is_loaded_and_nowhere_else,
+    saving_again_in_the_same_request_is_not_stale,
+    saving_again_keeps_what_others_have_saved_before,
+    a_session_that_is_loaded_between_two_saves_of_a_request_is_not_the_last,
+    a_session_that_went_over_to_another_user_is_not_saved,
+    a_stale_save_is_refused_on_request,
+    a_session_made_anew_with_the_same_token_is_not_the_loaded_one,
+    what_two_requests_add_together_is_limited_too,
+    of_many_overlapping_requests_none_undoes_another,
 }
 
 const TICK: TimeDelta = TimeDelta::milliseconds(1);
@@ -131,15 +147,312 @@ fn a_session_belongs_to_the_user_whom_its_data_names(on: &Store) {
     }
 }
 
-fn a_session_needs_a_user_who_exists_if_it_names_one(on: &Store) {
+fn a_session_that_names_a_user_who_was_never_here_is_nobodys_and_counted(on: &Store) {
     let stranger = of(&"stranger".into());
-    let created = web(on).create_session("one", &stranger, on.tomorrow()).wait();
-    assert!(matches!(created, Err(Error::UnknownUser)), "{created:?}");
-    assert_eq!(find(on, "one"), None);
+    on.user("ada");
+    let counted = || on.kv.stats().sessions_of_strangers;
+    let before = counted();
+    create(on, "one", &stranger);
+    create(on, "two", &nobody());
+    assert_eq!(counted(), before + 1);
+    assert!(save(on, "two", &stranger, on.tomorrow()));
+    assert_eq!(counted(), before + 2);
+    for token in ["one", "two"] {
+        let found = find(on, token).unwrap();
+        assert_eq!((found.user_id, found.data), (None, stranger.clone()));
+        assert!(save(on, token, &stranger, on.tomorrow()));
+    }
+    assert_eq!(counted(), before + 2, "nothing was written");
+    assert_eq!(listed(on, &"stranger".into()), []);
+    let elsewhere = web(on).user_id_from(|_| None);
+    elsewhere.create_session("three", &stranger, on.tomorrow()).wait().unwrap();
+    assert_eq!(counted(), before + 2, "the application has said where its users are");
+    on.sound_report();
+}
+
+fn a_session_that_names_a_deleted_user_is_refused(on: &Store) {
+    let delete = |id: &UserId| drop(on.auth.delete_user(id).wait().unwrap().unwrap());
+    // With few records and with so many that they are swept later; made anew and deleted again.
+    let (ada, bob) = (on.user("ada").id, on.user("bob").id);
+    for n in 0..300 {
+        create(on, &format!("of bob {n}"), &of(&bob));
+    }
+    create(on, "of ada", &of(&ada));
     create(on, "one", &nobody());
-    let saved = web(on).save_session("one", &stranger, on.tomorrow()).wait();
-    assert!(matches!(saved, Err(Error::UnknownUser)), "{saved:?}");
-    assert_eq!(find(on, "one").unwrap().data, nobody());
+    delete(&ada);
+    delete(&bob);
+    for _ in 0..2 {
+        for user_id in [&ada, &bob] {
+            let refused = web(on).create_session("two", &of(user_id), on.tomorrow()).wait();
+            assert!(matches!(refused, Err(Error::UnknownUser)), "{refused:?}");
+            let refused = web(on).save_session("one", &of(user_id), on.tomorrow()).wait();
+            assert!(matches!(refused, Err(Error::UnknownUser)), "{refused:?}");
+        }
+        assert_eq!((find(on, "one").unwrap().data, find(on, "two")), (nobody(), None));
+        eventually("everything is swept", || {
+            on.token("sweeping", "goes on with writes");
+            on.sound_report().waiting_to_be_swept == 0
+        });
+        let again = NewUser { id: Some(ada.clone()), ..NewUser::default() };
+        on.auth.create_user(again).wait().unwrap();
+        create(on, "of ada", &of(&ada));
+        assert_eq!(listed(on, &ada).len(), 1);
+        delete(&ada);
+    }
+    assert_eq!(on.kv.stats().sessions_of_strangers, 0);
+}
+
+fn a_session_with_a_user_does_not_become_a_strangers(on: &Store) {
+    let ada = on.user("ada").id;
+    create(on, "one", &of(&ada));
+    let refused = web(on).save_session("one", &of(&"stranger".into()), on.tomorrow()).wait();
+    assert!(matches!(refused, Err(Error::UnknownUser)), "{refused:?}");
+    let found = find(on, "one").unwrap();
+    assert_eq!((found.user_id, found.data), (Some(ada.clone()), of(&ada)));
+    assert_eq!((listed(on, &ada).len(), on.kv.stats().sessions_of_strangers), (1, 0));
+}
+
+fn a_user_who_comes_later_gets_the_sessions_that_name_them(on: &Store) {
+    let late = UserId::from("late");
+    create(on, "one", &of(&late));
+    on.auth.create_user(NewUser { id: Some(late.clone()), ..NewUser::default() }).wait().unwrap();
+    assert_eq!(listed(on, &late), []);
+    let mut changed = load(on, "one");
+    changed.insert("theme".to_owned(), json!("light"));
+    assert!(save(on, "one", &changed, on.tomorrow()));
+    assert_eq!((find(on, "one").unwrap().user_id, listed(on, &late).len()), (Some(late), 1));
+    on.sound_report();
+}
+
+const MARK: &str = "authkv.mark";
+
+/// The data of a session for a request that may save it.
+fn load(on: &Store, token: &str) -> WebSessionData {
+    web(on).load_session(token).wait().unwrap().unwrap().data
+}
+
+/// The data with values changed, or removed if they are null.
+fn with(mut data: WebSessionData, changes: Value) -> WebSessionData {
+    for (name, value) in changes.as_object().unwrap() {
+        match value {
+            Value::Null => drop(data.remove(name)),
+            value => drop(data.insert(name.clone(), value.clone())),
+        }
+    }
+    data
+}
+
+fn overlapping_requests_keep_each_others_values(on: &Store) {
+    create(on, "one", &data(json!({ "kept": 1, "changed": 1, "removed": 1, "also": { "a": [1] } })));
+    let (slow, fast) = (load(on, "one"), load(on, "one"));
+    let fast = with(fast, json!({ "basket": "a bicycle", "removed": null, "also": { "a": [2] } }));
+    assert!(save(on, "one", &fast, on.tomorrow()));
+    assert!(save(on, "one", &with(slow.clone(), json!({ "changed": 2, "visits": 1 })), on.tomorrow()));
+    let both = json!({ "kept": 1, "changed": 2, "also": { "a": [2] }, "basket": "a bicycle", "visits": 1 });
+    assert_eq!(find(on, "one").unwrap().data, data(both.clone()));
+    let unchanged = find(on, "one");
+    assert!(save(on, "one", &slow, on.tomorrow()), "a request that has changed nothing");
+    assert_eq!(find(on, "one"), unchanged);
+    on.sound_report();
+}
+
+fn a_value_that_two_requests_change_is_taken_whole_from_the_last(on: &Store) {
+    create(on, "one", &data(json!({ "basket": { "a": 1 }, "gone": 1 })));
+    let (one, other, third) = (load(on, "one"), load(on, "one"), load(on, "one"));
+    assert!(save(on, "one", &with(one, json!({ "basket": { "a": 1, "b": 1 }, "gone": null })), on.tomorrow()));
+    assert!(save(on, "one", &with(other, json!({ "basket": { "a": 1, "c": 1 }, "gone": 2 })), on.tomorrow()));
+    assert_eq!(find(on, "one").unwrap().data, data(json!({ "basket": { "a": 1, "c": 1 }, "gone": 2 })));
+    assert!(save(on, "one", &with(third, json!({ "basket": null })), on.tomorrow()));
+    assert_eq!(find(on, "one").unwrap().data, data(json!({ "gone": 2 })));
+}
+
+fn an_expiry_that_a_request_has_not_changed_is_not_saved(on: &Store) {
+    let (short, long) = (on.tomorrow(), on.tomorrow() + TimeDelta::days(30));
+    create(on, "one", &nobody());
+    let (slow, other) = (load(on, "one"), load(on, "one"));
+    assert!(save(on, "one", &load(on, "one"), long), "somebody wants to be remembered");
+    assert!(save(on, "one", &with(slow, json!({ "n": 1 })), short));
+    assert_eq!(find(on, "one").unwrap().expires, long);
+    assert!(save(on, "one", &with(other, json!({ "m": 1 })), short + TimeDelta::hours(1)));
+    let found = find(on, "one").unwrap();
+    assert_eq!(found.expires, short + TimeDelta::hours(1), "of two that change it, the last one wins");
+    assert_eq!(found.data, data(json!({ "theme": "dark", "n": 1, "m": 1 })));
+}
+
+fn data_without_a_mark_replaces_all(on: &Store) {
+    create(on, "one", &data(json!({ "a": 1 })));
+    let slow = load(on, "one");
+    assert!(save(on, "one", &data(json!({ "b": 1 })), on.tomorrow() + TimeDelta::hours(9)));
+    let found = find(on, "one").unwrap();
+    assert_eq!((found.data, found.expires), (data(json!({ "b": 1 })), on.tomorrow() + TimeDelta::hours(9)));
+    assert!(save(on, "one", &WebSessionData::new(), on.tomorrow()));
+    let found = find(on, "one").unwrap();
+    assert_eq!((found.data, found.expires), (WebSessionData::new(), on.tomorrow()));
+    assert!(save(on, "one", &with(slow, json!({ "c": 1 })), on.tomorrow()));
+    assert_eq!(find(on, "one").unwrap().data, data(json!({ "c": 1 })), "what was cleared comes back");
+}
+
+fn a_mark_is_in_what_is_loaded_and_nowhere_else(on: &Store) {
+    let ada = on.user("ada").id;
+    create(on, "one", &of(&ada));
+    let loaded = load(on, "one");
+    assert_ne!(loaded[MARK], load(on, "one")[MARK], "each load has its own");
+    assert_eq!(with(loaded.clone(), json!({ MARK: null })), of(&ada));
+    let asked = Mutex::new(Vec::new());
+    let own = WebSessions::new(on.kv.clone()).user_id_from(|data| {
+        assert!(!data.contains_key(MARK));
+        data.get("axum-login.data")?.get("user_id")?.as_str().map(UserId::from)
+    });
+    own.create_session("two", &with(loaded.clone(), json!({ "n": 1 })), on.tomorrow()).wait().unwrap();
+    assert!(own.save_session("one", &with(loaded, json!({ "n": 1 })), on.tomorrow()).wait().unwrap());
+    for token in ["one", "two"] {
+        asked.lock().unwrap().push(find(on, token).unwrap().data);
+    }
+    for listed in web(on).list_sessions(&ada).wait().unwrap() {
+        asked.lock().unwrap().push(listed.data);
+    }
+    asked.lock().unwrap().push(web(on).delete_session("two").wait().unwrap().unwrap().data);
+    let shown = asked.into_inner().unwrap();
+    assert_eq!(shown.len(), 5);
+    assert!(shown.into_iter().all(|data| data == with(of(&ada), json!({ "n": 1 }))));
+    let not_a_mark = with(nobody(), json!({ MARK: "of the application" }));
+    for refused in [
+        invalid(web(on).create_session("three", &not_a_mark, on.tomorrow()).wait()),
+        invalid(web(on).save_session("one", &not_a_mark, on.tomorrow()).wait()),
+    ] {
+        assert_eq!(refused, (MARK.to_owned(), Problem::ReservedName));
+    }
+    assert_eq!(web(on).load_session("three").wait().unwrap(), None);
+}
+
+fn saving_again_in_the_same_request_is_not_stale(on: &Store) {
+    create(on, "one", &data(json!({ "a": 1 })));
+    let sessions = web(on).refuse_stale_saves();
+    let again = |data: &WebSessionData| sessions.save_session("one", data, on.tomorrow()).wait().unwrap();
+    let loaded = load(on, "one");
+    for changes in [json!({ "a": 2 }), json!({ "a": 1 }), json!({ "a": 1, "b": 1 }), json!({ "a": null })] {
+        let wanted = with(loaded.clone(), changes);
+        assert!(again(&wanted));
+        assert_eq!(find(on, "one").unwrap().data, with(wanted, json!({ MARK: null })));
+    }
+    // A session that the request itself has made, as when it gets a new token.
+    sessions.create_session("two", &with(loaded.clone(), json!({ "a": 3 })), on.tomorrow()).wait().unwrap();
+    assert!(sessions.save_session("two", &loaded, on.tomorrow()).wait().unwrap());
+    assert_eq!(find(on, "two").unwrap().data, data(json!({ "a": 1 })));
+}
+
+fn saving_again_keeps_what_others_have_saved_before(on: &Store) {
+    let ada = on.user("ada").id;
+    create(on, "one", &data(json!({ "a": 1 })));
+    let (signing_in, other) = (load(on, "one"), load(on, "one"));
+    assert!(save(on, "one", &with(other, json!({ "basket": 1 })), on.tomorrow()));
+    let signed_in = with(signing_in, json!({ "axum-login.data": { "user_id": ada } }));
+    assert!(save(on, "one", &signed_in, on.tomorrow()));
+    assert!(save(on, "one", &with(signed_in, json!({ "n": 1 })), on.tomorrow()));
+    let found = find(on, "one").unwrap();
+    let all = json!({ "a": 1, "basket": 1, "n": 1, "axum-login.data": { "user_id": ada } });
+    assert_eq!((found.data, found.user_id), (data(all), Some(ada)));
+}
+
+fn a_session_that_is_loaded_between_two_saves_of_a_request_is_not_the_last(on: &Store) {
+    create(on, "one", &WebSessionData::new());
+    let first = with(load(on, "one"), json!({ "a": 1 }));
+    assert!(save(on, "one", &first, on.tomorrow()));
+    let between = load(on, "one");
+    assert!(save(on, "one", &with(first, json!({ "b": 1 })), on.tomorrow()));
+    assert!(save(on, "one", &with(between, json!({ "c": 1 })), on.tomorrow()));
+    assert_eq!(find(on, "one").unwrap().data, data(json!({ "a": 1, "b": 1, "c": 1 })));
+}
+
+fn a_session_that_went_over_to_another_user_is_not_saved(on: &Store) {
+    let (ada, bob) = (on.user("ada").id, on.user("bob").id);
+    let (stranger, nobody) = (of(&"stranger".into()), nobody());
+    let states = [of(&ada), of(&bob), stranger, nobody];
+    for loaded in &states {
+        for now in states.iter().filter(|now| *now != loaded) {
+            let replace = |data: &WebSessionData| {
+                drop(web(on).delete_session("one").wait().unwrap());
+                create(on, "one", data);
+            };
+            replace(loaded);
+            let slow = load(on, "one");
+            replace(now);
+            let before = find(on, "one");
+            let changed = with(slow.clone(), json!({ "n": 1 }));
+            assert!(!save(on, "one", &changed, on.tomorrow() + TimeDelta::days(9)));
+            assert!(!save(on, "one", &slow, on.tomorrow() + TimeDelta::days(9)), "nor the expiry alone");
+            assert_eq!(find(on, "one"), before);
+        }
+    }
+    // The request that signs somebody in is not one of those.
+    drop(web(on).delete_session("one").wait().unwrap());
+    create(on, "one", &data(json!({ "theme": "dark" })));
+    let signing_in = load(on, "one");
+    assert!(save(on, "one", &with(load(on, "one"), json!({ "n": 1 })), on.tomorrow()));
+    assert!(save(on, "one", &with(signing_in, json!({ "axum-login.data": { "user_id": ada } })), on.tomorrow()));
+    let found = find(on, "one").unwrap();
+    assert_eq!((found.user_id, &found.data["n"]), (Some(ada), &json!(1)));
+    on.sound_report();
+}
+
+fn a_stale_save_is_refused_on_request(on: &Store) {
+    create(on, "one", &data(json!({ "a": 1 })));
+    let sessions = web(on).refuse_stale_saves();
+    let [slow, reading, moving] = [(); 3].map(|()| load(on, "one"));
+    assert!(sessions.save_session("one", &moving, on.tomorrow() + TimeDelta::days(2)).wait().unwrap());
+    assert!(save(on, "one", &with(load(on, "one"), json!({ "b": 1 })), on.tomorrow() + TimeDelta::days(2)));
+    let before = find(on, "one");
+    let refused = sessions.save_session("one", &with(slow.clone(), json!({ "c": 1 })), on.tomorrow()).wait();
+    assert!(matches!(refused, Err(Error::StaleSession)), "{refused:?}");
+    let refused = sessions.clone().save_session("one", &with(slow, json!({ "a": null })), on.tomorrow()).wait();
+    assert!(matches!(refused, Err(Error::StaleSession)), "{refused:?}");
+    assert_eq!(find(on, "one"), before);
+    assert!(sessions.save_session("one", &reading, on.tomorrow() + TimeDelta::days(3)).wait().unwrap());
+    let changed = with(load(on, "one"), json!({ "c": 1 }));
+    assert!(save(on, "one", &load(on, "one"), on.tomorrow() + TimeDelta::days(4)), "only the expiry");
+    assert!(sessions.save_session("one", &changed, on.tomorrow()).wait().unwrap(), "nobody has changed the data");
+    assert_eq!(find(on, "one").unwrap().data, data(json!({ "a": 1, "b": 1, "c": 1 })));
+}
+
+fn a_session_made_anew_with_the_same_token_is_not_the_loaded_one(on: &Store) {
+    create(on, "one", &data(json!({ "a": 1, "b": 1 })));
+    let slow = load(on, "one");
+    web(on).delete_session("one").wait().unwrap().unwrap();
+    create(on, "one", &data(json!({ "a": 2 })));
+    assert!(save(on, "one", &with(slow, json!({ "c": 1 })), on.tomorrow()));
+    assert_eq!(find(on, "one").unwrap().data, data(json!({ "a": 2, "c": 1 })));
+}
+
+fn what_two_requests_add_together_is_limited_too(on: &Store) {
+    create(on, "one", &WebSessionData::new());
+    let half = |who: &str| -> WebSessionData {
+        (0..5).map(|n| (format!("{who} {n}"), json!("x".repeat(60_000)))).chain(load(on, "one")).collect()
+    };
+    let (one, other) = (half("one"), half("other"));
+    assert!(save(on, "one", &one, on.tomorrow()));
+    let before = find(on, "one");
+    let (_, problem) = invalid(web(on).save_session("one", &other, on.tomorrow()).wait());
+    assert!(matches!(problem, Problem::TooLong { limit, .. } if limit == 512 << 10), "{problem:?}");
+    assert_eq!(find(on, "one"), before);
+}
+
+fn of_many_overlapping_requests_none_undoes_another(on: &Store) {
+    const REQUESTS: i32 = 32;
+    create(on, "one", &WebSessionData::new());
+    let begin = Barrier::new(REQUESTS as usize);
+    thread::scope(|scope| {
+        for n in 0..REQUESTS {
+            let begin = &begin;
+            scope.spawn(move || {
+                let loaded = load(on, "one");
+                begin.wait();
+                assert!(save(on, "one", &with(loaded, json!({ n.to_string(): n })), on.tomorrow() + TICK * n));
+            });
+        }
+    });
+    let all: WebSessionData = (0..REQUESTS).map(|n| (n.to_string(), json!(n))).collect();
+    assert_eq!(find(on, "one").unwrap().data, all);
+    on.sound_report();
 }
 
 fn the_application_says_how_data_names_a_user(on: &Store) {

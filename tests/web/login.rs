@@ -389,3 +389,71 @@ async fn whoever_is_signing_in_while_all_are_signed_out_is_signed_out_too() {
     assert_eq!((who(&mut browser).await, browser.cookie.clone()), (None, None));
     assert_eq!(site.web_sessions(), 0);
 }
+
+/// Users who are in another database, with ids of its own. Everybody who gives a name is signed in.
+mod elsewhere {
+    use std::convert::Infallible;
+
+    use axum_login::{AuthUser, AuthnBackend};
+
+    #[derive(Clone, Debug)]
+    pub(super) struct Person(String);
+
+    impl AuthUser for Person {
+        type Id = String;
+
+        fn id(&self) -> String {
+            self.0.clone()
+        }
+
+        fn session_auth_hash(&self) -> &[u8] {
+            b"of the password"
+        }
+    }
+
+    #[derive(Clone)]
+    pub(super) struct People;
+
+    impl AuthnBackend for People {
+        type User = Person;
+        type Credentials = String;
+        type Error = Infallible;
+
+        async fn authenticate(&self, name: String) -> Result<Option<Person>, Infallible> {
+            Ok(Some(Person(name)))
+        }
+
+        async fn get_user(&self, id: &String) -> Result<Option<Person>, Infallible> {
+            Ok(Some(Person(id.clone())))
+        }
+    }
+}
+
+#[tokio::test]
+async fn users_who_are_in_another_database_are_signed_in_and_counted() {
+    type Auth = axum_login::AuthSession<elsewhere::People>;
+    #[derive(Deserialize)]
+    struct Name {
+        name: String,
+    }
+    let sign_in = async |mut auth: Auth, Query(Name { name }): Query<Name>| {
+        let person = auth.authenticate(name).await.unwrap().unwrap();
+        auth.login(&person).await.unwrap();
+    };
+    let me = async |auth: Auth| auth.user.map_or("nobody".to_owned(), |person| person.id());
+    let auth = AuthKv::in_memory().unwrap();
+    for (sessions, strangers) in
+        [(WebSessions::new(auth.clone()), 2), (WebSessions::new(auth.clone()).user_id_from(|_| None), 2)]
+    {
+        let layer = AuthManagerLayerBuilder::new(elsewhere::People, SessionManagerLayer::new(sessions)).build();
+        let app = Router::new().route("/me", get(me)).route("/sign-in", post(sign_in)).layer(layer);
+        for name in ["3f0c8e1a-0000-4000-8000-00000000000a", "7"] {
+            let mut browser = Browser::new(&app);
+            browser.post(&format!("/sign-in?name={name}"), &[]).await.ok();
+            assert_eq!(browser.get("/me").await.ok(), name);
+            assert!(browser.cookie.is_some());
+        }
+        assert_eq!(auth.stats().sessions_of_strangers, strangers);
+    }
+    assert!(auth.check().wait().unwrap().is_sound());
+}

@@ -5,3 +5,4 @@ use super::ts;
 mod browsers;
 mod records;
 mod site;
+mod surprises;
