@@ -30,6 +30,11 @@ export type RedbAdapter = Required<Adapter>;
 export interface Purged {
     sessions: number;
     verificationTokens: number;
+    /**
+     * How many entries of the index by expiry were dropped because their record is missing or damaged. Nothing else of
+     * such a record is removed; `check()` says more.
+     */
+    damaged: number;
     /** True if more may have expired: call again. */
     more: boolean;
 }

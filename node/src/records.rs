@@ -204,6 +204,7 @@ impl Output for Purged {
         Fields::new()
             .set("sessions", self.sessions as u64)
             .set("verificationTokens", self.verification_tokens as u64)
+            .set("damaged", self.damaged as u64)
             .set("more", self.more)
             .into_value()
     }

@@ -68,6 +68,14 @@ impl CheckReport {
         self.problem_count == 0
     }
 
+    /// Adds the entries of the expiry index that purges have dropped because they were of no sound record.
+    pub(crate) fn with_dropped(mut self, entries: u64) -> Self {
+        if entries > 0 {
+            self.problem(BY_EXPIRY.id, &format!("{entries} entries of missing or damaged records were dropped"));
+        }
+        self
+    }
+
     fn problem(&mut self, table: TableId, what: &str) {
         self.problem_count += 1;
         if self.problems.len() < DESCRIBED_MAX {
@@ -88,6 +96,7 @@ pub(crate) fn check(txn: &Txn<'_>, indexes: &Indexes) -> Result<CheckReport> {
     check.report.codes = check.records(|_: &CodeRecord| None)?;
     check.report.states = check.records(|_: &StateRecord| None)?;
     check.report.web_sessions = check.records(|session: &WebSessionRecord| session.user_id.clone())?;
+    check.marks()?;
     check.indexes()?;
     check.unique_values::<UserRecord>(|_| true)?;
     check.unique_values::<AccountRecord>(|id| {
@@ -160,6 +169,19 @@ impl Check<'_, '_> {
             Ok(())
         })?;
         Ok(found)
+    }
+
+    /// Reads the marks of deleted users who wait to be swept.
+    fn marks(&mut self) -> Result<()> {
+        let (report, mut found) = (&mut self.report, 0);
+        self.txn.scan_bytes(SWEEP.id, (Bound::Unbounded, Bound::Unbounded), &mut |key, value| {
+            found += 1;
+            if let Err(error) = SWEEP.row(key, value) {
+                report.problem(SWEEP.id, &error.to_string());
+            }
+            Ok(ControlFlow::Continue(()))
+        })?;
+        self.count(SWEEP.id, found)
     }
 
     fn indexes(&mut self) -> Result<()> {

@@ -76,6 +76,9 @@ pub struct Stats {
     pub hot_session_hits: u64,
     /// How many sessions were looked up in the tables, whether they exist or not. Always 0 without a session cache.
     pub hot_session_misses: u64,
+    /// How many entries of the expiry index were dropped here because their record is missing or damaged; see
+    /// [`Purged::damaged`](crate::Purged::damaged). If it is not 0, find out more with [`check`](AuthKv::check).
+    pub damaged_entries: u64,
 }
 
 /// Lifetimes of the sessions that the store creates or extends.
@@ -123,7 +126,8 @@ impl<M: Models> AuthKv<M> {
     }
 
     /// Checks the whole store on the calling thread: looks up every record and every index entry, and compares them and
-    /// their counts. This takes microseconds per record. Damage is in the report, not an error.
+    /// their counts. This takes microseconds per record. Damage is in the report, not an error, and so are the damaged
+    /// entries that purges have dropped since the store was opened.
     ///
     /// It sees everything that a call can encounter. It does not see damage to redb's list of free pages, which may
     /// spoil a later write; opening with [`Options::verify`](crate::Options::verify) does.
@@ -138,8 +142,8 @@ impl<M: Models> AuthKv<M> {
     /// # Ok::<(), authkv::Error>(())
     /// ```
     pub fn check(&self) -> Reply<CheckReport> {
-        let indexes = Arc::clone(&self.inner.indexes);
-        self.read(move |txn| check::check(txn, &indexes), Ok)
+        let (indexes, dropped) = (Arc::clone(&self.inner.indexes), self.background_purge().damaged());
+        self.read(move |txn| check::check(txn, &indexes), move |report| Ok(report.with_dropped(dropped)))
     }
 
     /// Carries out the accepted writes and closes the file. Later calls on any clone answer
@@ -163,7 +167,7 @@ impl<M: Models> AuthKv<M> {
     /// ```
     pub fn stats(&self) -> Stats {
         let (hits, misses) = self.inner.hot_sessions.counts();
-        Stats { hot_session_hits: hits, hot_session_misses: misses }
+        Stats { hot_session_hits: hits, hot_session_misses: misses, damaged_entries: self.background_purge().damaged() }
     }
 
     /// Runs a read on the calling thread and records its read set; see [`AnyEngine::read_recorded`].

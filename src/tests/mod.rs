@@ -21,5 +21,5 @@ mod sessions;
 #[allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 mod storage;
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 mod upkeep;

@@ -15,7 +15,7 @@ use crate::error::OpenProblem;
 use crate::kv::txn::Txn;
 use crate::models::{AccountType, Models, NewAccount, NewSession, NewUser};
 use crate::ops::upkeep;
-use crate::records::schema::META;
+use crate::records::schema::{META, STATES};
 use crate::{Adapter, AuthKv, Error, Result};
 
 fn store(cluster: Arc<dyn Cluster>) -> AuthKv {
@@ -195,6 +195,36 @@ fn a_user_with_thousands_of_sessions_is_gone_at_once_and_swept_in_steps() {
     eventually("all are swept", || !auth.read(upkeep::must_sweep, Ok).wait().unwrap());
     let report = other.check().wait().unwrap();
     assert!(report.is_sound() && report.sessions == 0, "{report:?}");
+}
+
+#[test]
+fn a_damaged_row_stops_neither_sweep_nor_purge() {
+    for seed in 0..10 * u64::from(scale()) {
+        eprintln!("seed {seed}");
+        let auth = store(Arc::new(Memory::new()));
+        crate::tests::upkeep::damaged_rows_hold_up_no_sweep(&auth, &mut fastrand::Rng::with_seed(seed));
+    }
+    let auth = store(Arc::new(Memory::new()));
+    for number in 0..100 {
+        drop(auth.put_state("test", &number, chrono::TimeDelta::zero()).wait().unwrap());
+    }
+    let lose = |txn: &mut Txn<'_>| {
+        for (hash, _) in txn.first(&STATES, 3)? {
+            txn.remove(&STATES, &hash);
+        }
+        Ok(())
+    };
+    auth.write_alone(lose, Ok).wait().unwrap();
+    thread::sleep(Duration::from_millis(2));
+    let (mut states, mut damaged) = (0, 0);
+    loop {
+        let purged = auth.purge_expired().wait().unwrap();
+        (states, damaged) = (states + purged.states, damaged + purged.damaged);
+        if !purged.more {
+            break;
+        }
+    }
+    assert_eq!((states, damaged, auth.stats().damaged_entries), (97, 3, 3));
 }
 
 #[test]
