@@ -1,7 +1,7 @@
 //! The records of Auth.js, from JavaScript and back to it.
 
 use authkv::models::{
-    Account, AccountKey, AccountType, Authenticator, DynamicFields, NewAccount, NewSession, NewUser, Session,
+    Account, AccountKey, AccountType, Authenticator, DynamicFields, NewAccount, NewSession, NewUser, Page, Session,
     SessionAndUser, SessionInfo, SessionPatch, Token, User, UserPatch, Value, VerificationToken,
 };
 use authkv::{CheckReport, Purged};
@@ -139,6 +139,16 @@ impl Output for SessionInfo<DynamicFields> {
             .set("created", self.created)
             .set("extended", self.extended)
             .set("expires", self.expires)
+            .into_value()
+    }
+}
+
+impl<T: Output> Output for Page<T> {
+    fn into_value(self) -> Value {
+        let next = self.next.map(|next| next.to_string());
+        Fields::new()
+            .set("items", self.items.into_value())
+            .set("next", next.map_or(Value::Null, Value::from))
             .into_value()
     }
 }

@@ -2,8 +2,9 @@
 
 use crate::error::{Error, Result, UniqueKey};
 use crate::kv::txn::Txn;
-use crate::models::{CredentialId, ProviderAccountId, UserId};
-use crate::ops::{resolve_all, users};
+use crate::models::{CredentialId, Cursor, Page, ProviderAccountId, UserId};
+use crate::ops::pages::{self, PageLimit, keys_of};
+use crate::ops::{listed_all, resolve_all, users};
 use crate::records::AuthenticatorRecord;
 use crate::records::entries::replace;
 use crate::records::schema::{AUTHENTICATORS, AUTHENTICATORS_BY_USER, USERS};
@@ -29,6 +30,20 @@ pub(crate) fn get(txn: &Txn<'_>, id: &CredentialId) -> Result<Option<Authenticat
 pub(crate) fn list(txn: &Txn<'_>, user_id: &UserId) -> Result<Vec<AuthenticatorRecord>> {
     txn.prefetch_prefix(&AUTHENTICATORS_BY_USER, user_id);
     if txn.contains(&USERS, user_id)? { of_user(txn, user_id) } else { Ok(Vec::new()) }
+}
+
+/// Returns a page of the authenticators of a user.
+pub(crate) fn page(
+    txn: &Txn<'_>,
+    user_id: &UserId,
+    after: Option<&Cursor>,
+    limit: PageLimit,
+) -> Result<Page<AuthenticatorRecord>> {
+    txn.prefetch_prefix(&AUTHENTICATORS_BY_USER, user_id);
+    if !txn.contains(&USERS, user_id)? {
+        return Ok(Page { items: Vec::new(), next: None });
+    }
+    pages::page(txn, &AUTHENTICATORS_BY_USER, keys_of(user_id), after, limit, |rows| listed_all(txn, &rows))
 }
 
 pub(crate) fn update_counter(txn: &mut Txn<'_>, id: &CredentialId, counter: u32) -> Result<AuthenticatorRecord> {

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod adapter;
+mod authenticators;
 pub(crate) mod background;
 mod codes;
 #[cfg(feature = "etcd")]
@@ -10,6 +11,7 @@ mod connect;
 pub(crate) mod copy;
 mod fields;
 mod hot_sessions;
+mod lists;
 mod migration;
 pub(crate) mod options;
 pub(crate) mod sessions;

@@ -16,6 +16,9 @@ mod fields;
 pub mod fuzzing;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
+mod lists;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod sessions;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
