@@ -150,4 +150,10 @@ function part(value, name, what) {
     return read(value, name, name);
 }
 
-module.exports = { key, keyOf, part, providerAccountId, record };
+function u32(number, what) {
+    if (typeof number !== "number" || number !== number >>> 0)
+        throw invalid(what, "must be an integer from 0 to 4294967295");
+    return number;
+}
+
+module.exports = { key, keyOf, part, providerAccountId, record, u32 };

@@ -1,6 +1,6 @@
 //! Operations on authenticators.
 
-use crate::error::{Error, Result, UniqueKey};
+use crate::error::{Error, Problem, Result, UniqueKey};
 use crate::kv::txn::Txn;
 use crate::models::{CredentialId, Cursor, Page, ProviderAccountId, UserId};
 use crate::ops::pages::{self, PageLimit, keys_of};
@@ -46,11 +46,28 @@ pub(crate) fn page(
     pages::page(txn, &AUTHENTICATORS_BY_USER, keys_of(user_id), after, limit, |rows| listed_all(txn, &rows))
 }
 
+/// Sets the counter. A counter never goes back.
 pub(crate) fn update_counter(txn: &mut Txn<'_>, id: &CredentialId, counter: u32) -> Result<AuthenticatorRecord> {
     let old = get(txn, id)?.ok_or(Error::UnknownCredential)?;
+    if counter < old.model.counter {
+        let problem = Problem::OutOfRange { least: old.model.counter, most: u32::MAX };
+        return Err(Error::invalid("counter", problem));
+    }
     let new = old.with_counter(counter);
     replace(txn, Some(&old), Some(&new))?;
     Ok(new)
+}
+
+/// Moves the counter from one value to a greater one. Returns false, and changes nothing, if it has another value. An
+/// authenticator that does not count stays at 0.
+pub(crate) fn advance_counter(txn: &mut Txn<'_>, id: &CredentialId, from: u32, to: u32) -> Result<bool> {
+    let old = get(txn, id)?.ok_or(Error::UnknownCredential)?;
+    let advances = to > from || (from, to) == (0, 0);
+    if !advances || old.model.counter != from {
+        return Ok(false);
+    }
+    replace(txn, Some(&old), Some(&old.with_counter(to)))?;
+    Ok(true)
 }
 
 pub(super) fn remove_of_account(txn: &mut Txn<'_>, user_id: &UserId, account_id: &ProviderAccountId) -> Result<()> {
