@@ -47,9 +47,14 @@ pub(crate) type Rows = BTreeMap<(TableId, Vec<u8>), Option<Vec<u8>>>;
 
 /// The rest of the work that is too much for one transaction.
 pub(crate) struct FollowUp {
-    work: Box<dyn Fn(&mut Txn<'_>) -> Result<()> + Send>,
+    work: Work,
     indexes: Option<Arc<Indexes>>,
 }
+
+type Work = Box<dyn Fn(&mut Txn<'_>) -> Result<()> + Send>;
+
+/// The bytes of a row's key, and the row, unless it is damaged.
+pub(crate) type RowOrDamaged<K, V> = (Vec<u8>, Option<(K, V)>);
 
 impl FollowUp {
     pub(crate) fn run(&self, txn: &mut Txn<'_>) -> Result<()> {
@@ -160,14 +165,13 @@ impl<'v> Txn<'v> {
         Ok(rows)
     }
 
-    /// Like [`rows`](Self::rows), for upkeep, which goes on behind a damaged row. Of a damaged row it returns the bytes of
-    /// its key.
+    /// Like [`rows`](Self::rows), for upkeep, which goes on behind a damaged row.
     pub(crate) fn rows_or_damaged<K: Key, V: DeserializeOwned>(
         &self,
         table: &Table<K, V>,
         range: ByteRange<'_>,
         limit: usize,
-    ) -> Result<Vec<(Vec<u8>, Option<(K, V)>)>> {
+    ) -> Result<Vec<RowOrDamaged<K, V>>> {
         let mut rows = Vec::new();
         if limit == 0 {
             return Ok(rows);

@@ -7,9 +7,9 @@ use serde::de::DeserializeOwned;
 use crate::error::{Error, Result};
 use crate::kv::key::{Key, prefix_end};
 use crate::kv::table::Table;
-use crate::kv::txn::Txn;
+use crate::kv::txn::{RowOrDamaged, Txn};
 use crate::models::{Millis, UserId};
-use crate::records::entries::{Record, replace};
+use crate::records::entries::{Record, drop_expiry_entry, replace};
 use crate::records::expiring::Expiring;
 use crate::records::schema::{
     ACCOUNTS_BY_USER, AUTHENTICATORS_BY_USER, BY_EXPIRY, CODES, SESSIONS, STATES, SWEEP, VERIFICATION_TOKENS,
@@ -143,7 +143,7 @@ pub(crate) fn purge_expired(txn: &mut Txn<'_>, now: Millis, limit: usize) -> Res
     let mut purged = Purged { more: listed.len() == limit, ..Purged::default() };
     for (entry, row) in listed {
         let Some(((at, expiring), ())) = row else {
-            txn.remove_bytes(BY_EXPIRY.id, entry);
+            drop_expiry_entry(txn, entry);
             purged.damaged += 1;
             continue;
         };
@@ -161,17 +161,15 @@ pub(crate) fn purge_expired(txn: &mut Txn<'_>, now: Millis, limit: usize) -> Res
             Expiring::State(hash) => purge(txn, at, &hash, |state: StateRecord| (state.expires, None)),
         }?;
         if removed.is_none() {
-            txn.remove_bytes(BY_EXPIRY.id, entry);
+            drop_expiry_entry(txn, entry);
         }
         purged.add(&expiring, removed);
     }
     Ok(purged)
 }
 
-type Listed = (Vec<u8>, Option<((Millis, Expiring), ())>);
-
 /// Hints that the listed records will be looked up.
-fn prefetch(txn: &Txn<'_>, listed: &[Listed]) {
+fn prefetch(txn: &Txn<'_>, listed: &[RowOrDamaged<(Millis, Expiring), ()>]) {
     for ((_, expiring), ()) in listed.iter().filter_map(|(_, row)| row.as_ref()) {
         match expiring.clone() {
             Expiring::Session(user_id, id) => txn.prefetch(&SESSIONS, &(user_id, id)),
