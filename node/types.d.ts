@@ -30,6 +30,11 @@ export type RedbAdapter = Required<Adapter>;
 export interface Purged {
     sessions: number;
     verificationTokens: number;
+    /**
+     * How many entries of the index by expiry were dropped because their record is missing or damaged. Nothing else of
+     * such a record is removed; `check()` says more.
+     */
+    damaged: number;
     /** True if more may have expired: call again. */
     more: boolean;
 }
@@ -53,6 +58,13 @@ export interface SessionInfo {
     extended: Date;
     expires: Date;
     [ownField: string]: unknown;
+}
+
+/** A page of a list. */
+export interface Page<T> {
+    items: T[];
+    /** Where the next page starts; null if there are no more items. */
+    next: string | null;
 }
 
 /** What a check of the whole store found. */
@@ -80,8 +92,25 @@ export declare class Store {
     /** Reads a verification token without using it up, for tests and support. It may have expired. */
     findVerificationToken(token: { identifier: string; token: string }): Promise<VerificationToken | null>;
 
-    /** The valid sessions of a user, the oldest first and 1,000 at most, without their tokens. */
-    listSessions(userId: string): Promise<SessionInfo[]>;
+    /**
+     * A page of the valid sessions of a user, the oldest first, without their tokens. `after` is the `next` of the
+     * previous page, and `limit` a number from 1 to 1,000, which is the default.
+     *
+     * At most 5,000 sessions are read for a page, expired ones included; behind so many it ends, and may have fewer
+     * sessions, or none, although there are more. Go on while `next` is not null.
+     */
+    listSessions(
+        userId: string,
+        options?: { after?: string | null | undefined; limit?: number | undefined },
+    ): Promise<Page<SessionInfo>>;
+
+    /**
+     * Moves the signature counter of an authenticator from the value with which an assertion was verified to that of
+     * the assertion. True to one caller; false, with nothing changed, if the counter has another value or `to` is not
+     * greater. From 0 to 0, as of authenticators that do not count, it is true to everybody. Rejects with
+     * `UNKNOWN_CREDENTIAL`.
+     */
+    advanceCounter(credentialID: string, from: number, to: number): Promise<boolean>;
 
     /**
      * Ends a session of a user by its id, as somebody does who sees it in a list. Returns the session that ended, or

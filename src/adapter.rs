@@ -347,10 +347,14 @@ pub trait Adapter<M: Models = ()>: Send + Sync {
     /// ```
     fn list_authenticators_by_user_id(&self, user_id: &UserId) -> Reply<Vec<Authenticator>>;
 
-    /// Sets the signature counter and returns the authenticator.
+    /// Sets the signature counter and returns the authenticator. A counter never goes back: one that is lower than the
+    /// stored one, 0 included, may come from a copy of the authenticator, and is refused. An equal one is taken, because
+    /// many authenticators do not count and always send 0. To find out which of two assertions with one counter was
+    /// first, use [`AuthKv::advance_counter`](crate::AuthKv::advance_counter).
     ///
     /// # Errors
-    /// [`UnknownCredential`](crate::Error::UnknownCredential).
+    /// [`UnknownCredential`](crate::Error::UnknownCredential), and [`InvalidArgument`](crate::Error::InvalidArgument)
+    /// with the field `counter` when it is lower than the stored one. Nothing was written then.
     ///
     /// ```
     /// # use authkv::{Adapter, AuthKv, models::*};
@@ -367,6 +371,7 @@ pub trait Adapter<M: Models = ()>: Send + Sync {
     /// #     transports: None,
     /// # }).wait()?;
     /// assert_eq!(auth.update_authenticator_counter(&"b64url".into(), 7).wait()?.counter, 7);
+    /// assert!(auth.update_authenticator_counter(&"b64url".into(), 6).wait().is_err(), "it went back");
     /// # Ok::<(), authkv::Error>(())
     /// ```
     fn update_authenticator_counter(&self, credential_id: &CredentialId, counter: u32) -> Reply<Authenticator>;

@@ -4,8 +4,7 @@
 
 const { linkAccount } = require("./account.js");
 const { call } = require("./calls.js");
-const { key, keyOf, part, providerAccountId, record } = require("./encode.js");
-const { invalid } = require("./errors.js");
+const { key, keyOf, part, providerAccountId, record, u32 } = require("./encode.js");
 
 /** The functions by their names: what each takes, and what the addon's function of this name gets for it. */
 const FUNCTIONS = {
@@ -58,12 +57,6 @@ function accountKey(provider, id) {
 function identifierOf(token) {
     const identifier = part(token, "identifier", "verificationToken");
     return identifier === undefined ? null : key(identifier, "identifier");
-}
-
-function u32(number, what) {
-    if (typeof number !== "number" || number !== number >>> 0)
-        throw invalid(what, "must be an integer from 0 to 4294967295");
-    return number;
 }
 
 module.exports = { adapterOf };

@@ -161,6 +161,12 @@ function part(value, name, what) {
     return read(value, name, name);
 }
 
+function u32(number, what) {
+    if (typeof number !== "number" || number !== number >>> 0)
+        throw invalid(what, "must be an integer from 0 to 4294967295");
+    return number;
+}
+
 module.exports = {
     FIELD_LENGTH_MAX,
     fieldText,
@@ -171,4 +177,5 @@ module.exports = {
     providerAccountId,
     read,
     record,
+    u32,
 };

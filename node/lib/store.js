@@ -9,10 +9,12 @@ const native = require("./native.js");
 const { adapterOf } = require("./adapter.js");
 const { answers, call } = require("./calls.js");
 const { decode } = require("./decode.js");
-const { key, keyOf, record } = require("./encode.js");
+const { key, keyOf, part, record, u32 } = require("./encode.js");
 const { invalid } = require("./errors.js");
 
 const MEMORY = ":memory:";
+/** How many sessions a page has at most. */
+const PAGE_MAX = 1_000;
 
 /** Marks the stores of every copy of this package. */
 const IS_STORE = Symbol.for("authkv.Store");
@@ -38,9 +40,18 @@ class Store {
         return call(this.#native, "findVerificationToken", identifier, keyOf(token, "token", "verificationToken"));
     }
 
-    /** The valid sessions of a user, without their tokens. */
-    async listSessions(userId) {
-        return call(this.#native, "listSessions", key(userId, "userId"));
+    /** A page of the valid sessions of a user, without their tokens. */
+    async listSessions(userId, options = {}) {
+        const after = part(options, "after", "options") ?? null;
+        if (after !== null && typeof after !== "string") throw invalid("after", "must be a string");
+        const limit = part(options, "limit", "options") ?? PAGE_MAX;
+        return call(this.#native, "listSessions", key(userId, "userId"), after, u32(limit, "limit"));
+    }
+
+    /** Moves an authenticator's counter; true to one caller. */
+    async advanceCounter(credentialID, from, to) {
+        const id = key(credentialID, "credentialID");
+        return call(this.#native, "advanceCounter", id, u32(from, "from"), u32(to, "to"));
     }
 
     /** Ends a session by its id. */

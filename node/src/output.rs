@@ -66,6 +66,12 @@ impl Output for () {
     }
 }
 
+impl Output for bool {
+    fn into_value(self) -> Value {
+        Value::Bool(self)
+    }
+}
+
 /// A count.
 impl Output for usize {
     fn into_value(self) -> Value {

@@ -1,7 +1,7 @@
 //! The records of Auth.js, from JavaScript and back to it.
 
 use authkv::models::{
-    Account, AccountKey, AccountType, Authenticator, DynamicFields, NewAccount, NewSession, NewUser, Session,
+    Account, AccountKey, AccountType, Authenticator, DynamicFields, NewAccount, NewSession, NewUser, Page, Session,
     SessionAndUser, SessionInfo, SessionPatch, Token, User, UserPatch, Value, VerificationToken,
 };
 use authkv::{CheckReport, Purged, Stats};
@@ -143,6 +143,16 @@ impl Output for SessionInfo<DynamicFields> {
     }
 }
 
+impl<T: Output> Output for Page<T> {
+    fn into_value(self) -> Value {
+        let next = self.next.map(|next| next.to_string());
+        Fields::new()
+            .set("items", self.items.into_value())
+            .set("next", next.map_or(Value::Null, Value::from))
+            .into_value()
+    }
+}
+
 impl Output for SessionAndUser<DynamicFields, DynamicFields> {
     fn into_value(self) -> Value {
         Fields::new().set("session", self.session.into_value()).set("user", self.user.into_value()).into_value()
@@ -204,6 +214,7 @@ impl Output for Purged {
         Fields::new()
             .set("sessions", self.sessions as u64)
             .set("verificationTokens", self.verification_tokens as u64)
+            .set("damaged", self.damaged as u64)
             .set("more", self.more)
             .into_value()
     }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
-use authkv::models::{AccountKey, Dynamic};
+use authkv::models::{AccountKey, Cursor, Dynamic};
 use authkv::{Adapter, AuthKv, Reply};
 use napi::bindgen_prelude::{AsyncTask, Either};
 use napi::{Env, Task};
@@ -210,8 +210,17 @@ impl Store {
     }
 
     #[napi]
-    pub fn list_sessions(&self, ticket: u32, user_id: String) -> Option<String> {
-        self.call(ticket, |auth| Ok(auth.list_sessions(&user_id.into())))
+    pub fn advance_counter(&self, ticket: u32, credential_id: String, from: u32, to: u32) -> Option<String> {
+        self.call(ticket, |auth| Ok(auth.advance_counter(&credential_id.into(), from, to)))
+    }
+
+    #[napi]
+    pub fn list_sessions(&self, ticket: u32, user_id: String, after: Option<String>, limit: u32) -> Option<String> {
+        self.call(ticket, |auth| {
+            let after = after.map(|after| after.parse()).transpose();
+            let after: Option<Cursor> = after.map_err(|_| Failure::invalid("after", "is no cursor of a list"))?;
+            Ok(auth.list_sessions(&user_id.into(), after.as_ref(), limit as usize))
+        })
     }
 
     #[napi]

@@ -53,6 +53,37 @@ onEachStore("a counter is set, and only on a credential that is known", async (a
     assert.equal((await auth.getAuthenticator("key")).counter, 7);
 });
 
+onEachStore("a counter never goes back", async (auth) => {
+    await auth.createUser(newUser("ada"));
+    await auth.createAuthenticator(newAuthenticator("key", "ada"));
+    for (const counter of [0, 300, 4_294_967_295]) {
+        const counted = await auth.updateAuthenticatorCounter("key", counter);
+        assert.equal(counted.counter, counter);
+        for (const lower of [counter - 1, 7, 0].filter((lower) => lower >= 0 && lower < counter)) {
+            await rejects(auth.updateAuthenticatorCounter("key", lower), "INVALID_ARGUMENT", "counter");
+        }
+        assert.deepEqual(await auth.updateAuthenticatorCounter("key", counter), counted);
+        assert.deepEqual(await auth.getAuthenticator("key"), counted);
+    }
+});
+
+onEachStore("of many assertions with one counter one wins", async (auth, store) => {
+    await auth.createUser(newUser("ada"));
+    await auth.createAuthenticator(newAuthenticator("key", "ada"));
+    for (let counter = 0; counter < 4; counter += 1) {
+        const { values, codes } = await race(times(() => store.advanceCounter("key", counter, counter + 1)));
+        assert.deepEqual([values.filter(Boolean).length, codes], [1, []]);
+    }
+    for (const [from, to] of [[4, 4], [4, 3], [5, 6], [0, 0]]) {
+        assert.equal(await store.advanceCounter("key", from, to), false);
+    }
+    assert.equal((await auth.getAuthenticator("key")).counter, 4);
+    await auth.createAuthenticator(newAuthenticator("does not count", "ada"));
+    assert.equal(await store.advanceCounter("does not count", 0, 0), true);
+    await rejects(store.advanceCounter("unknown", 0, 1), "UNKNOWN_CREDENTIAL");
+    await rejects(store.advanceCounter("key", -1, 1), "INVALID_ARGUMENT", "from");
+});
+
 onEachStore("an authenticator has no own fields", async (auth) => {
     await auth.createUser(newUser("ada"));
     const nicknamed = newAuthenticator("key", "ada", { nickname: "phone" });

@@ -100,14 +100,15 @@ onEachStore("a person's sessions are listed without their tokens, and ended by t
     await auth.createSession(newSession("old", "ada", { expires: past() }));
     await auth.createSession(newSession("hers", "eve"));
 
-    const listed = await store.listSessions("ada");
+    const { items: listed, next } = await store.listSessions("ada");
+    assert.equal(next, null);
     for (const [place, { id, expires, agent }] of made.entries()) {
         const { created, extended } = listed[place];
         assert.ok(created instanceof Date && extended.getTime() === created.getTime());
         assert.deepEqual(listed[place], { id, userId: "ada", created, extended, expires, agent });
     }
     assert.equal(listed.length, made.length);
-    assert.deepEqual(await store.listSessions("nobody"), []);
+    assert.deepEqual(await store.listSessions("nobody"), { items: [], next: null });
 
     assert.equal(await store.endSession("grace", made[0].id), null);
     assert.deepEqual(await store.endSession("ada", made[0].id), listed[0]);
@@ -120,4 +121,28 @@ onEachStore("a person's sessions are listed without their tokens, and ended by t
     assert.ok(await auth.getSessionAndUser("hers"));
     await rejects(store.endSessions("ada", 7), "INVALID_ARGUMENT");
     await rejects(store.listSessions(undefined), "INVALID_ARGUMENT");
+});
+
+onEachStore("valid sessions are listed in pages, however many have expired", async (auth, store) => {
+    await auth.createUser(newUser("ada"));
+    await race(times((n) => auth.createSession(newSession(`old ${n}`, "ada", { expires: past() })), 1_000));
+    const tokens = ["one", "two", "three"];
+    const ids = [];
+    for (const token of tokens) ids.push((await auth.createSession(newSession(token, "ada"))).id);
+
+    const all = await store.listSessions("ada");
+    assert.deepEqual([all.items.map(({ id }) => id), all.next], [ids, null]);
+    const found = [];
+    let after;
+    do {
+        const page = await store.listSessions("ada", { after, limit: 2 });
+        assert.ok(page.items.length === 2 || page.next === null);
+        found.push(...page.items.map(({ id }) => id));
+        after = page.next;
+    } while (after !== null);
+    assert.deepEqual(found, ids);
+
+    for (const wrong of ["no cursor", 7]) await rejects(store.listSessions("ada", { after: wrong }), "INVALID_ARGUMENT", "after");
+    for (const limit of [-1, 1.5, "2"]) await rejects(store.listSessions("ada", { limit }), "INVALID_ARGUMENT", "limit");
+    await rejects(store.listSessions("ada", "2"), "INVALID_ARGUMENT", "options");
 });

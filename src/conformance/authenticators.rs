@@ -12,6 +12,7 @@ cases! {
     a_list_has_each_authenticator_of_the_user_once,
     nobody_has_authenticators_but_users,
     a_counter_is_set_and_nothing_else_changes,
+    a_counter_never_goes_back,
     counting_an_unknown_credential_is_an_error_and_creates_nothing,
 }
 
@@ -83,13 +84,27 @@ fn nobody_has_authenticators_but_users(on: &Subject) {
 fn a_counter_is_set_and_nothing_else_changes(on: &Subject) {
     let ada = on.user("ada");
     let (given, other) = (on.authenticator("a-credential", &ada.id), on.authenticator("another", &ada.id));
-    for counter in [1, u32::MAX, 0, 5] {
+    for counter in [0, 1, 5, 5, u32::MAX] {
         let expected = Authenticator { counter, ..given.clone() };
         let updated = on.auth.update_authenticator_counter(&given.credential_id, counter).wait().unwrap();
         assert_eq!(updated, expected);
         assert_eq!(on.find_authenticator("a-credential"), Some(expected));
     }
     assert_eq!(on.find_authenticator("another"), Some(other));
+}
+
+fn a_counter_never_goes_back(on: &Subject) {
+    let ada = on.user("ada");
+    let given = on.authenticator("a-credential", &ada.id);
+    for counter in [300, u32::MAX] {
+        let expected = on.auth.update_authenticator_counter(&given.credential_id, counter).wait().unwrap();
+        for lower in [counter - 1, 7, 1, 0] {
+            let error = refusal(on.auth.update_authenticator_counter(&given.credential_id, lower).wait());
+            assert!(matches!(&error, Error::InvalidArgument { field, .. } if field == "counter"), "{error}");
+            assert_eq!(on.find_authenticator("a-credential"), Some(expected.clone()));
+        }
+        assert_eq!(on.auth.update_authenticator_counter(&given.credential_id, counter).wait().unwrap(), expected);
+    }
 }
 
 fn counting_an_unknown_credential_is_an_error_and_creates_nothing(on: &Subject) {

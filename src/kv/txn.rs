@@ -47,9 +47,14 @@ pub(crate) type Rows = BTreeMap<(TableId, Vec<u8>), Option<Vec<u8>>>;
 
 /// The rest of the work that is too much for one transaction.
 pub(crate) struct FollowUp {
-    work: fn(&mut Txn<'_>) -> Result<()>,
+    work: Work,
     indexes: Option<Arc<Indexes>>,
 }
+
+type Work = Box<dyn Fn(&mut Txn<'_>) -> Result<()> + Send>;
+
+/// The bytes of a row's key, and the row, unless it is damaged.
+pub(crate) type RowOrDamaged<K, V> = (Vec<u8>, Option<(K, V)>);
 
 impl FollowUp {
     pub(crate) fn run(&self, txn: &mut Txn<'_>) -> Result<()> {
@@ -82,6 +87,21 @@ impl<'v> Txn<'v> {
             Ok(())
         })?;
         Ok(found)
+    }
+
+    /// Like [`get`](Self::get), for upkeep, which goes on behind a damaged row. `None` if the row is missing or damaged.
+    /// A view that fails is still an error.
+    pub(crate) fn get_sound<K: Key, V: DeserializeOwned>(&self, table: &Table<K, V>, key: &K) -> Result<Option<V>> {
+        let mut found = None;
+        let key_bytes = key.to_bytes();
+        self.get_bytes(table.id, &key_bytes, &mut |bytes| {
+            found = table.row(&key_bytes, bytes).ok();
+            Ok(())
+        })?;
+        if found.is_none() && self.view.is_guess() {
+            return Err(Error::corrupt("a row is not known yet"));
+        }
+        Ok(found.map(|(_, value)| value))
     }
 
     pub(crate) fn contains<K: Key, V>(&self, table: &Table<K, V>, key: &K) -> Result<bool> {
@@ -127,16 +147,6 @@ impl<'v> Txn<'v> {
         with_prefix(prefix, |range| self.rows(table, range, limit))
     }
 
-    /// Returns the rows whose first key component is below `end`, at most `limit`.
-    pub(crate) fn below<A: Key, B: Key, V: DeserializeOwned>(
-        &self,
-        table: &Table<(A, B), V>,
-        end: &A,
-        limit: usize,
-    ) -> Result<Vec<((A, B), V)>> {
-        self.rows(table, (Bound::Unbounded, Bound::Excluded(&end.to_bytes())), limit)
-    }
-
     /// Returns the rows in a range of keys, at most `limit`.
     pub(crate) fn rows<K: Key, V: DeserializeOwned>(
         &self,
@@ -150,6 +160,24 @@ impl<'v> Txn<'v> {
         }
         self.scan_bytes(table.id, range, &mut |key, value| {
             rows.push(table.row(key, value)?);
+            Ok(if rows.len() < limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
+        })?;
+        Ok(rows)
+    }
+
+    /// Like [`rows`](Self::rows), for upkeep, which goes on behind a damaged row.
+    pub(crate) fn rows_or_damaged<K: Key, V: DeserializeOwned>(
+        &self,
+        table: &Table<K, V>,
+        range: ByteRange<'_>,
+        limit: usize,
+    ) -> Result<Vec<RowOrDamaged<K, V>>> {
+        let mut rows = Vec::new();
+        if limit == 0 {
+            return Ok(rows);
+        }
+        self.scan_bytes(table.id, range, &mut |key, value| {
+            rows.push((key.to_vec(), table.row(key, value).ok()));
             Ok(if rows.len() < limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
         })?;
         Ok(rows)
@@ -174,8 +202,8 @@ impl<'v> Txn<'v> {
     }
 
     /// Makes the engine run `work` in a transaction of its own after this one.
-    pub(crate) fn follow_up(&mut self, work: fn(&mut Txn<'_>) -> Result<()>) {
-        self.changes.follow_up = Some(FollowUp { work, indexes: self.indexes.clone() });
+    pub(crate) fn follow_up(&mut self, work: impl Fn(&mut Txn<'_>) -> Result<()> + Send + 'static) {
+        self.changes.follow_up = Some(FollowUp { work: Box::new(work), indexes: self.indexes.clone() });
     }
 
     pub(crate) fn get_bytes(

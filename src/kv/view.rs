@@ -29,6 +29,12 @@ pub(crate) trait View {
         false
     }
 
+    /// True if a row that an operation looked up is not known yet, so that its absence is only a guess, and the operation
+    /// will run again.
+    fn is_guess(&self) -> bool {
+        false
+    }
+
     /// The maximum number of records that one step of an operation may change. It differs between engines, because one
     /// may take smaller transactions than another.
     fn step_records_max(&self) -> usize {

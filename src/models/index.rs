@@ -144,14 +144,21 @@ impl FieldRange {
 /// A page of a list.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Page<T> {
-    /// The records, ordered by the field's value and then by id.
+    /// The records, in the order of the list.
     pub items: Vec<T>,
-    /// The start of the next page. `None` on the last page.
+    /// Where the next page starts. `None` if there are no more records. A page for which 5,000 rows were read that are
+    /// not listed, such as expired sessions, ends there, even if it has no item yet.
     pub next: Option<Cursor>,
 }
 
-/// A position in a list. As text it is hexadecimal, for use in a link to the next page. It contains the field's value
-/// at that position.
+impl<T> Page<T> {
+    pub(crate) fn try_map<U>(self, map: impl FnMut(T) -> Result<U, Error>) -> Result<Page<U>, Error> {
+        Ok(Page { items: self.items.into_iter().map(map).collect::<Result<_, _>>()?, next: self.next })
+    }
+}
+
+/// A position in a list. As text it is hexadecimal, for use in a link to the next page. It contains the values by which
+/// the list is ordered, such as the field's value at that position, and the ids of the record and its user.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Cursor(pub(crate) Vec<u8>);
 

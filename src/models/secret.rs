@@ -88,7 +88,7 @@ impl fmt::Debug for Token {
 }
 
 /// The SHA-256 of a secret that will be presented again. The store keeps nothing else of the secret.
-#[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct TokenHash([u8; 32]);
 
 /// Serialises as bytes. An array, which serde reads number by number, would take longer to read.
@@ -115,7 +115,7 @@ impl TokenHash {
         Self(Sha256::new().chain_update(length).chain_update(context).chain_update(secret).finalize().into())
     }
 
-    pub(crate) fn from_bytes(bytes: [u8; 32]) -> Self {
+    pub(crate) const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 

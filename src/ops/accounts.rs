@@ -3,7 +3,8 @@
 use crate::error::{Error, Result, UniqueKey};
 use crate::kv::txn::Txn;
 use crate::models::{AccountKey, AccountType, Cursor, FieldKey, MustLeave, Page, RangeOf, UserId};
-use crate::ops::{authenticators, fields, resolve, resolve_all, users};
+use crate::ops::pages::{self, PageLimit, keys_of};
+use crate::ops::{authenticators, fields, listed_all, resolve, users};
 use crate::records::entries::replace;
 use crate::records::schema::{ACCOUNT_BY_PROVIDER, ACCOUNTS, ACCOUNTS_BY_USER, AUTHENTICATORS_BY_USER, USERS};
 use crate::records::{AccountRecord, AccountUpdate};
@@ -29,33 +30,36 @@ pub(crate) fn get(txn: &Txn<'_>, key: &AccountKey) -> Result<Option<AccountRecor
     }
 }
 
-/// Returns the accounts of a user, at most `limit`. A user who is waiting to be swept has none.
-pub(crate) fn list(txn: &Txn<'_>, user_id: &UserId, limit: usize) -> Result<Vec<AccountRecord>> {
+/// Returns a page of the accounts of a user. A user who is waiting to be swept has none.
+pub(crate) fn page(
+    txn: &Txn<'_>,
+    user_id: &UserId,
+    after: Option<&Cursor>,
+    limit: PageLimit,
+) -> Result<Page<AccountRecord>> {
     txn.prefetch_prefix(&ACCOUNTS_BY_USER, user_id);
     if !txn.contains(&USERS, user_id)? {
-        return Ok(Vec::new());
+        return Ok(Page { items: Vec::new(), next: None });
     }
-    let entries = txn.with_prefix(&ACCOUNTS_BY_USER, user_id, limit)?;
-    resolve_all(txn, &entries)
+    pages::page(txn, &ACCOUNTS_BY_USER, keys_of(user_id), after, limit, |rows| listed_all(txn, &rows))
 }
 
 pub(crate) fn by_field(txn: &Txn<'_>, field: &str, value: &FieldKey) -> Result<Option<AccountRecord>> {
     fields::first(txn, field, value.clone())?.map_or(Ok(None), |account| unless_swept(txn, account))
 }
 
-/// Returns a page of a list of accounts, after a cursor. Accounts that are waiting to be swept are left out, so a page
-/// may have fewer than `limit` items although more pages follow.
+/// Returns a page of a list of accounts, after a cursor. Accounts that are waiting to be swept are left out.
 pub(crate) fn list_by_field(
     txn: &Txn<'_>,
     field: &str,
     range: &RangeOf,
     after: Option<&Cursor>,
-    limit: usize,
+    limit: PageLimit,
 ) -> Result<Page<AccountRecord>> {
-    let page = fields::page::<AccountRecord>(txn, field, range, after, limit)?;
-    page.items.iter().for_each(|account| txn.prefetch(&USERS, &account.user_id));
-    let items = page.items.into_iter().filter_map(|account| unless_swept(txn, account).transpose());
-    Ok(Page { items: items.collect::<Result<_>>()?, next: page.next })
+    fields::page(txn, field, range, after, limit, |accounts: Vec<AccountRecord>| {
+        accounts.iter().for_each(|account| txn.prefetch(&USERS, &account.user_id));
+        accounts.into_iter().map(|account| unless_swept(txn, account)).collect()
+    })
 }
 
 /// Returns the account, unless its user was deleted and the account is waiting to be swept.

@@ -5,11 +5,11 @@ use std::ops::{Bound, ControlFlow};
 
 use crate::error::Result;
 use crate::kv::key::Key;
-use crate::kv::table::TableId;
+use crate::kv::table::{Table, TableId};
 use crate::kv::txn::Txn;
 use crate::models::{FieldKey, Indexes, UserId};
 use crate::records::entries::{FieldIndexed, Record};
-use crate::records::schema::{ACCOUNTS, DELETED_USERS, SWEEP, TABLES, USERS, indexes};
+use crate::records::schema::{ACCOUNTS, BY_EXPIRY, DELETED_USERS, SWEEP, TABLES, USERS, indexes};
 use crate::records::{
     AccountRecord, AuthenticatorRecord, CodeRecord, SessionRecord, StateRecord, TokenRecord, UserRecord,
     WebSessionRecord,
@@ -53,6 +53,14 @@ impl CheckReport {
         self.problem_count == 0
     }
 
+    /// Adds the entries of the expiry index that purges have dropped because they were of no sound record.
+    pub(crate) fn with_dropped(mut self, entries: u64) -> Self {
+        if entries > 0 {
+            self.problem(BY_EXPIRY.id, &format!("{entries} entries of missing or damaged records were dropped"));
+        }
+        self
+    }
+
     fn problem(&mut self, table: TableId, what: &str) {
         self.problem_count += 1;
         if self.problems.len() < DESCRIBED_MAX {
@@ -74,6 +82,7 @@ pub(crate) fn check(txn: &Txn<'_>, indexes: &Indexes) -> Result<CheckReport> {
     check.report.states = check.records(|_: &StateRecord| None)?;
     check.report.web_sessions = check.records(|session: &WebSessionRecord| session.user_id().cloned())?;
     check.deleted_users()?;
+    check.marks()?;
     check.indexes()?;
     check.unique_values::<UserRecord>(|_| true)?;
     check.unique_values::<AccountRecord>(|id| {
@@ -149,16 +158,25 @@ impl Check<'_, '_> {
     }
 
     fn deleted_users(&mut self) -> Result<()> {
-        let (table, txn) = (DELETED_USERS.id, self.txn);
-        let mut count = 0;
-        txn.scan_bytes(table, (Bound::Unbounded, Bound::Unbounded), &mut |key, value| {
-            count += 1;
-            if let Err(error) = DELETED_USERS.row(key, value) {
-                self.report.problem(table, &error.to_string());
+        self.keys(&DELETED_USERS)
+    }
+
+    /// Reads the marks of deleted users who wait to be swept.
+    fn marks(&mut self) -> Result<()> {
+        self.keys(&SWEEP)
+    }
+
+    /// Reads a table whose rows are all key.
+    fn keys<K: Key>(&mut self, table: &Table<K, ()>) -> Result<()> {
+        let (report, mut found) = (&mut self.report, 0);
+        self.txn.scan_bytes(table.id, (Bound::Unbounded, Bound::Unbounded), &mut |key, value| {
+            found += 1;
+            if let Err(error) = table.row(key, value) {
+                report.problem(table.id, &error.to_string());
             }
             Ok(ControlFlow::Continue(()))
         })?;
-        self.count(table, count)
+        self.count(table.id, found)
     }
 
     fn indexes(&mut self) -> Result<()> {

@@ -1,11 +1,10 @@
 //! Looks records up by the application's own fields.
 
-use std::ops::Bound;
-
 use crate::error::{Result, UniqueKey};
 use crate::kv::key::{Key, field_range};
 use crate::kv::txn::Txn;
 use crate::models::{Cursor, FieldKey, Page, RangeOf};
+use crate::ops::pages::{self, PageLimit};
 use crate::ops::{resolve, resolve_all};
 use crate::records::entries::FieldIndexed;
 
@@ -22,29 +21,21 @@ pub(super) fn holders<R: FieldIndexed>(txn: &Txn<'_>, record: &R) -> Result<Vec<
     Ok(holders)
 }
 
+/// Reads a page of the records whose field is in a range. `listed` leaves out those that are not listed.
 pub(super) fn page<R: FieldIndexed>(
     txn: &Txn<'_>,
     field: &str,
     range: &RangeOf,
     after: Option<&Cursor>,
-    limit: usize,
+    limit: PageLimit,
+    listed: impl Fn(Vec<R>) -> Result<Vec<Option<R>>>,
 ) -> Result<Page<R>> {
-    let mut page = Page { items: Vec::new(), next: None };
-    let Some((start, end)) = field_range(field, range) else {
-        return Ok(page);
-    };
-    let start = match after {
-        Some(Cursor(after)) if *after >= end => return Ok(page),
-        Some(Cursor(after)) if *after >= start => Bound::Excluded(after.as_slice()),
-        _ => Bound::Included(start.as_slice()),
-    };
-    let mut rows = txn.rows(&R::BY_FIELD, (start, Bound::Excluded(&end)), limit.saturating_add(1))?;
-    if rows.len() > limit {
-        rows.truncate(limit);
-        page.next = rows.last().map(|(key, ())| Cursor(key.to_bytes()));
+    match field_range(field, range) {
+        Some((start, end)) => {
+            pages::page(txn, &R::BY_FIELD, (start, Some(end)), after, limit, |rows| listed(resolve_all(txn, &rows)?))
+        }
+        None => Ok(Page { items: Vec::new(), next: None }),
     }
-    page.items = resolve_all(txn, &rows)?;
-    Ok(page)
 }
 
 pub(super) fn first<R: FieldIndexed>(txn: &Txn<'_>, field: &str, value: FieldKey) -> Result<Option<R>> {

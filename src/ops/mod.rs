@@ -12,6 +12,7 @@ pub(crate) mod copy;
 pub(crate) mod fields;
 pub(crate) mod meta;
 pub(crate) mod migration;
+pub(crate) mod pages;
 pub(crate) mod sessions;
 pub(crate) mod sign_in;
 pub(crate) mod states;
@@ -33,4 +34,9 @@ pub(crate) fn resolve<R: Record>(txn: &Txn<'_>, key: &R::Key) -> Result<R> {
 fn resolve_all<R: Record, A>(txn: &Txn<'_>, entries: &[((A, R::Key), ())]) -> Result<Vec<R>> {
     entries.iter().for_each(|((_, key), ())| txn.prefetch(&R::TABLE, key));
     entries.iter().map(|((_, key), ())| resolve(txn, key)).collect()
+}
+
+/// Like [`resolve_all`], for a list that has all of the records.
+fn listed_all<R: Record, A>(txn: &Txn<'_>, entries: &[((A, R::Key), ())]) -> Result<Vec<Option<R>>> {
+    Ok(resolve_all(txn, entries)?.into_iter().map(Some).collect())
 }

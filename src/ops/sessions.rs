@@ -5,8 +5,10 @@ use std::sync::Arc;
 use crate::error::{Error, Result, UniqueKey};
 use crate::kv::txn::Txn;
 use crate::models::{
-    Extra, Fields, Millis, Session, SessionAndUser, SessionId, Token, TokenHash, UserId, WebSessionId, instant,
+    Cursor, Extra, Fields, Millis, Page, Session, SessionAndUser, SessionId, Token, TokenHash, UserId, WebSessionId,
+    instant,
 };
+use crate::ops::pages::{self, PageLimit, keys_of};
 use crate::ops::{resolve, resolve_all, users};
 use crate::records::entries::{Record, replace};
 use crate::records::schema::{SESSION_BY_TOKEN, SESSIONS, SessionEntry, WEB_SESSIONS_BY_USER};
@@ -86,14 +88,22 @@ pub(crate) fn extend(txn: &mut Txn<'_>, token: &TokenHash, now: Millis, due: Mil
     Ok(())
 }
 
-/// Returns the valid sessions of a user among the first `limit`. A user who is waiting to be swept has none.
-pub(crate) fn list(txn: &Txn<'_>, user_id: &UserId, now: Millis, limit: usize) -> Result<Vec<SessionRecord>> {
+/// Returns a page of the valid sessions of a user. A user who is waiting to be swept has none.
+pub(crate) fn page(
+    txn: &Txn<'_>,
+    user_id: &UserId,
+    now: Millis,
+    after: Option<&Cursor>,
+    limit: PageLimit,
+) -> Result<Page<SessionRecord>> {
     txn.prefetch_prefix(&SESSIONS, user_id);
     if users::get(txn, user_id)?.is_none() {
-        return Ok(Vec::new());
+        return Ok(Page { items: Vec::new(), next: None });
     }
-    let sessions = txn.with_prefix(&SESSIONS, user_id, limit)?.into_iter().map(|(_, session)| session);
-    Ok(sessions.filter(|session| session.lifetime.is_valid(now)).collect())
+    pages::page(txn, &SESSIONS, keys_of(user_id), after, limit, |rows| {
+        let sessions = rows.into_iter().map(|(_, session)| session);
+        Ok(sessions.map(|session| Some(session).filter(|session| session.lifetime.is_valid(now))).collect())
+    })
 }
 
 /// Removes a session of a user, expired or not. A session that is waiting to be swept counts as absent.

@@ -2,13 +2,14 @@
 
 use std::ops::Bound;
 
-use crate::error::Result;
-use crate::kv::key::Key;
+use serde::de::DeserializeOwned;
+
+use crate::error::{Error, Result};
+use crate::kv::key::{Key, prefix_end};
 use crate::kv::table::Table;
-use crate::kv::txn::Txn;
+use crate::kv::txn::{RowOrDamaged, Txn};
 use crate::models::{Millis, UserId};
-use crate::ops::{resolve, resolve_all};
-use crate::records::entries::{Record, replace};
+use crate::records::entries::{Record, drop_expiry_entry, replace};
 use crate::records::expiring::Expiring;
 use crate::records::schema::{
     ACCOUNTS_BY_USER, AUTHENTICATORS_BY_USER, BY_EXPIRY, CODES, SESSIONS, STATES, SWEEP, VERIFICATION_TOKENS,
@@ -36,12 +37,16 @@ pub struct Purged {
     pub states: usize,
     /// Web sessions.
     pub web_sessions: usize,
+    /// Entries of the expiry index that were dropped, or would be, because they are damaged, or because their record is
+    /// missing, damaged or listed elsewhere. Nothing else is removed, so what is left of the record stays.
+    pub damaged: usize,
     /// True if there may be more expired records for another call to remove.
     pub more: bool,
 }
 
 impl Purged {
-    fn add(&mut self, expiring: &Expiring, has_expired: bool) {
+    /// Counts a record. `has_expired` is `None` if the entry is of no sound record.
+    fn add(&mut self, expiring: &Expiring, has_expired: Option<bool>) {
         let count = match expiring {
             Expiring::Session(..) => &mut self.sessions,
             Expiring::Token(..) => &mut self.verification_tokens,
@@ -49,16 +54,23 @@ impl Purged {
             Expiring::State(_) => &mut self.states,
             Expiring::WebSession(_) => &mut self.web_sessions,
         };
-        *count += usize::from(has_expired);
+        match has_expired {
+            Some(has_expired) => *count += usize::from(has_expired),
+            None => self.damaged += 1,
+        }
     }
 }
 
 /// Removes the records of a user who was just deleted. If they are too many for one step, it marks the user for the
 /// sweep and schedules the rest as a follow-up.
 pub(crate) fn remove_records_of(txn: &mut Txn<'_>, user_id: &UserId) -> Result<()> {
-    if !remove_step(txn, user_id)? {
-        txn.put(&SWEEP, user_id, &())?;
-        txn.follow_up(sweep);
+    match remove_step(txn, user_id)? {
+        Left::Nothing => {}
+        Left::More => {
+            txn.put(&SWEEP, user_id, &())?;
+            txn.follow_up(sweep);
+        }
+        Left::Damaged => return Err(damaged()),
     }
     Ok(())
 }
@@ -71,51 +83,94 @@ pub(crate) fn prefetch_records_of(txn: &Txn<'_>, user_id: &UserId) {
     txn.prefetch_prefix(&SESSIONS, user_id);
 }
 
-/// One step of removing the records that deleted users left behind.
+/// One step of removing the records that deleted users left behind. A user of whom only damaged records are left stays
+/// marked, so that nobody gets these records, and holds up no other.
 pub(crate) fn sweep(txn: &mut Txn<'_>) -> Result<()> {
-    let Some((user_id, ())) = txn.first(&SWEEP, 1)?.pop() else {
+    sweep_from(txn, Bound::Unbounded)
+}
+
+fn sweep_from(txn: &mut Txn<'_>, start: Bound<&[u8]>) -> Result<()> {
+    let mut marked = txn.rows_or_damaged(&SWEEP, (start, Bound::Unbounded), 2)?.into_iter();
+    let Some((key, user)) = marked.next() else {
         return Ok(());
     };
-    if remove_step(txn, &user_id)? {
-        txn.remove(&SWEEP, &user_id);
-    }
-    if must_sweep(txn)? {
-        txn.follow_up(sweep);
+    let left = match &user {
+        Some((user_id, ())) => remove_step(txn, user_id)?,
+        None => Left::Damaged,
+    };
+    match (left, marked.next()) {
+        (Left::More, _) => txn.follow_up(move |txn| sweep_from(txn, Bound::Included(&key))),
+        (left, next) => {
+            if let (Left::Nothing, Some((user_id, ()))) = (left, &user) {
+                txn.remove(&SWEEP, user_id);
+            }
+            if next.is_some() {
+                txn.follow_up(move |txn| sweep_from(txn, Bound::Excluded(&key)));
+            }
+        }
     }
     Ok(())
 }
 
+/// One step of the sweep, for a caller who must not go on while a record is damaged.
+pub(crate) fn sweep_soundly(txn: &mut Txn<'_>) -> Result<()> {
+    let Some((user_id, ())) = txn.first(&SWEEP, 1)?.pop() else {
+        return Ok(());
+    };
+    match remove_step(txn, &user_id)? {
+        Left::Nothing => txn.remove(&SWEEP, &user_id),
+        Left::More => {}
+        Left::Damaged => return Err(damaged()),
+    }
+    Ok(())
+}
+
+fn damaged() -> Error {
+    Error::corrupt("a record of a deleted user is missing or damaged")
+}
+
 /// True if deleted users have records left.
 pub(crate) fn must_sweep(txn: &Txn<'_>) -> Result<bool> {
-    Ok(!txn.first(&SWEEP, 1)?.is_empty())
+    Ok(!txn.rows_or_damaged(&SWEEP, (Bound::Unbounded, Bound::Unbounded), 1)?.is_empty())
 }
 
 /// Removes at most `limit` records that expired before `now`, the oldest first. A session that is listed earlier than
-/// it expires is listed at its expiry instead.
+/// it expires is listed at its expiry instead. An entry of no sound record is dropped, so that it holds up no other.
 pub(crate) fn purge_expired(txn: &mut Txn<'_>, now: Millis, limit: usize) -> Result<Purged> {
     let limit = txn.step_records(limit);
-    let listed = txn.below(&BY_EXPIRY, &now, limit)?;
+    let listed = txn.rows_or_damaged(&BY_EXPIRY, (Bound::Unbounded, Bound::Excluded(&now.to_bytes())), limit)?;
     prefetch(txn, &listed);
     let mut purged = Purged { more: listed.len() == limit, ..Purged::default() };
-    for ((_, expiring), ()) in listed {
-        let removed = match &expiring {
-            Expiring::Session(user_id, id) => {
-                let key = (user_id.clone(), id.clone());
-                purge(txn, &key, |session: SessionRecord| session.relisted(now))?
-            }
-            Expiring::WebSession(hash) => purge(txn, hash, |session: WebSessionRecord| session.relisted(now))?,
-            Expiring::Token(hash, identifier) => purge(txn, &(*hash, identifier.clone()), |_: TokenRecord| None)?,
-            Expiring::Code(identifier) => purge(txn, identifier, |_: CodeRecord| None)?,
-            Expiring::State(hash) => purge(txn, hash, |_: StateRecord| None)?,
+    for (entry, row) in listed {
+        let Some(((at, expiring), ())) = row else {
+            drop_expiry_entry(txn, entry);
+            purged.damaged += 1;
+            continue;
         };
+        let removed = match expiring.clone() {
+            Expiring::Session(user_id, id) => purge(txn, at, &(user_id, id), |session: SessionRecord| {
+                (session.lifetime.listed(), session.relisted(now))
+            }),
+            Expiring::WebSession(hash) => {
+                purge(txn, at, &hash, |session: WebSessionRecord| (session.lifetime.listed(), session.relisted(now)))
+            }
+            Expiring::Token(hash, identifier) => {
+                purge(txn, at, &(hash, identifier), |token: TokenRecord| (token.expires, None))
+            }
+            Expiring::Code(identifier) => purge(txn, at, &identifier, |code: CodeRecord| (code.expires, None)),
+            Expiring::State(hash) => purge(txn, at, &hash, |state: StateRecord| (state.expires, None)),
+        }?;
+        if removed.is_none() {
+            drop_expiry_entry(txn, entry);
+        }
         purged.add(&expiring, removed);
     }
     Ok(purged)
 }
 
 /// Hints that the listed records will be looked up.
-fn prefetch(txn: &Txn<'_>, listed: &[((Millis, Expiring), ())]) {
-    for ((_, expiring), ()) in listed {
+fn prefetch(txn: &Txn<'_>, listed: &[RowOrDamaged<(Millis, Expiring), ()>]) {
+    for ((_, expiring), ()) in listed.iter().filter_map(|(_, row)| row.as_ref()) {
         match expiring.clone() {
             Expiring::Session(user_id, id) => txn.prefetch(&SESSIONS, &(user_id, id)),
             Expiring::WebSession(hash) => txn.prefetch(&WEB_SESSIONS, &hash),
@@ -126,12 +181,23 @@ fn prefetch(txn: &Txn<'_>, listed: &[((Millis, Expiring), ())]) {
     }
 }
 
-/// Replaces a record by what `left` keeps of it. Returns true if nothing is left.
-fn purge<R: Record + Clone>(txn: &mut Txn<'_>, key: &R::Key, left: impl FnOnce(R) -> Option<R>) -> Result<bool> {
-    let record: R = resolve(txn, key)?;
-    let left = left(record.clone());
+/// Replaces a record, which is listed at `at`, by what is left of it. `of` returns where it says that it is listed, and
+/// what is left. Returns whether nothing is left, and `None` if there is no sound record that is listed there.
+fn purge<R: Record + Clone>(
+    txn: &mut Txn<'_>,
+    at: Millis,
+    key: &R::Key,
+    of: impl FnOnce(R) -> (Millis, Option<R>),
+) -> Result<Option<bool>> {
+    let Some(record) = txn.get_sound(&R::TABLE, key)? else {
+        return Ok(None);
+    };
+    let (listed, left) = of(record.clone());
+    if listed != at {
+        return Ok(None);
+    }
     replace(txn, Some(&record), left.as_ref())?;
-    Ok(left.is_none())
+    Ok(Some(left.is_none()))
 }
 
 /// Counts the records that [`purge_expired`] would remove without a limit.
@@ -139,49 +205,117 @@ pub(crate) fn count_expired(txn: &Txn<'_>, now: Millis) -> Result<Purged> {
     let (mut counted, mut last, end) = (Purged::default(), Vec::new(), now.to_bytes());
     loop {
         let range = (Bound::Excluded(last.as_slice()), Bound::Excluded(end.as_slice()));
-        let listed = txn.rows(&BY_EXPIRY, range, STEP_RECORDS_MAX)?;
-        let Some((key, ())) = listed.last() else {
+        let listed = txn.rows_or_damaged(&BY_EXPIRY, range, STEP_RECORDS_MAX)?;
+        let Some((key, _)) = listed.last() else {
             return Ok(counted);
         };
-        last = key.to_bytes();
+        last.clone_from(key);
         prefetch(txn, &listed);
-        for ((_, expiring), ()) in &listed {
-            let has_expired = match expiring {
-                Expiring::Session(user_id, id) => {
-                    let session: SessionRecord = resolve(txn, &(user_id.clone(), id.clone()))?;
-                    !session.lifetime.is_valid(now)
-                }
-                Expiring::WebSession(hash) => !resolve::<WebSessionRecord>(txn, hash)?.lifetime.is_valid(now),
-                Expiring::Token(..) | Expiring::Code(_) | Expiring::State(_) => true,
+        for (_, row) in listed {
+            let Some(((at, expiring), ())) = row else {
+                counted.damaged += 1;
+                continue;
             };
-            counted.add(expiring, has_expired);
+            let has_expired = match expiring.clone() {
+                Expiring::Session(user_id, id) => has_expired(txn, at, &(user_id, id), |session: SessionRecord| {
+                    (session.lifetime.listed(), !session.lifetime.is_valid(now))
+                }),
+                Expiring::WebSession(hash) => has_expired(txn, at, &hash, |session: WebSessionRecord| {
+                    (session.lifetime.listed(), !session.lifetime.is_valid(now))
+                }),
+                Expiring::Token(hash, identifier) => {
+                    has_expired(txn, at, &(hash, identifier), |token: TokenRecord| (token.expires, true))
+                }
+                Expiring::Code(identifier) => {
+                    has_expired(txn, at, &identifier, |code: CodeRecord| (code.expires, true))
+                }
+                Expiring::State(hash) => has_expired(txn, at, &hash, |state: StateRecord| (state.expires, true)),
+            }?;
+            counted.add(&expiring, has_expired);
         }
     }
 }
 
-/// Removes as many records of a user as one step may. Returns true if certainly none are left.
-fn remove_step(txn: &mut Txn<'_>, user_id: &UserId) -> Result<bool> {
-    let mut room = txn.step_records(STEP_RECORDS_MAX);
-    remove_some::<AccountRecord>(txn, &ACCOUNTS_BY_USER, user_id, &mut room)?;
-    remove_some::<AuthenticatorRecord>(txn, &AUTHENTICATORS_BY_USER, user_id, &mut room)?;
-    remove_some::<WebSessionRecord>(txn, &WEB_SESSIONS_BY_USER, user_id, &mut room)?;
-    for (_, session) in txn.with_prefix(&SESSIONS, user_id, room)? {
-        replace(txn, Some(&session), None)?;
-        room -= 1;
-    }
-    Ok(room > 0)
+fn has_expired<R: Record>(
+    txn: &Txn<'_>,
+    at: Millis,
+    key: &R::Key,
+    of: impl FnOnce(R) -> (Millis, bool),
+) -> Result<Option<bool>> {
+    let found = txn.get_sound(&R::TABLE, key)?.map(of);
+    Ok(found.and_then(|(listed, has_expired)| (listed == at).then_some(has_expired)))
 }
 
-fn remove_some<R: Record>(
+/// What a step leaves of a user's records.
+enum Left {
+    Nothing,
+    /// Perhaps more than one step may remove.
+    More,
+    /// Only records that are missing or damaged.
+    Damaged,
+}
+
+/// The records that a step may still remove, and whether it has met a damaged one.
+struct Step {
+    room: usize,
+    damaged: bool,
+}
+
+/// Removes as many sound records of a user as one step may.
+fn remove_step(txn: &mut Txn<'_>, user_id: &UserId) -> Result<Left> {
+    let mut step = Step { room: txn.step_records(STEP_RECORDS_MAX), damaged: false };
+    remove_listed::<AccountRecord>(txn, &ACCOUNTS_BY_USER, user_id, &mut step)?;
+    remove_listed::<AuthenticatorRecord>(txn, &AUTHENTICATORS_BY_USER, user_id, &mut step)?;
+    remove_listed::<WebSessionRecord>(txn, &WEB_SESSIONS_BY_USER, user_id, &mut step)?;
+    remove_some(txn, &SESSIONS, user_id, &mut step, |_, _| (), |_, _, session: SessionRecord| Ok(Some(session)))?;
+    Ok(match step {
+        Step { room: 0, .. } => Left::More,
+        Step { damaged: true, .. } => Left::Damaged,
+        Step { .. } => Left::Nothing,
+    })
+}
+
+fn remove_listed<R: Record>(
     txn: &mut Txn<'_>,
     by_user: &Table<(UserId, R::Key), ()>,
     user_id: &UserId,
-    room: &mut usize,
+    step: &mut Step,
 ) -> Result<()> {
-    let entries = txn.with_prefix(by_user, user_id, *room)?;
-    for record in resolve_all::<R, _>(txn, &entries)? {
-        replace(txn, Some(&record), None)?;
-        *room -= 1;
+    let prefetch = |txn: &Txn<'_>, key: &R::Key| txn.prefetch(&R::TABLE, key);
+    remove_some(txn, by_user, user_id, step, prefetch, |txn, key, ()| txn.get_sound(&R::TABLE, &key))
+}
+
+/// Removes the sound records of a user's rows in a table. `record` returns the record of a row.
+fn remove_some<K: Key, V: DeserializeOwned, R: Record>(
+    txn: &mut Txn<'_>,
+    table: &Table<(UserId, K), V>,
+    user_id: &UserId,
+    step: &mut Step,
+    prefetch: impl Fn(&Txn<'_>, &K),
+    record: impl Fn(&Txn<'_>, K, V) -> Result<Option<R>>,
+) -> Result<()> {
+    let prefix = user_id.to_bytes();
+    let end = prefix_end(prefix.clone());
+    let end = end.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+    let mut start = Bound::Included(prefix);
+    loop {
+        let wanted = step.room;
+        let rows = txn.rows_or_damaged(table, (start.as_ref().map(Vec::as_slice), end), wanted)?;
+        rows.iter().filter_map(|(_, row)| row.as_ref()).for_each(|((_, key), _)| prefetch(txn, key));
+        let is_last = rows.len() < wanted;
+        for (key_bytes, row) in rows {
+            let found = row.map_or(Ok(None), |((_, key), value)| record(txn, key, value))?;
+            match found {
+                Some(found) => {
+                    replace(txn, Some(&found), None)?;
+                    step.room -= 1;
+                }
+                None => step.damaged = true,
+            }
+            start = Bound::Excluded(key_bytes);
+        }
+        if is_last || step.room == 0 {
+            return Ok(());
+        }
     }
-    Ok(())
 }

@@ -3,6 +3,7 @@
 use crate::error::{Error, Result, UniqueKey};
 use crate::kv::txn::Txn;
 use crate::models::{AccountKey, Change, Cursor, FieldKey, Millis, Page, RangeOf, TokenHash, UserId};
+use crate::ops::pages::PageLimit;
 use crate::ops::{fields, resolve, upkeep};
 use crate::records::entries::replace;
 use crate::records::schema::{ACCOUNT_BY_PROVIDER, DELETED_USERS, SWEEP, USER_BY_EMAIL, USERS};
@@ -61,9 +62,9 @@ pub(crate) fn list_by_field(
     field: &str,
     range: &RangeOf,
     after: Option<&Cursor>,
-    limit: usize,
+    limit: PageLimit,
 ) -> Result<Page<UserRecord>> {
-    fields::page(txn, field, range, after, limit)
+    fields::page(txn, field, range, after, limit, |users| Ok(users.into_iter().map(Some).collect()))
 }
 
 /// Records that somebody has proven to receive mail at the user's e-mail address.

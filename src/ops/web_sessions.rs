@@ -1,8 +1,12 @@
 //! Operations on web sessions.
 
-use crate::error::{Error, Result, UniqueKey};
+use std::ops::Bound;
+
+use crate::error::{Error, Problem, Result, UniqueKey};
+use crate::kv::key::Key;
 use crate::kv::txn::Txn;
-use crate::models::{Millis, TokenHash, UserId};
+use crate::models::{Cursor, Millis, Page, TokenHash, UserId};
+use crate::ops::pages::PageLimit;
 use crate::ops::{resolve_all, users};
 use crate::records::entries::replace;
 use crate::records::schema::{DELETED_USERS, SWEEP, USERS, WEB_SESSIONS, WEB_SESSIONS_BY_USER};
@@ -71,18 +75,72 @@ pub(crate) fn end(txn: &mut Txn<'_>, user_id: &UserId, token: &TokenHash) -> Res
     session.map_or(Ok(None), |session| remove(txn, session))
 }
 
-/// Returns the valid sessions of a user among the first `limit`, the oldest first. A user who is waiting to be swept
-/// has none.
-pub(crate) fn list(txn: &Txn<'_>, user_id: &UserId, now: Millis, limit: usize) -> Result<Vec<WebSessionRecord>> {
+/// A position in the list of a user's web sessions. The entries of a user are in the order of the token hashes, so all
+/// are read and ordered anew for each page: a block of them, where they are too many to be read for one page.
+struct Position {
+    /// The block has the entries behind the first hash, up to and with the second one.
+    block: (TokenHash, TokenHash),
+    /// When the session listed last was created, and its token hash.
+    last: (Millis, TokenHash),
+}
+
+/// Smaller and greater than every hash of a token.
+const LEAST: TokenHash = TokenHash::from_bytes([0; 32]);
+const GREATEST: TokenHash = TokenHash::from_bytes([0xFF; 32]);
+
+impl Position {
+    fn start_of(block: (TokenHash, TokenHash)) -> Self {
+        Self { block, last: (Millis::new(i64::MIN), LEAST) }
+    }
+
+    fn of(cursor: &Cursor) -> Result<Self> {
+        let position: Option<((TokenHash, TokenHash), (Millis, TokenHash))> = Key::from_bytes(&cursor.0);
+        match position {
+            Some((block, last)) if block.0 < block.1 => Ok(Self { block, last }),
+            _ => Err(Error::invalid("cursor", Problem::NotACursor)),
+        }
+    }
+
+    fn into_cursor(self) -> Cursor {
+        Cursor((self.block, self.last).to_bytes())
+    }
+}
+
+/// Returns a page of the valid sessions of a user, the oldest first. A user who is waiting to be swept has none. If the
+/// user has more sessions than may be read for a page, expired ones included, the order begins again behind so many.
+pub(crate) fn page(
+    txn: &Txn<'_>,
+    user_id: &UserId,
+    now: Millis,
+    after: Option<&Cursor>,
+    limit: PageLimit,
+) -> Result<Page<WebSessionRecord>> {
+    let Position { block: (start, end), last } =
+        after.map_or_else(|| Ok(Position::start_of((LEAST, GREATEST))), Position::of)?;
+    let mut page = Page { items: Vec::new(), next: None };
     txn.prefetch_prefix(&WEB_SESSIONS_BY_USER, user_id);
     if users::get(txn, user_id)?.is_none() {
-        return Ok(Vec::new());
+        return Ok(page);
     }
-    let entries = txn.with_prefix(&WEB_SESSIONS_BY_USER, user_id, limit)?;
-    let mut sessions: Vec<WebSessionRecord> = resolve_all(txn, &entries)?;
-    sessions.retain(|session| session.lifetime.is_valid(now));
-    sessions.sort_by_key(|session| session.lifetime.created);
-    Ok(sessions)
+    let [first, upto] = [start, end].map(|hash| (user_id.clone(), hash).to_bytes());
+    let entries = txn.rows(&WEB_SESSIONS_BY_USER, (Bound::Excluded(&first), Bound::Included(&upto)), limit.rows)?;
+    let end = match entries.last() {
+        Some(((_, hash), ())) if entries.len() == limit.rows => *hash,
+        _ => end,
+    };
+    let place = |session: &WebSessionRecord| (session.lifetime.created, session.token_hash);
+    page.items = resolve_all(txn, &entries)?;
+    page.items.retain(|session: &WebSessionRecord| session.lifetime.is_valid(now) && place(session) > last);
+    page.items.sort_by_key(place);
+    let more = page.items.len() > limit.items;
+    page.items.truncate(limit.items);
+    page.next = match page.items.last() {
+        Some(last) if more => Some(Position { block: (start, end), last: place(last) }),
+        _ if end < GREATEST => Some(Position::start_of((end, GREATEST))),
+        _ => None,
+    }
+    .map(Position::into_cursor);
+    Ok(page)
 }
 
 /// Returns the session, unless it has expired or is waiting to be swept.

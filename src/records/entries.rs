@@ -96,6 +96,11 @@ pub(crate) fn change_rows(txn: &mut Txn<'_>, table: TableId, changes: &[(Vec<u8>
     }
 }
 
+/// Removes an entry of the expiry index that is damaged or of no sound record, by the bytes of its key.
+pub(crate) fn drop_expiry_entry(txn: &mut Txn<'_>, entry: Vec<u8>) {
+    txn.remove_bytes(BY_EXPIRY.id, entry);
+}
+
 /// Removes entries of the indexes on own fields. Returns true if any may be left.
 pub(crate) fn clear_field_indexes(txn: &mut Txn<'_>, limit: usize) -> Result<bool> {
     let users_left = clear(txn, &USER_BY_FIELD, limit)?;

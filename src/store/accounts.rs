@@ -2,14 +2,12 @@
 
 use crate::error::Result;
 use crate::kv::txn::Txn;
-use crate::models::{Account, AccountKey, AccountPatch, Extra, Models, MustLeave, UserId};
+use crate::models::{Account, AccountKey, AccountPatch, Cursor, Extra, Models, MustLeave, Page, UserId};
 use crate::ops::accounts;
 use crate::records::{AccountRecord, AccountUpdate};
 use crate::reply::Reply;
 use crate::store::AuthKv;
-
-/// How many accounts a call lists at most.
-const ACCOUNTS_MAX: usize = 1_000;
+use crate::store::lists::page_limit;
 
 impl<M: Models> AuthKv<M> {
     /// Changes an account and answers its new state, or `None` if there is no such account. Fields without a patch stay
@@ -49,16 +47,22 @@ impl<M: Models> AuthKv<M> {
         })
     }
 
-    /// The accounts of a user in the order of their ids, 1,000 at most. Ids created by the store are in the order of
-    /// linking.
+    /// A page of the accounts of a user, in the order of their ids. Ids created by the store are in the order of
+    /// linking. `after` is the [`next`](Page::next) of the previous page; a page has at most `limit` accounts, from 1 to
+    /// 1,000. Each page is read from one snapshot.
     ///
     /// # Errors
     /// The errors of every reading method of [`Adapter`](crate::Adapter).
-    pub fn list_accounts(&self, user_id: &UserId) -> Reply<Vec<Account<M::Account>>> {
-        let user_id = user_id.clone();
+    pub fn list_accounts(
+        &self,
+        user_id: &UserId,
+        after: Option<&Cursor>,
+        limit: usize,
+    ) -> Reply<Page<Account<M::Account>>> {
+        let (user_id, after, limit) = (user_id.clone(), after.cloned(), page_limit(limit));
         self.read(
-            move |txn| accounts::list(txn, &user_id, ACCOUNTS_MAX),
-            |accounts| accounts.into_iter().map(AccountRecord::into_model).collect(),
+            move |txn| accounts::page(txn, &user_id, after.as_ref(), limit),
+            |page| page.try_map(AccountRecord::into_model),
         )
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use chrono::TimeDelta;
 use parking_lot::Mutex;
@@ -10,8 +10,10 @@ use parking_lot::Mutex;
 use crate::engine::Engine;
 use crate::engine::any::AnyEngine;
 use crate::engine::job::{Job, background};
+use crate::error::Result;
 use crate::kv::txn::{Txn, with_indexes};
 use crate::models::{Indexes, Millis, TokenHash};
+use crate::ops::upkeep::Purged;
 use crate::ops::{meta, upkeep};
 
 /// Expired records are kept this long, so that support can tell "expired" from "never existed".
@@ -35,13 +37,32 @@ pub(crate) struct BackgroundPurge {
     last: Arc<AtomicI64>,
     /// When this process last claimed the purge for all who share the store.
     mine: Arc<AtomicI64>,
+    damaged: Arc<AtomicU64>,
 }
 
 const NEVER: i64 = i64::MIN;
 
 impl BackgroundPurge {
     pub(super) fn new(is_on: bool) -> Self {
-        Self { is_on, last: Arc::new(AtomicI64::new(NEVER)), mine: Arc::new(AtomicI64::new(NEVER)) }
+        let never = || Arc::new(AtomicI64::new(NEVER));
+        Self { is_on, last: never(), mine: never(), damaged: Arc::default() }
+    }
+
+    /// How many damaged entries purges have dropped.
+    pub(super) fn damaged(&self) -> u64 {
+        self.damaged.load(Ordering::Relaxed)
+    }
+
+    /// The operation of a purge that counts the damaged entries it drops. It counts once, however often it is tried.
+    pub(super) fn purge(&self, now: Millis, limit: usize) -> impl Fn(&mut Txn<'_>) -> Result<Purged> + Send + 'static {
+        let (total, counted) = (Arc::clone(&self.damaged), AtomicU64::new(0));
+        move |txn| {
+            let purged = upkeep::purge_expired(txn, now, limit)?;
+            let damaged = purged.damaged as u64;
+            let before = counted.swap(damaged, Ordering::Relaxed);
+            total.fetch_add(damaged.wrapping_sub(before), Ordering::Relaxed);
+            Ok(purged)
+        }
     }
 
     /// The purge to queue behind a write, if one is due. It usually shares the write's commit.
@@ -54,6 +75,7 @@ impl BackgroundPurge {
             return None;
         }
         let (last, mine) = (Arc::clone(&self.last), Arc::clone(&self.mine));
+        let purge_expired = self.purge(now.plus(-GRACE), RECORDS_MAX);
         let purge = move |txn: &mut Txn<'_>| {
             if is_shared {
                 let before = Millis::new(mine.load(Ordering::Relaxed));
@@ -62,7 +84,7 @@ impl BackgroundPurge {
                 }
                 mine.store(now.since_epoch(), Ordering::Relaxed);
             }
-            if upkeep::purge_expired(txn, now.plus(-GRACE), RECORDS_MAX)?.more {
+            if purge_expired(txn)?.more {
                 last.store(NEVER, Ordering::Relaxed);
             }
             Ok(())

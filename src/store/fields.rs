@@ -5,13 +5,12 @@ use crate::kv::txn::Txn;
 use crate::models::{
     Account, Cursor, Extra, FieldKey, FieldPatch, FieldRange, Fields, Index, Models, Page, RangeOf, User, Value,
 };
+use crate::ops::pages::PageLimit;
 use crate::ops::{accounts, users};
 use crate::records::{AccountRecord, UserRecord};
 use crate::reply::Reply;
 use crate::store::AuthKv;
-
-/// How many records a page has at most.
-const PAGE_MAX: usize = 1_000;
+use crate::store::lists::page_limit;
 
 impl<M: Models> AuthKv<M> {
     /// The user with this value in a field with a unique index.
@@ -125,8 +124,8 @@ impl<M: Models> AuthKv<M> {
     }
 
     /// A page of the accounts whose value of an indexed field is in a range. Otherwise like
-    /// [`list_users_by`](Self::list_users_by), except that a page may have fewer accounts than `limit` while the
-    /// accounts of a deleted user are being removed.
+    /// [`list_users_by`](Self::list_users_by), except that accounts of deleted users that are not removed yet are left
+    /// out: behind 5,000 accounts that were read for it a page ends, although it may have fewer accounts than `limit`.
     ///
     /// # Errors
     /// The errors of [`list_users_by`](Self::list_users_by).
@@ -167,14 +166,11 @@ impl<M: Models> AuthKv<M> {
         op: ListOp<R>,
         into_model: fn(R) -> Result<T>,
     ) -> Reply<Page<T>> {
-        let (after, limit) = (after.cloned(), limit.clamp(1, PAGE_MAX));
+        let (after, limit) = (after.cloned(), page_limit(limit));
         match index {
             Ok(index) => self.read(
                 move |txn| op(txn, &index.field, &range.0, after.as_ref(), limit),
-                move |page| {
-                    let items = page.items.into_iter().map(into_model).collect::<Result<_>>()?;
-                    Ok(Page { items, next: page.next })
-                },
+                move |page| page.try_map(into_model),
             ),
             Err(error) => Reply::ready(Err(error)),
         }
@@ -204,7 +200,7 @@ impl<M: Models> AuthKv<M> {
     }
 }
 
-type ListOp<R> = fn(&Txn<'_>, &str, &RangeOf, Option<&Cursor>, usize) -> Result<Page<R>>;
+type ListOp<R> = fn(&Txn<'_>, &str, &RangeOf, Option<&Cursor>, PageLimit) -> Result<Page<R>>;
 
 fn index_on(indexes: &[Index], field: &str) -> Result<Index> {
     let index = indexes.iter().find(|index| index.field == field).cloned();

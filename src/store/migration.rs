@@ -101,7 +101,7 @@ impl<M: Models> Settling<'_, M> {
     /// Removes what deleted users left, so that the migration does not meet it.
     fn sweep(&self, indexes: &Indexes) -> Result<()> {
         while self.engine.read(upkeep::must_sweep, Ok).wait()? {
-            self.engine.write(with_indexes(Arc::new(indexes.clone()), upkeep::sweep), Ok).wait()?;
+            self.engine.write(with_indexes(Arc::new(indexes.clone()), upkeep::sweep_soundly), Ok).wait()?;
         }
         Ok(())
     }

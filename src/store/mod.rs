@@ -2,6 +2,7 @@
 
 mod accounts;
 mod adapter;
+mod authenticators;
 pub(crate) mod background;
 mod codes;
 #[cfg(feature = "etcd")]
@@ -10,6 +11,7 @@ mod connect;
 pub(crate) mod copy;
 mod fields;
 mod hot_sessions;
+mod lists;
 mod migration;
 pub(crate) mod options;
 pub(crate) mod sessions;
@@ -89,6 +91,9 @@ pub struct Stats {
     /// session belongs to nobody. If the users are in this store, this is 0; if they are elsewhere, tell
     /// [`WebSessions`](crate::WebSessions) so with `user_id_from(|_| None)`.
     pub sessions_of_strangers: u64,
+    /// How many entries of the expiry index were dropped here because their record is missing or damaged; see
+    /// [`Purged::damaged`](crate::Purged::damaged). If it is not 0, find out more with [`check`](AuthKv::check).
+    pub damaged_entries: u64,
 }
 
 /// Lifetimes of the sessions that the store creates or extends.
@@ -145,7 +150,8 @@ impl<M: Models> AuthKv<M> {
     }
 
     /// Checks the whole store on the calling thread: looks up every record and every index entry, and compares them and
-    /// their counts. This takes microseconds per record. Damage is in the report, not an error.
+    /// their counts. This takes microseconds per record. Damage is in the report, not an error, and so are the damaged
+    /// entries that purges have dropped since the store was opened.
     ///
     /// It sees everything that a call can encounter. It does not see damage to redb's list of free pages, which may
     /// spoil a later write; opening with [`Options::verify`](crate::Options::verify) does.
@@ -160,8 +166,8 @@ impl<M: Models> AuthKv<M> {
     /// # Ok::<(), authkv::Error>(())
     /// ```
     pub fn check(&self) -> Reply<CheckReport> {
-        let indexes = Arc::clone(&self.inner.indexes);
-        self.read(move |txn| check::check(txn, &indexes), Ok)
+        let (indexes, dropped) = (Arc::clone(&self.inner.indexes), self.background_purge().damaged());
+        self.read(move |txn| check::check(txn, &indexes), move |report| Ok(report.with_dropped(dropped)))
     }
 
     /// Carries out the accepted writes and closes the file. Later calls on any clone answer
@@ -206,6 +212,7 @@ impl<M: Models> AuthKv<M> {
             hot_session_hits: hits,
             hot_session_misses: misses,
             cleaned_fields: self.inner.cleaned_fields.load(Ordering::Relaxed),
+            damaged_entries: self.background_purge().damaged(),
             sessions_of_strangers: self.inner.sessions_of_strangers.load(Ordering::Relaxed),
         }
     }

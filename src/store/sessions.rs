@@ -6,14 +6,16 @@ use crate::adapter::Adapter;
 use crate::error::Result;
 use crate::kv::txn::Txn;
 use crate::models::{
-    Millis, Models, NewSession, Session, SessionAndUser, SessionId, SessionInfo, Token, TokenHash, UserId, instant,
+    Cursor, Millis, Models, NewSession, Page, Session, SessionAndUser, SessionId, SessionInfo, Token, TokenHash,
+    UserId, instant,
 };
 use crate::ops::sessions::{self, AnySession, Ended, FoundSession};
 use crate::records::SessionRecord;
 use crate::reply::Reply;
 use crate::store::AuthKv;
+use crate::store::lists::page_limit;
 
-/// How many sessions a call lists, or one step ends, at most.
+/// How many sessions one call ends at most.
 pub(crate) const SESSIONS_MAX: usize = 1_000;
 
 impl<M: Models> AuthKv<M> {
@@ -72,15 +74,38 @@ impl<M: Models> AuthKv<M> {
         })
     }
 
-    /// The valid sessions of a user, oldest first, 1,000 at most.
+    /// A page of the valid sessions of a user, oldest first. `after` is the [`next`](Page::next) of the previous page; a
+    /// page has at most `limit` sessions, from 1 to 1,000.
+    ///
+    /// At most 5,000 sessions are read for a page, expired ones that are not purged yet included: behind so many the
+    /// page ends, and may have fewer sessions than `limit`, or none, although there are more. Go on while there is a
+    /// `next`. Each page is read from one snapshot.
+    ///
+    /// The order is that of the sessions' ids, which ascend with the clock of the machine that created them.
     ///
     /// # Errors
     /// The errors of every reading method of [`Adapter`].
-    pub fn list_sessions(&self, user_id: &UserId) -> Reply<Vec<SessionInfo<M::Session>>> {
-        let (user_id, now) = (user_id.clone(), self.now());
+    ///
+    /// ```
+    /// # use authkv::{Adapter, AuthKv, models::NewUser};
+    /// # let auth = AuthKv::in_memory()?;
+    /// let ada = auth.create_user(NewUser::email("ada@example.com")).wait()?;
+    /// let here = auth.start_session(ada.id.clone(), ()).wait()?;
+    /// let page = auth.list_sessions(&ada.id, None, 100).wait()?;
+    /// assert_eq!(page.items[0].id, here.id);
+    /// assert_eq!(page.next, None, "these are all");
+    /// # Ok::<(), authkv::Error>(())
+    /// ```
+    pub fn list_sessions(
+        &self,
+        user_id: &UserId,
+        after: Option<&Cursor>,
+        limit: usize,
+    ) -> Reply<Page<SessionInfo<M::Session>>> {
+        let (user_id, now, after, limit) = (user_id.clone(), self.now(), after.cloned(), page_limit(limit));
         self.read(
-            move |txn| sessions::list(txn, &user_id, now, SESSIONS_MAX),
-            |sessions| sessions.into_iter().map(SessionRecord::into_info).collect(),
+            move |txn| sessions::page(txn, &user_id, now, after.as_ref(), limit),
+            |page| page.try_map(SessionRecord::into_info),
         )
     }
 
@@ -98,7 +123,8 @@ impl<M: Models> AuthKv<M> {
     }
 
     /// Ends the sessions of a user, [web sessions](crate::WebSessions) included, except `except` if it is given.
-    /// Answers how many it ended: 1,000 at most, so call it again while it ends that many. On a cluster this takes
+    /// Answers how many it ended, expired ones included: 1,000 at most, so call it again while it ends that many. On a
+    /// cluster this takes
     /// several steps, so some sessions may have ended when it answers an error.
     ///
     /// Without `except` the user's security stamp changes, which ends the user's axum-login sessions wherever they are

@@ -6,9 +6,12 @@ use crate::reply::Reply;
 use crate::store::AuthKv;
 
 impl<M: Models> AuthKv<M> {
-    /// Removes expired sessions, verification tokens, codes and states, oldest first, a few hundred at most. Answers
+    /// Removes expired sessions, web sessions, verification tokens, codes and states, oldest first, a few hundred at most. Answers
     /// how many; call it again while there are [`more`](Purged::more). Calling it is only necessary when
     /// [`purge_in_background`](crate::Options::purge_in_background) is off.
+    ///
+    /// If the record of an entry in the expiry index is missing or damaged, the entry is dropped and
+    /// [counted](Purged::damaged), and the purge goes on; nothing else of that record is removed.
     ///
     /// # Errors
     /// The errors of every writing method of [`Adapter`](crate::Adapter).
@@ -26,7 +29,7 @@ impl<M: Models> AuthKv<M> {
         let now = self.now();
         // This purge takes the place of the background purge that may be due.
         let _ = self.background_purge().claim(now);
-        self.write(move |txn| upkeep::purge_expired(txn, now, STEP_RECORDS_MAX), Ok)
+        self.write(self.background_purge().purge(now, STEP_RECORDS_MAX), Ok)
     }
 
     /// Counts everything that [`purge_expired`](Self::purge_expired) would remove, and removes nothing. It reads all

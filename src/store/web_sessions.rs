@@ -8,13 +8,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use chrono::{DateTime, Utc};
 
 use crate::error::Result;
-use crate::models::{Mark, Millis, Models, SaveId, Token, UserId, WebSession, WebSessionData, WebSessionId};
+use crate::models::{
+    Cursor, Mark, Millis, Models, Page, SaveId, Token, UserId, WebSession, WebSessionData, WebSessionId,
+};
 use crate::ops::sessions::AnySession;
 use crate::ops::web_sessions;
 use crate::records::{Owner, Save, WebSessionRecord};
 use crate::reply::Reply;
 use crate::store::AuthKv;
-use crate::store::sessions::SESSIONS_MAX;
+use crate::store::lists::page_limit;
 
 /// The sessions of a web framework in the store of an [`AuthKv`]: the JSON values, by name, that the framework and the
 /// application keep about each visitor, signed in or not.
@@ -242,15 +244,21 @@ impl<M: Models> WebSessions<M> {
         self.auth.write(move |txn| web_sessions::delete(txn, &token), model)
     }
 
-    /// The valid web sessions of a user, oldest first, 1,000 at most.
+    /// A page of the valid web sessions of a user, oldest first. `after` is the [`next`](Page::next) of the previous
+    /// page; a page has at most `limit` sessions, from 1 to 1,000. Each page is read from one snapshot.
+    ///
+    /// At most 5,000 sessions are read for a page, expired ones that are not purged yet included. If a user has more,
+    /// the first 5,000 in the order of their ids are listed, oldest first, then the next 5,000, and a page at their end
+    /// may have fewer sessions than `limit`, or none, although there are more. Go on while there is a `next`.
     ///
     /// # Errors
-    /// The errors of every reading method of [`Adapter`](crate::Adapter).
-    pub fn list_sessions(&self, user_id: &UserId) -> Reply<Vec<WebSession>> {
-        let (user_id, now) = (user_id.clone(), self.auth.now());
+    /// [`InvalidArgument`](crate::Error::InvalidArgument) when `after` is no cursor of such a list, and the errors of
+    /// every reading method of [`Adapter`](crate::Adapter).
+    pub fn list_sessions(&self, user_id: &UserId, after: Option<&Cursor>, limit: usize) -> Reply<Page<WebSession>> {
+        let (user_id, now, after, limit) = (user_id.clone(), self.auth.now(), after.cloned(), page_limit(limit));
         self.auth.read(
-            move |txn| web_sessions::list(txn, &user_id, now, SESSIONS_MAX),
-            |sessions| sessions.into_iter().map(WebSessionRecord::into_model).collect(),
+            move |txn| web_sessions::page(txn, &user_id, now, after.as_ref(), limit),
+            |page| page.try_map(WebSessionRecord::into_model),
         )
     }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::models::{AccountType, FieldKey, Index, Millis, Models, NewAccount, NewUser, RangeOf};
+use crate::ops::pages::PageLimit;
 use crate::ops::{accounts, users};
 use crate::records::AccountRecord;
 use crate::records::entries::replace;
@@ -22,6 +23,8 @@ impl Models for Numbered {
     type VerificationToken = ();
     const ACCOUNT_INDEXES: &'static [Index] = &[Index::unique("number")];
 }
+
+const ALL: PageLimit = PageLimit { items: usize::MAX, rows: usize::MAX };
 
 #[test]
 fn two_accounts_with_one_value_of_a_unique_index_are_reported() {
@@ -54,8 +57,8 @@ fn accounts_that_wait_to_be_swept_are_found_by_no_value_and_in_no_list() {
         move |txn| {
             users::delete(txn, &ada.id, &ada.id.trace())?;
             let left = txn.first(&ACCOUNT_BY_FIELD, usize::MAX)?.len();
-            let mut listed = accounts::list_by_field(txn, "number", &RangeOf::All, None, usize::MAX)?.items.len();
-            listed += accounts::list(txn, &ada.id, usize::MAX)?.len();
+            let mut listed = accounts::list_by_field(txn, "number", &RangeOf::All, None, ALL)?.items.len();
+            listed += accounts::page(txn, &ada.id, None, ALL)?.items.len();
             let mut found = 0;
             for number in 0..ACCOUNTS {
                 found += usize::from(accounts::by_field(txn, "number", &FieldKey::Integer(number.into()))?.is_some());

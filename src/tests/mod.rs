@@ -16,10 +16,13 @@ mod fields;
 pub mod fuzzing;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
+mod lists;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod sessions;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 mod storage;
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 mod upkeep;

@@ -1,19 +1,350 @@
-//! Purges that fail.
+//! Upkeep among damaged rows. Goal: whatever rows are damaged, everything else is purged and swept, nothing else is
+//! removed, and a check reports the damage. Method: in stores with some of everything, random rows are removed or
+//! changed; then purges with few records each, and sweeps, run until they are done, and all rows are compared with the
+//! rows before.
+//!
+//! `AUTHKV_TEST_SCALE=10` runs ten times as many.
 
-use chrono::{DateTime, Utc};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::{Bound, ControlFlow};
 
-use crate::models::{Millis, NewUser};
+use chrono::{DateTime, TimeDelta, Utc};
+use fastrand::Rng;
+
+use crate::conformance::{Clock, eventually};
+use crate::kv::key::Key;
+use crate::kv::table::TableId;
+use crate::kv::txn::Txn;
+use crate::models::{
+    AccountType, Authenticator, Millis, NewAccount, NewSession, NewUser, SessionPatch, UserId, VerificationToken,
+    WebSessionData,
+};
+use crate::ops::upkeep::{self, Purged};
 use crate::records::expiring::Expiring;
-use crate::records::schema::BY_EXPIRY;
-use crate::{Adapter, AuthKv, Error};
+use crate::records::schema::{
+    ACCOUNTS, ACCOUNTS_BY_USER, AUTHENTICATORS, BY_EXPIRY, CODES, SESSION_BY_TOKEN, SESSIONS, STATES, SWEEP, TABLES,
+    USERS, VERIFICATION_TOKENS, WEB_SESSIONS, WEB_SESSIONS_BY_USER,
+};
+use crate::{Adapter, AuthKv, Error, UniqueKey, WebSessions};
+
+type Row = (TableId, Vec<u8>);
+type Rows = BTreeMap<Row, Vec<u8>>;
+
+fn scale() -> u64 {
+    std::env::var("AUTHKV_TEST_SCALE").ok().and_then(|scale| scale.parse().ok()).unwrap_or(1)
+}
+
+fn options(clock: &Clock) -> crate::Options {
+    let clock = clock.clone();
+    AuthKv::options().purge_in_background(false).clock(move || clock.now())
+}
+
+fn rows(auth: &AuthKv) -> Rows {
+    let read = |txn: &Txn<'_>| {
+        let mut rows = Rows::new();
+        for table in TABLES {
+            txn.scan_bytes(table, (Bound::Unbounded, Bound::Unbounded), &mut |key, value| {
+                rows.insert((table, key.to_vec()), value.to_vec());
+                Ok(ControlFlow::Continue(()))
+            })?;
+        }
+        Ok(rows)
+    };
+    auth.read(read, Ok).wait().unwrap()
+}
+
+/// Puts rows, or removes them.
+fn change(auth: &AuthKv, changes: Vec<(Row, Option<Vec<u8>>)>) {
+    let op = move |txn: &mut Txn<'_>| {
+        for ((table, key), value) in changes.clone() {
+            match value {
+                Some(value) => txn.put_entry(crate::kv::table::Entry { table, key, value }),
+                None => txn.remove_bytes(table, key),
+            }
+        }
+        Ok(())
+    };
+    auth.write_alone(op, Ok).wait().unwrap();
+}
+
+/// Replaces a value by one with a flipped bit, or removes the row.
+fn damaged(random: &mut Rng, value: &[u8]) -> Option<Vec<u8>> {
+    random.bool().then(|| {
+        let mut value = value.to_vec();
+        let place = random.usize(..value.len());
+        value[place] ^= 1 << random.u8(..8);
+        value
+    })
+}
+
+fn record_of(expiring: &Expiring) -> Row {
+    match expiring.clone() {
+        Expiring::Session(user_id, id) => (SESSIONS.id, (user_id, id).to_bytes()),
+        Expiring::Token(hash, identifier) => (VERIFICATION_TOKENS.id, (hash, identifier).to_bytes()),
+        Expiring::Code(identifier) => (CODES.id, identifier.to_bytes()),
+        Expiring::State(hash) => (STATES.id, hash.to_bytes()),
+        Expiring::WebSession(hash) => (WEB_SESSIONS.id, hash.to_bytes()),
+    }
+}
+
+/// Creates up to 40 records of each kind that expires, within the next 20 milliseconds or soon after.
+fn some_of_everything(auth: &AuthKv, ada: &UserId, now: DateTime<Utc>, random: &mut Rng) {
+    let data: WebSessionData = [("axum-login.data".into(), serde_json::json!({ "user_id": ada.as_str() }))].into();
+    let web = WebSessions::new(auth.clone());
+    for number in 0..random.usize(1..40) {
+        let (name, span) = (format!("{number}"), TimeDelta::milliseconds(random.i64(0..40)));
+        match random.u8(..5) {
+            0 => {
+                auth.create_session(NewSession::new(name.as_str(), ada.clone(), now + span)).wait().unwrap();
+                if random.bool() {
+                    let expires = Some(now + TimeDelta::milliseconds(random.i64(0..40)));
+                    auth.update_session(SessionPatch { expires, ..SessionPatch::new(name) }).wait().unwrap();
+                }
+            }
+            1 => web.create_session(name, &data, now + span).wait().unwrap(),
+            2 => drop(auth.create_verification_token(VerificationToken::new("ada", name, now + span)).wait().unwrap()),
+            3 => drop(auth.issue_code(&name, span).wait().unwrap()),
+            _ => drop(auth.put_state("test", &number, span).wait().unwrap()),
+        }
+    }
+}
+
+/// The listed records: the entry, the record's row, when it really expires, and its rows in other indexes.
+fn listed(auth: &AuthKv) -> Vec<(Row, Row, Millis, Vec<Row>)> {
+    let read = |txn: &Txn<'_>| {
+        let mut listed = Vec::new();
+        for ((at, expiring), ()) in txn.first(&BY_EXPIRY, usize::MAX)? {
+            let mut others = Vec::new();
+            let expires = match &expiring {
+                Expiring::Session(user_id, id) => {
+                    let session = txn.get(&SESSIONS, &(user_id.clone(), id.clone()))?.unwrap();
+                    others.push((SESSION_BY_TOKEN.id, session.token_hash.to_bytes()));
+                    session.lifetime.expires
+                }
+                Expiring::WebSession(hash) => {
+                    let session = txn.get(&WEB_SESSIONS, hash)?.unwrap();
+                    others.push((WEB_SESSIONS_BY_USER.id, (session.user_id().unwrap().clone(), *hash).to_bytes()));
+                    session.lifetime.expires
+                }
+                _ => at,
+            };
+            listed.push(((BY_EXPIRY.id, (at, expiring.clone()).to_bytes()), record_of(&expiring), expires, others));
+        }
+        Ok(listed)
+    };
+    auth.read(read, Ok).wait().unwrap()
+}
+
+fn sum(purged: &[Purged]) -> [usize; 6] {
+    purged.iter().fold([0; 6], |sum, it| {
+        let next = [it.sessions, it.web_sessions, it.verification_tokens, it.codes, it.states, it.damaged];
+        std::array::from_fn(|place| sum[place] + next[place])
+    })
+}
 
 #[test]
-fn a_removal_that_fails_harms_no_write() {
-    let auth = AuthKv::options().clock(|| DateTime::<Utc>::UNIX_EPOCH).in_memory().unwrap();
-    // An entry without a record.
-    let entry = (Millis::new(i64::MIN), Expiring::Code("nobody's".to_owned()));
-    auth.write_alone(move |txn| txn.put(&BY_EXPIRY, &entry, &()), Ok).wait().unwrap();
-    let ada = auth.create_user(NewUser::default()).wait().unwrap();
-    assert_eq!(auth.get_user(&ada.id).wait().unwrap(), Some(ada));
-    assert!(matches!(auth.purge_expired().wait(), Err(Error::Storage(_))));
+fn a_damaged_row_does_not_stop_the_purge_of_the_others() {
+    let (mut purged_with_damage, mut left_bare) = (0, 0);
+    for seed in 0..300 * scale() {
+        eprintln!("seed {seed}");
+        let random = &mut Rng::with_seed(seed);
+        let clock = Clock::new();
+        let start = clock.now();
+        let auth = options(&clock).in_memory().unwrap();
+        let ada = auth.create_user(NewUser::default()).wait().unwrap().id;
+        some_of_everything(&auth, &ada, start, random);
+        let listed = listed(&auth);
+        let whole = rows(&auth);
+        clock.set(start + TimeDelta::milliseconds(20));
+        let now = Millis::from(clock.now());
+        let is_due = |entry: &Row| entry.1.as_slice() < now.to_bytes().as_slice();
+
+        // The rows that should be left, in the end.
+        let (mut changes, mut expected, mut dropped) = (Vec::new(), whole.clone(), 0);
+        for (place, (entry, record, expires, others)) in listed.iter().enumerate() {
+            let kind = if place == 0 { random.u8(..3) } else { random.u8(..6) };
+            let (damaged_row, damage) = match kind {
+                // The record is lost or damaged, or its entry is damaged.
+                0 | 1 => (record, damaged(random, &whole[record])),
+                2 => (entry, Some(whole[entry].iter().map(|byte| byte ^ 1).collect())),
+                kind => {
+                    if is_due(entry) && *expires < now {
+                        [entry, record].into_iter().chain(others).for_each(|row| drop(expected.remove(row)));
+                    } else if is_due(entry) {
+                        // It was extended, and is listed anew.
+                        let value = expected.remove(entry).unwrap();
+                        let (_, expiring) = <(Millis, Expiring)>::from_bytes(&entry.1).unwrap();
+                        expected.insert((entry.0, (*expires, expiring).to_bytes()), value);
+                    }
+                    if kind == 3 {
+                        // The record has a second entry, left over from an earlier state.
+                        let (_, expiring) = <(Millis, Expiring)>::from_bytes(&entry.1).unwrap();
+                        let stale = BY_EXPIRY.entry(&(Millis::new(0), expiring), &()).unwrap();
+                        changes.push(((stale.table, stale.key), Some(stale.value)));
+                        dropped += 1;
+                    }
+                    continue;
+                }
+            };
+            match &damage {
+                Some(value) => drop(expected.insert(damaged_row.clone(), value.clone())),
+                None => drop(expected.remove(damaged_row)),
+            }
+            if is_due(entry) {
+                expected.remove(entry);
+                dropped += 1;
+                left_bare += usize::from(damage.is_none() && others.is_empty());
+            }
+            changes.push((damaged_row.clone(), damage));
+        }
+        let is_damaged = !changes.is_empty();
+        change(&auth, changes);
+
+        let due = rows(&auth).keys().filter(|row| row.0 == BY_EXPIRY.id && is_due(row)).count();
+        let counted = auth.count_expired().wait().unwrap();
+        let limit = random.usize(1..=due.max(2) / 2);
+        let mut purged = Vec::new();
+        loop {
+            let step = auth.write_alone(move |txn| upkeep::purge_expired(txn, now, limit), Ok).wait().unwrap();
+            let more = step.more;
+            assert!(sum(&[step]).iter().sum::<usize>() <= limit, "seed {seed}: {step:?}");
+            purged.push(step);
+            assert!(purged.len() <= due / limit + 1, "seed {seed}: it makes no progress");
+            if !more {
+                break;
+            }
+        }
+        assert_eq!(sum(&purged), sum(&[counted]), "seed {seed}");
+        assert_eq!(sum(&purged)[5], dropped, "seed {seed}");
+        purged_with_damage += usize::from(dropped > 0 && sum(&purged)[..5].iter().any(|count| *count > 0));
+        // The records of extended sessions have changed; where they are listed is compared.
+        let (found, is_session) = (rows(&auth), |row: &Row| row.0 == SESSIONS.id || row.0 == WEB_SESSIONS.id);
+        assert_eq!(found.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>(), "seed {seed}");
+        assert!(found.iter().all(|(row, value)| is_session(row) || row.0 == BY_EXPIRY.id || expected[row] == *value));
+        let report = auth.check().wait().unwrap();
+        assert!(!is_damaged || !report.is_sound() || dropped > 0, "seed {seed}");
+        assert!(is_damaged || report.is_sound(), "seed {seed}: {:?}", report.problems);
+    }
+    assert!(purged_with_damage > 100 && left_bare > 50, "{purged_with_damage} {left_bare}");
+}
+
+#[test]
+fn what_a_purge_drops_is_counted_and_reported() {
+    let clock = Clock::new();
+    let start = clock.now();
+    for by_hand in [true, false] {
+        clock.set(start);
+        let now = clock.clone();
+        let auth = AuthKv::options().clock(move || now.now()).in_memory().unwrap();
+        drop(auth.put_state("test", &0, TimeDelta::seconds(1)).wait().unwrap());
+        let (_, state, ..) = listed(&auth).remove(0);
+        change(&auth, vec![(state, None)]);
+        assert!(auth.check().wait().unwrap().problem_count > 0);
+        clock.set(start + TimeDelta::days(3));
+        if by_hand {
+            assert_eq!(auth.purge_expired().wait().unwrap(), Purged { damaged: 1, ..Purged::default() });
+            assert_eq!(auth.purge_expired().wait().unwrap(), Purged::default());
+        } else {
+            (0..2).for_each(|_| drop(auth.delete_session("nobody's").wait().unwrap()));
+        }
+        assert_eq!(auth.stats().damaged_entries, 1);
+        // No row is wrong any more.
+        let problems = auth.check().wait().unwrap().problems;
+        assert_eq!(problems, ["authkv_by_expiry: 1 entries of missing or damaged records were dropped"]);
+    }
+}
+
+fn authenticator(id: &str, user_id: &UserId) -> Authenticator {
+    crate::conformance::authenticator(id, user_id, "an account")
+}
+
+/// Deletes users, of whom some records are damaged before they are swept.
+pub(super) fn damaged_rows_hold_up_no_sweep(auth: &AuthKv, random: &mut Rng) {
+    let web = WebSessions::new(auth.clone());
+    let tomorrow = Utc::now() + TimeDelta::days(1);
+    let users: Vec<UserId> = (0..random.usize(1..5)).map(|number| format!("user-{number}").as_str().into()).collect();
+    for user in &users {
+        auth.create_user(NewUser { id: Some(user.clone()), ..NewUser::default() }).wait().unwrap();
+        for number in 0..random.usize(..6) {
+            let name = format!("{user} {number}");
+            match random.u8(..4) {
+                0 => drop(auth.start_session(user.clone(), ()).wait().unwrap()),
+                1 => {
+                    let data = [("axum-login.data".into(), serde_json::json!({ "user_id": user.as_str() }))].into();
+                    web.create_session(name, &data, tomorrow).wait().unwrap();
+                }
+                2 => drop(auth.create_authenticator(authenticator(&name, user)).wait().unwrap()),
+                _ => drop(
+                    auth.link_account(NewAccount::new(user.clone(), AccountType::Oauth, "a", name)).wait().unwrap(),
+                ),
+            }
+        }
+    }
+    // As if they had been deleted with too many records for one step.
+    let mut changes = Vec::new();
+    for user in &users {
+        let mark = SWEEP.entry(user, &()).unwrap();
+        changes.extend([((USERS.id, user.to_bytes()), None), ((mark.table, mark.key), Some(mark.value))]);
+    }
+    change(auth, changes);
+    let whole = rows(auth);
+    let (mut changes, mut stuck) = (Vec::new(), BTreeSet::new());
+    let owner = |row: &Row| users.iter().find(|user| String::from_utf8_lossy(&row.1).contains(user.as_str())).cloned();
+    for (row, value) in &whole {
+        let tables = [ACCOUNTS_BY_USER.id, AUTHENTICATORS.id, WEB_SESSIONS_BY_USER.id, SESSIONS.id, SWEEP.id];
+        if random.u8(..4) == 0 && tables.contains(&row.0) {
+            // A session or a mark that is lost altogether is not found by anybody.
+            let must_stay = [SESSIONS.id, SWEEP.id, ACCOUNTS_BY_USER.id, WEB_SESSIONS_BY_USER.id].contains(&row.0);
+            let flipped = value.iter().map(|byte| byte ^ 1).collect();
+            changes.push((row.clone(), if must_stay { Some(flipped) } else { damaged(random, value) }));
+            stuck.insert(owner(row).unwrap());
+        }
+    }
+    change(auth, changes.clone());
+    auth.write_alone(upkeep::sweep, Ok).wait().unwrap();
+
+    let marks = |user: &UserId| {
+        // In memory, a step of the sweep runs with the next write.
+        auth.write_alone(|_| Ok(()), Ok).wait().unwrap();
+        rows(auth).contains_key(&(SWEEP.id, user.to_bytes()))
+    };
+    eventually("everybody else is swept", || users.iter().all(|user| marks(user) == stuck.contains(user)));
+    let is_changed = |row: &Row| changes.iter().any(|(changed, _)| changed == row);
+    let is_whole = |mark: &UserId| !is_changed(&(SWEEP.id, mark.to_bytes()));
+    eventually("only what is damaged is left", || {
+        rows(auth).keys().all(|row| match owner(row) {
+            Some(user) if row.0 == SWEEP.id => stuck.contains(&user),
+            // A user whose mark is damaged is not swept.
+            Some(user) if is_whole(&user) => {
+                let is_record = [ACCOUNTS.id, AUTHENTICATORS.id, SESSIONS.id].contains(&row.0);
+                !is_record
+                    || is_changed(row)
+                    || changes.iter().any(|((table, key), _)| {
+                        *table == ACCOUNTS_BY_USER.id && row.0 == ACCOUNTS.id && key.ends_with(&row.1)
+                    })
+            }
+            _ => true,
+        })
+    });
+    for (row, value) in &changes {
+        assert_eq!(rows(auth).get(row), value.as_ref(), "it was changed or removed");
+    }
+    for user in &users {
+        let created = auth.create_user(NewUser { id: Some(user.clone()), ..NewUser::default() }).wait();
+        match created {
+            Err(Error::Conflict(UniqueKey::UserId)) => assert!(stuck.contains(user)),
+            // The mark itself is damaged.
+            Err(Error::Storage(_)) => assert!(!is_whole(user)),
+            created => assert!(created.is_ok() && !stuck.contains(user)),
+        }
+    }
+    assert_eq!(auth.check().wait().unwrap().is_sound(), stuck.is_empty());
+}
+
+#[test]
+fn a_damaged_row_does_not_stop_the_sweep_of_the_others() {
+    for seed in 0..100 * scale() {
+        eprintln!("seed {seed}");
+        damaged_rows_hold_up_no_sweep(&options(&Clock::new()).in_memory().unwrap(), &mut Rng::with_seed(seed));
+    }
 }

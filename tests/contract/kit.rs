@@ -35,16 +35,19 @@ enum Fault {
     ForgottenCounters,
     /// An empty e-mail address is refused instead of left out.
     RefusedEmptyEmails,
+    /// A lower counter is accepted.
+    ReturningCounters,
 }
 
 /// Each fault with the case that covers it.
-const FAULTS: [(Fault, &str); 6] = [
+const FAULTS: [(Fault, &str); 7] = [
     (Fault::LateExpiry, "expiry::a_session_is_valid_up_to_and_at_its_expiry"),
     (Fault::ExactEmails, "emails::the_case_of_ascii_letters_does_not_matter"),
     (Fault::TokensInTwoSteps, "races::a_verification_token_is_taken_by_one"),
     (Fault::RevivedSessions, "races::an_update_never_revives_a_session_that_is_deleted"),
     (Fault::ForgottenCounters, "authenticators::a_counter_is_set_and_nothing_else_changes"),
     (Fault::RefusedEmptyEmails, "emails::an_empty_address_is_none_when_a_user_is_made"),
+    (Fault::ReturningCounters, "authenticators::a_counter_never_goes_back"),
 ];
 
 /// A store behind one fault.
@@ -169,6 +172,12 @@ impl Adapter for Faulty {
     }
 
     fn update_authenticator_counter(&self, credential_id: &CredentialId, counter: u32) -> Reply<Authenticator> {
+        if self.fault == Fault::ReturningCounters
+            && let Ok(Some(found)) = self.auth.get_authenticator(credential_id).wait()
+            && counter < found.counter
+        {
+            return Reply::ready(Ok(Authenticator { counter, ..found }));
+        }
         if self.fault != Fault::ForgottenCounters {
             return self.auth.update_authenticator_counter(credential_id, counter);
         }

@@ -198,6 +198,8 @@ fn answer<T: Send + 'static>(reply: Reply<T>, is_found: fn(T) -> bool) -> Answer
         match reply.await {
             Ok(found) => Ok(is_found(found)),
             Err(Error::Conflict(_) | Error::UnknownUser | Error::UnknownCredential) => Ok(false),
+            // A counter that would go back.
+            Err(Error::InvalidArgument { field, .. }) if field == "counter" => Ok(false),
             Err(error) => Err(error),
         }
     })
@@ -265,7 +267,8 @@ impl State {
                     && self.authenticators.insert(authenticator, counter).is_none()
             }
             Op::Count { authenticator, counter } => {
-                self.authenticators.get_mut(&authenticator).map(|found| found.counter = counter).is_some()
+                let found = self.authenticators.get_mut(&authenticator).filter(|found| counter >= found.counter);
+                found.map(|found| found.counter = counter).is_some()
             }
             Op::Purge => {
                 let before = self.sessions.len() + self.tokens.len();

@@ -9,7 +9,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use authkv::conformance::Clock;
-use authkv::models::{NewUser, WebSessionData, WebSessionId};
+use authkv::models::{NewUser, WebSession, WebSessionData, WebSessionId};
 use authkv::{Adapter, AuthKv, Error, UniqueKey, WebSessions};
 use chrono::{DateTime, TimeDelta, Utc};
 use proptest::array::uniform4;
@@ -410,11 +410,26 @@ impl Model {
         }
         assert_eq!(self.auth.stats().sessions_of_strangers, self.strangers);
         for user in USERS {
-            let listed = self.web.list_sessions(&user.into()).wait().unwrap();
+            let listed = self.listed(user);
             assert!(listed.is_sorted_by_key(|session| session.created));
             let valid = self.sessions.iter().filter(|it| it.owner() == Some(user) && it.expires >= self.clock.now());
             assert_eq!(listed.len(), valid.count());
             assert!(listed.iter().all(|session| session.user_id == Some(user.into())));
+        }
+    }
+
+    /// The sessions in a list, read in pages of a size that differs from time to time.
+    fn listed(&self, user: &str) -> Vec<WebSession> {
+        let limit = 1 + self.sessions.len() % 3;
+        let (mut listed, mut after) = (Vec::new(), None);
+        loop {
+            let page = self.web.list_sessions(&user.into(), after.as_ref(), limit).wait().unwrap();
+            assert!(page.items.len() == limit || page.next.is_none());
+            listed.extend(page.items);
+            after = page.next;
+            if after.is_none() {
+                return listed;
+            }
         }
     }
 }

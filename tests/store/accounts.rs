@@ -137,7 +137,7 @@ fn patches_of_different_fields_at_once_all_survive(on: &Store) {
 
 fn accounts_are_listed_for_their_user_only(on: &Store) {
     let (ada, bob) = (on.user("ada"), on.user("bob"));
-    let listed = |user_id: &UserId| on.kv.list_accounts(user_id).wait().unwrap();
+    let listed = |user_id: &UserId| on.kv.list_accounts(user_id, None, 1_000).wait().unwrap().items;
     assert_eq!(listed(&ada.id), []);
     let accounts = ["1", "2", "3"].map(|id| on.account("github", id, &ada.id));
     let of_bob = on.account("google", "1", &bob.id);
@@ -162,7 +162,7 @@ fn the_last_account_is_unlinked_only_by_force(on: &Store) {
     assert_eq!(on.sound_report(), before);
     assert_eq!(on.find_account("github", "2").as_ref(), Some(&other));
     assert_eq!(unlink(on, &ada.id, &other, MustLeave::Nothing).unwrap(), Some(other));
-    assert_eq!(on.kv.list_accounts(&ada.id).wait().unwrap(), []);
+    assert_eq!(on.kv.list_accounts(&ada.id, None, 1_000).wait().unwrap().items, []);
     assert_eq!(on.find_user(&ada.id), Some(ada));
 }
 
@@ -218,7 +218,7 @@ fn of_all_accounts_unlinked_at_once_one_stays(on: &Store) {
             }
         }
         assert_eq!(unlinked, accounts.len() - 1);
-        assert_eq!(on.kv.list_accounts(&ada.id).wait().unwrap().len(), 1);
+        assert_eq!(on.kv.list_accounts(&ada.id, None, 1_000).wait().unwrap().items.len(), 1);
     }
 }
 

@@ -132,7 +132,7 @@ fn every_reading_call(on: &Store) -> Vec<Called> {
         ("get_session_and_user", auth.get_session_and_user("a-secret").wait().map(drop)),
         ("get_authenticator", auth.get_authenticator(&"a-credential".into()).wait().map(drop)),
         ("list_authenticators_by_user_id", auth.list_authenticators_by_user_id(&"ada".into()).wait().map(drop)),
-        ("list_accounts", on.kv.list_accounts(&"ada".into()).wait().map(drop)),
+        ("list_accounts", on.kv.list_accounts(&"ada".into(), None, 1_000).wait().map(drop)),
         ("check", on.kv.check().wait().map(drop)),
     ]
 }

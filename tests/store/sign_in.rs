@@ -18,6 +18,7 @@ cases! {
     a_session_that_was_ended_or_has_expired_is_never_extended,
     a_burst_of_requests_gets_one_answer_and_one_expiry,
     sessions_are_listed_without_their_tokens,
+    valid_sessions_are_listed_however_many_have_expired,
     a_session_is_ended_by_its_id,
     all_sessions_but_one_are_ended,
     of_ending_and_using_a_session_ending_wins,
@@ -30,7 +31,7 @@ fn start(on: &Store, user_id: &UserId) -> Session {
 }
 
 fn listed(on: &Store, user_id: &UserId) -> Vec<SessionInfo> {
-    on.kv.list_sessions(user_id).wait().unwrap()
+    on.kv.list_sessions(user_id, None, 1_000).wait().unwrap().items
 }
 
 fn is_valid(on: &Store, token: &str) -> bool {
@@ -126,6 +127,29 @@ fn sessions_are_listed_without_their_tokens(on: &Store) {
     assert!(listed(on, &"nobody".into()).is_empty());
     on.auth.delete_user(&ada.id).wait().unwrap();
     assert!(listed(on, &ada.id).is_empty());
+}
+
+fn valid_sessions_are_listed_however_many_have_expired(on: &Store) {
+    let ada = on.user("ada");
+    let now = on.clock.now();
+    let expired = |n| NewSession::new(format!("old {n}"), ada.id.clone(), now - TICK);
+    let replies: Vec<_> = (0..1_000).map(|n| on.auth.create_session(expired(n))).collect();
+    replies.into_iter().for_each(|reply| drop(reply.wait().unwrap()));
+    assert!(listed(on, &ada.id).is_empty());
+    let valid: Vec<_> = (0..5).map(|_| start(on, &ada.id).id).collect();
+    let ids = |sessions: Vec<SessionInfo>| sessions.into_iter().map(|session| session.id).collect::<Vec<_>>();
+    assert_eq!(ids(listed(on, &ada.id)), valid);
+    let (mut found, mut after) = (Vec::new(), None);
+    loop {
+        let page = on.kv.list_sessions(&ada.id, after.as_ref(), 2).wait().unwrap();
+        assert!(page.items.len() == 2 || page.next.is_none());
+        found.extend(page.items);
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(ids(found), valid);
 }
 
 fn a_session_is_ended_by_its_id(on: &Store) {

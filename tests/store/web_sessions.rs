@@ -82,7 +82,7 @@ fn id(on: &Store, token: &str) -> WebSessionId {
 }
 
 fn listed(on: &Store, user_id: &UserId) -> Vec<WebSessionId> {
-    web(on).list_sessions(user_id).wait().unwrap().into_iter().map(|session| session.id).collect()
+    web(on).list_sessions(user_id, None, 1_000).wait().unwrap().items.into_iter().map(|session| session.id).collect()
 }
 
 fn a_session_is_found_by_its_token_until_it_has_expired(on: &Store) {
@@ -308,7 +308,7 @@ fn a_mark_is_in_what_is_loaded_and_nowhere_else(on: &Store) {
     for token in ["one", "two"] {
         asked.lock().unwrap().push(find(on, token).unwrap().data);
     }
-    for listed in web(on).list_sessions(&ada).wait().unwrap() {
+    for listed in web(on).list_sessions(&ada, None, 1_000).wait().unwrap().items {
         asked.lock().unwrap().push(listed.data);
     }
     asked.lock().unwrap().push(web(on).delete_session("two").wait().unwrap().unwrap().data);
@@ -495,7 +495,7 @@ fn signing_out_everywhere_ends_sessions_of_both_kinds(on: &Store) {
         ["one", "two"].into_iter().for_each(|token| create(on, token, &of(&ada)));
         session
     };
-    let valid = || [listed(on, &ada).len(), on.kv.list_sessions(&ada).wait().unwrap().len()];
+    let valid = || [listed(on, &ada).len(), on.kv.list_sessions(&ada, None, 1_000).wait().unwrap().items.len()];
     create(on, "nobody", &nobody());
     create(on, "of bob", &of(&bob));
 

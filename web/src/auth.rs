@@ -19,6 +19,8 @@ pub(crate) const SESSION_AGE: TimeDelta = TimeDelta::days(30);
 const SEEN_WITHIN: TimeDelta = TimeDelta::hours(1);
 /// How many sessions the store ends in one step.
 const STEP_MAX: usize = 1_000;
+/// About how many sessions, and how many accounts, are shown to a person.
+const LISTED_MAX: usize = 1_000;
 
 pub(crate) type Visitor = SessionAndUser<Device>;
 
@@ -88,7 +90,7 @@ impl Auth {
     }
 
     pub(crate) async fn accounts(&self, user: &UserId) -> Result<Vec<Account<Shown>>> {
-        self.store.list_accounts(user).await
+        Ok(self.store.list_accounts(user, None, LISTED_MAX).await?.items)
     }
 
     /// Unlinks an account of this user; that there is none is no error.
@@ -114,9 +116,17 @@ impl Auth {
         self.store.authenticate(session_token).await
     }
 
-    /// Where a user is signed in.
+    /// Where a user is signed in. A page of the list may have no session although there are more.
     pub(crate) async fn sessions(&self, user: &UserId) -> Result<Vec<SessionInfo<Device>>> {
-        self.store.list_sessions(user).await
+        let (mut sessions, mut after) = (Vec::new(), None);
+        loop {
+            let page = self.store.list_sessions(user, after.as_ref(), LISTED_MAX).await?;
+            sessions.extend(page.items);
+            after = page.next;
+            if after.is_none() || sessions.len() >= LISTED_MAX {
+                return Ok(sessions);
+            }
+        }
     }
 
     /// Ends a session of this user; that it has ended already is no error.

@@ -157,11 +157,18 @@ impl Program {
 
     fn list_sessions(&self) -> Result<()> {
         let here = self.here()?;
-        for session in self.auth.list_sessions(&here.user.id).wait()? {
-            let mark = if session.id == here.session.id { "  (this one)" } else { "" };
-            println!("signed in {}, until {}{mark}", instant(session.created), instant(session.expires));
+        let mut after = None;
+        loop {
+            let page = self.auth.list_sessions(&here.user.id, after.as_ref(), 100).wait()?;
+            for session in page.items {
+                let mark = if session.id == here.session.id { "  (this one)" } else { "" };
+                println!("signed in {}, until {}{mark}", instant(session.created), instant(session.expires));
+            }
+            after = page.next;
+            if after.is_none() {
+                return Ok(());
+            }
         }
-        Ok(())
     }
 
     fn sign_out(&self, everywhere: bool) -> Result<()> {

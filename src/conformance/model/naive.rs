@@ -169,6 +169,7 @@ impl Model {
             }
             Operation::UpdateAuthenticatorCounter { credential, counter } => {
                 match self.authenticators.iter_mut().find(|other| other.credential_id.as_str() == credential) {
+                    Some(found) if counter < found.counter => Err(vec![Refusal::InvalidArgument("counter".to_owned())]),
                     Some(found) => {
                         found.counter = counter;
                         Ok(Answer::Authenticator(found.clone()))

@@ -59,7 +59,7 @@ struct Attempt<'c> {
 /// What to do after a run of the operation.
 enum Next {
     /// The operation is done and writes nothing.
-    Nothing,
+    Nothing(Option<FollowUp>),
     Fetch(BTreeSet<Range>),
     Write(Reads, Writes, Option<FollowUp>),
     /// A step of the operation is too large for a transaction.
@@ -74,7 +74,7 @@ impl Attempt<'_> {
         }
         loop {
             match self.next(job) {
-                Next::Nothing => return Ok(None),
+                Next::Nothing(follow_up) => return Ok(follow_up),
                 Next::Fail(error) => return Err(error),
                 Next::SmallerSteps => self.step_records_max /= 2,
                 Next::Fetch(missed) => self.fetch(missed).await?,
@@ -131,11 +131,11 @@ impl Attempt<'_> {
                     _ if is_guess => Next::Fetch(reads.missed),
                     Err(_) if reads.in_steps && self.step_records_max > 1 => Next::SmallerSteps,
                     Err(error) => Next::Fail(error),
-                    Ok(()) => Next::Nothing,
+                    Ok(()) => Next::Nothing(None),
                 }
             }
             _ if is_guess => Next::Fetch(reads.missed),
-            _ => Next::Nothing,
+            changes => Next::Nothing(changes.and_then(|changes| changes.follow_up)),
         }
     }
 

@@ -253,6 +253,10 @@ impl View for Replay<'_> {
         Ok(count.unwrap_or(0))
     }
 
+    fn is_guess(&self) -> bool {
+        !self.reads.borrow().missed.is_empty()
+    }
+
     fn step_records_max(&self) -> usize {
         self.note(|reads| reads.in_steps = true);
         self.step_records_max

@@ -55,8 +55,8 @@ fn operations_take_as_many_requests_as_they_have_to() {
             .wait()
             .unwrap();
     }
-    trips("list_accounts", 2, &|| assert_eq!(auth.list_accounts(id).wait().unwrap().len(), 11));
-    trips("list_sessions", 1, &|| assert_eq!(auth.list_sessions(id).wait().unwrap().len(), 10));
+    trips("list_accounts", 2, &|| assert_eq!(auth.list_accounts(id, None, 1_000).wait().unwrap().items.len(), 11));
+    trips("list_sessions", 1, &|| assert_eq!(auth.list_sessions(id, None, 1_000).wait().unwrap().items.len(), 10));
     trips("count_expired", 2, &|| assert_eq!(auth.count_expired().wait().unwrap().sessions, 10));
     trips("purge_expired", 3, &|| assert_eq!(auth.purge_expired().wait().unwrap().sessions, 10));
     // Listing finds its accounts.

@@ -526,7 +526,7 @@ fn an_applications_database_gets_an_id_too_and_a_store_in_memory_none() {
 fn a_file_without_an_id_gets_one_with_its_first_write() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("app.redb");
-    fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/format-1.redb"), &path).unwrap();
+    fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/format-2.redb"), &path).unwrap();
     let gate = Gate::default();
     let auth = gate.open(&path).unwrap();
     assert_eq!(identity(&auth), Identity::default());

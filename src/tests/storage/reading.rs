@@ -63,7 +63,7 @@ const CALLS: [(&str, Finds); 37] = [
         Ok(done.user.id == id(ONE) && !done.is_new_user)
     }),
     ("update_account", |store| Ok(store.update_account(AccountPatch::new(account(ONE))).wait()?.is_some())),
-    ("list_accounts", |store| Ok(store.list_accounts(&id(ONE)).wait()?.len() == 1)),
+    ("list_accounts", |store| Ok(store.list_accounts(&id(ONE), None, 1_000).wait()?.items.len() == 1)),
     ("unlink_account_of", |store| {
         Ok(store.unlink_account_of(&id(ONE), &account(ONE), MustLeave::Account).wait()?.is_some())
     }),
@@ -84,7 +84,7 @@ const CALLS: [(&str, Finds); 37] = [
     ("save a web session", |store| web(store).save_session(web_token(ONE), &data(0), tomorrow()).wait()),
     ("find a web session", |store| Ok(web(store).find_session(&web_token(ONE)).wait()?.is_some())),
     ("delete a web session", |store| Ok(web(store).delete_session(&web_token(ONE)).wait()?.is_some())),
-    ("list web sessions", |store| Ok(web(store).list_sessions(&id(ONE)).wait()?.len() == 1)),
+    ("list web sessions", |store| Ok(web(store).list_sessions(&id(ONE), None, 1_000).wait()?.items.len() == 1)),
     ("end a web session", |store| {
         let web_id = WebSessionId::of(&Token::from(web_token(ONE)).hash());
         Ok(web(store).end_session(&id(ONE), &web_id).wait()?.is_some())

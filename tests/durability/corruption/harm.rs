@@ -265,7 +265,10 @@ fn write(store: &Store) -> Vec<(&'static str, Result<bool>)> {
     did.push(("unlink an account", unlinked.map(|account| account.is_some())));
     let deleted = store.delete_user(&sample::user_id(DOOMED).into()).wait();
     did.push(("delete a user", deleted.map(|user| user.is_some())));
-    did.push(("purge", store.purge_expired().wait().map(|purged| purged.sessions + purged.verification_tokens > 0)));
+    did.push((
+        "purge",
+        store.purge_expired().wait().map(|purged| purged.sessions + purged.verification_tokens + purged.damaged > 0),
+    ));
     did.push(("synchronize", store.synchronize().wait().map(|()| true)));
     did
 }

@@ -4,7 +4,8 @@ use std::fs;
 
 use authkv::models::SessionPatch;
 use authkv::redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
-use authkv::{Adapter, Error, OpenProblem, Result};
+use authkv::{Adapter, Error, OpenProblem, Purged, Result};
+use chrono::Days;
 use fastrand::Rng;
 use tempfile::TempDir;
 
@@ -69,6 +70,13 @@ impl Sample {
         transaction.commit().unwrap();
         drop(database);
         options().open(&path)
+    }
+
+    /// A copy of the store with a row removed, or with a byte of it changed, opened when everything has expired.
+    fn expired_with(&self, table: &str, key: &[u8], changed: Option<&[u8]>) -> Store {
+        drop(self.with(table, key, changed.map(|changed| (key, changed))).unwrap());
+        let long_after = || sample::late() + Days::new(30);
+        options().clock(long_after).open(self.folder.path().join("damaged.redb")).unwrap()
     }
 
     /// How many answers are right, how many say less, and how many are storage errors. There are no others.
@@ -142,6 +150,35 @@ fn an_entry_whose_record_is_missing_is_a_storage_error() {
         assert_eq!(failing(|number| Question::WebSessions(number).ask(store)), 1);
         assert_eq!(failing(|number| store.end_sessions(&sample::user_id(number).into(), None).wait()), 1);
     });
+}
+
+#[test]
+fn a_purge_goes_on_behind_a_row_that_is_missing_or_damaged() {
+    let sample = Sample::new();
+    let purge = |store: &Store| {
+        let counted = store.count_expired().wait().unwrap();
+        let purged = store.purge_expired().wait().unwrap();
+        assert_eq!(purged, counted);
+        assert_eq!(store.purge_expired().wait().unwrap(), Purged::default());
+        let sum = [purged.sessions, purged.web_sessions, purged.verification_tokens, purged.codes, purged.states];
+        (sum.iter().sum::<usize>(), purged.damaged)
+    };
+    let (key, value) = &sample.rows("users")[0];
+    let (all, none) = purge(&sample.expired_with("users", key, Some(value)));
+    assert_eq!((all, none), (sample.rows("by_expiry").len(), 0));
+    for table in ["sessions", "verification_tokens", "codes", "states", "web_sessions", "by_expiry"] {
+        for (key, value) in sample.rows(table) {
+            let mut changed = value.clone();
+            changed[value.len() - 1] ^= 1;
+            for changed in [Some(changed.as_slice()), None].into_iter().take(1 + usize::from(table != "by_expiry")) {
+                let store = sample.expired_with(table, &key, changed);
+                assert!(!store.check().wait().unwrap().is_sound());
+                assert_eq!(purge(&store), (all - 1, 1), "{table}");
+                assert_eq!(store.stats().damaged_entries, 1);
+                assert!(!store.check().wait().unwrap().is_sound());
+            }
+        }
+    }
 }
 
 #[test]

@@ -234,9 +234,10 @@ impl Question {
                 let found = web_sessions(store).find_session(&web_token(number)).wait();
                 found.map(|found| Answer::WebSessions(found.into_iter().collect()))
             }
-            Self::WebSessions(number) => {
-                web_sessions(store).list_sessions(&user_id(number).into()).wait().map(Answer::WebSessions)
-            }
+            Self::WebSessions(number) => web_sessions(store)
+                .list_sessions(&user_id(number).into(), None, 1_000)
+                .wait()
+                .map(|page| Answer::WebSessions(page.items)),
         }
     }
 }

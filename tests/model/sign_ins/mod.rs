@@ -9,9 +9,10 @@ use std::collections::BTreeMap;
 
 use authkv::conformance::{Clock, authenticator};
 use authkv::models::{
-    AccountKey, AccountPatch, AccountType, Change, EmailInUse, MustLeave, NewUser, ProviderAccount, SignIn, UserPatch,
+    AccountKey, AccountPatch, AccountType, Change, Cursor, EmailInUse, MustLeave, NewUser, Page, ProviderAccount,
+    SignIn, UserId, UserPatch,
 };
-use authkv::{Adapter, AuthKv, Error, UniqueKey};
+use authkv::{Adapter, AuthKv, Error, Reply, UniqueKey};
 use chrono::{DateTime, TimeDelta, Utc};
 use one_time::{Code, State};
 use proptest::array::uniform4;
@@ -311,17 +312,39 @@ impl Run<'_> {
         assert!(report.is_sound(), "{:?}", report.problems);
         assert_eq!((report.users, report.accounts), (self.users.len() as u64, self.accounts.len() as u64));
         for user in &self.users {
-            let listed = self.auth.list_accounts(&user.id.as_str().into()).wait().unwrap();
+            let id: UserId = user.id.as_str().into();
+            // Few at once, so that more accounts are linked, and more sessions have expired, than a page has.
+            let limit = 1 + self.sessions.len() % 3;
+            let listed = pages(limit, |after| self.auth.list_accounts(&id, after, limit));
             let listed: Vec<_> = listed.into_iter().map(|account| found(&account)).collect();
             let mut expected: Vec<_> = self.accounts.iter().filter(|account| account.user == user.id).collect();
             assert_eq!(listed.len(), expected.len());
             expected.retain(|account| !listed.contains(account));
             assert!(expected.is_empty(), "{expected:?} not in {listed:?}");
+            let found = pages(limit, |after| self.auth.list_sessions(&id, after, limit));
+            let of_user = self.sessions.iter().filter(|(_, owner, _)| *owner == user.id);
+            let valid = of_user.filter(|(_, _, expires)| *expires >= self.clock.now());
+            let expected: Vec<_> = valid.map(|(_, _, expires)| *expires).collect();
+            assert_eq!(found.iter().map(|session| session.expires).collect::<Vec<_>>(), expected);
         }
         for (token, user, expires) in self.sessions.iter().rev().take(5) {
             let found = self.auth.get_session_and_user(token).wait().unwrap();
             let is_valid = *expires >= self.clock.now() && self.users.iter().any(|other| other.id == *user);
             assert_eq!(found.map(|found| found.user.id.to_string()), is_valid.then(|| user.clone()));
+        }
+    }
+}
+
+/// The items of all pages of a list.
+fn pages<T: Send + 'static>(limit: usize, read: impl Fn(Option<&Cursor>) -> Reply<Page<T>>) -> Vec<T> {
+    let (mut items, mut after) = (Vec::new(), None);
+    loop {
+        let page = read(after.as_ref()).wait().unwrap();
+        assert!(page.items.len() == limit || page.next.is_none());
+        items.extend(page.items);
+        after = page.next;
+        if after.is_none() {
+            return items;
         }
     }
 }
