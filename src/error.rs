@@ -133,6 +133,10 @@ pub enum Problem {
 pub enum OpenProblem {
     /// The file is not a redb database.
     NotRedb,
+    /// The file is a redb database that is cut off within its first bytes.
+    CutOff,
+    /// An older version of redb wrote the file, in a form that this one does not read.
+    OlderRedb,
     /// The path is a folder.
     Folder,
     /// The file is not writable.
@@ -320,6 +324,8 @@ impl fmt::Display for OpenProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotRedb => f.write_str("it is not a redb database"),
+            Self::CutOff => f.write_str("it is cut off: only the beginning of a redb database is left"),
+            Self::OlderRedb => f.write_str("it was written by an older redb: open it with redb 2 or 3 and `upgrade`"),
             Self::Folder => f.write_str("it is a folder"),
             Self::ReadOnly => f.write_str("it is read-only"),
             Self::Locked => f.write_str("it is already open, in another process or in this one"),

@@ -46,6 +46,40 @@ fn a_file_that_is_not_redb_is_refused() {
 }
 
 #[test]
+fn a_file_that_is_cut_off_says_so() {
+    let (_folder, path) = place();
+    drop(AuthKv::open(&path).unwrap());
+    let whole = fs::read(&path).unwrap();
+    for length in (9..320).chain([320, 4_095, 4_096, 5_000, whole.len() / 2, whole.len() - 1]) {
+        fs::write(&path, &whole[..length]).unwrap();
+        let error = refused(&path, |path| AuthKv::open(path));
+        let Error::Open { problem, .. } = &error else { panic!("{error}") };
+        // The rest of the file can be missing and not be needed to see that something is.
+        assert!(matches!(problem, OpenProblem::CutOff) || length >= 320, "{length}: {error}");
+        assert!(matches!(problem, OpenProblem::CutOff | OpenProblem::Storage(_)), "{length}: {error}");
+        assert!(length >= 320 || (error.to_string().contains("cut off") && !error.to_string().contains("I/O")));
+    }
+}
+
+/// redb's format of the file is a byte in each of the two headers of a commit.
+#[test]
+fn a_file_of_an_older_redb_says_how_to_upgrade_it() {
+    let (_folder, path) = place();
+    drop(AuthKv::open(&path).unwrap());
+    let mut bytes = fs::read(&path).unwrap();
+    for format in [1, 2] {
+        for header in [64, 192] {
+            assert!([1, 2, 3].contains(&bytes[header]), "the format is elsewhere");
+            bytes[header] = format;
+        }
+        fs::write(&path, &bytes).unwrap();
+        let error = refused(&path, |path| AuthKv::open(path));
+        assert!(matches!(&error, Error::Open { problem: OpenProblem::OlderRedb, .. }), "{error}");
+        assert!(error.to_string().contains("open it with redb 2 or 3 and `upgrade`"), "{error}");
+    }
+}
+
+#[test]
 fn a_folder_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     assert!(matches!(AuthKv::open(folder.path()), Err(Error::Open { problem: OpenProblem::Folder, .. })));
