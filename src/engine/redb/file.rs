@@ -16,6 +16,7 @@ use crate::error::{Error, OpenProblem, Result, StorageError};
 
 /// The first bytes of every redb database.
 pub(super) const MAGIC: [u8; 9] = [b'r', b'e', b'd', b'b', 0x1A, 0x0A, 0xA9, 0x0D, 0x0A];
+const HEADER_BYTES: u64 = 320;
 /// How many links are followed to a file that does not exist yet, as in Linux.
 const LINKS_MAX: usize = 40;
 
@@ -65,7 +66,7 @@ impl OpenFile {
         FileBackend::new(handle).map_err(|error| failed("the file cannot be opened", error))
     }
 
-    /// The first bytes: as many as the magic has, or fewer if the file is shorter.
+    /// redb's header: the first bytes, or fewer if the file is shorter.
     pub(super) fn start(&self) -> Result<Vec<u8>> {
         let mut handle = &self.handle;
         handle.rewind().and_then(|()| start_of(handle)).map_err(unreadable)
@@ -158,7 +159,7 @@ fn described(path: &Path, metadata: &Metadata) -> &'static str {
     let start = if metadata.is_file() { File::open(path).and_then(start_of) } else { Ok(Vec::new()) };
     match start.as_deref() {
         Ok([]) => "which is empty",
-        Ok(start) if *start == MAGIC => "a redb database",
+        Ok(start) if start.starts_with(&MAGIC) => "a redb database",
         Ok(_) => "which is not a redb database",
         Err(_) => "which cannot be read",
     }
@@ -166,7 +167,7 @@ fn described(path: &Path, metadata: &Metadata) -> &'static str {
 
 fn start_of(file: impl Read) -> io::Result<Vec<u8>> {
     let mut start = Vec::new();
-    file.take(MAGIC.len() as u64).read_to_end(&mut start)?;
+    file.take(HEADER_BYTES).read_to_end(&mut start)?;
     Ok(start)
 }
 

@@ -160,7 +160,7 @@ fn inspect(file: &OpenFile, accept: Accept<'_>, empty: Empty) -> Result<Tables> 
     if start.is_empty() {
         return if empty == Empty::Refused { Err(OpenProblem::NoStore.into()) } else { Ok(Tables::SomeMissing) };
     }
-    if start != MAGIC {
+    if !start.starts_with(&MAGIC) {
         return Err(OpenProblem::NotRedb.into());
     }
     match Builder::new().set_cache_size(0).open_read_only_with_backend(file.backend()?) {
@@ -171,15 +171,21 @@ fn inspect(file: &OpenFile, accept: Accept<'_>, empty: Empty) -> Result<Tables> 
         }
         // It was not closed properly and cannot be read before redb repairs it, which also checks every page.
         Err(DatabaseError::RepairAborted) => Ok(Tables::AllThere),
+        // Damage can change one of them.
+        Err(DatabaseError::UpgradeRequired(_)) if FORMATS_AT.iter().all(|at| matches!(start.get(*at), Some(1 | 2))) => {
+            Err(OpenProblem::OlderRedb.into())
+        }
         Err(error) => Err(refused(error)),
     }
 }
+
+/// Where redb's header has the version of redb's format: in each of its two commits.
+const FORMATS_AT: [usize; 2] = [64, 192];
 
 fn refused(error: DatabaseError) -> Error {
     use redb::StorageError::Io;
     match error {
         DatabaseError::DatabaseAlreadyOpen => OpenProblem::Locked.into(),
-        DatabaseError::UpgradeRequired(_) => OpenProblem::OlderRedb.into(),
         DatabaseError::Storage(Io(error)) if error.kind() == ErrorKind::UnexpectedEof => OpenProblem::CutOff.into(),
         error => failed("the file cannot be opened", error),
     }

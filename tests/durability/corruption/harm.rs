@@ -209,10 +209,10 @@ impl Known {
 }
 
 fn must_be_of_opening(error: &Error) -> Found {
-    use OpenProblem::{NotRedb, Storage};
+    use OpenProblem::{CutOff, NotRedb, Storage};
     let text = error.to_string();
     match error {
-        Error::Open { problem: NotRedb | Storage(_), path: Some(_) } if !text.contains('\n') => Ok(()),
+        Error::Open { problem: CutOff | NotRedb | Storage(_), path: Some(_) } if !text.contains('\n') => Ok(()),
         error => Err(format!("opening answers {error}")),
     }
 }
