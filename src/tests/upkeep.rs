@@ -92,7 +92,7 @@ fn some_of_everything(auth: &AuthKv, ada: &UserId, now: DateTime<Utc>, random: &
     let data: WebSessionData = [("axum-login.data".into(), serde_json::json!({ "user_id": ada.as_str() }))].into();
     let web = WebSessions::new(auth.clone());
     for number in 0..random.usize(1..40) {
-        let (name, span) = (format!("{number}"), TimeDelta::milliseconds(random.i64(0..40)));
+        let (name, span) = (format!("{number}"), TimeDelta::milliseconds(random.i64(1..40)));
         match random.u8(..5) {
             0 => {
                 auth.create_session(NewSession::new(name.as_str(), ada.clone(), now + span)).wait().unwrap();

@@ -26,6 +26,8 @@ fn purging_removes_exactly_what_has_expired(on: &Store) {
     let ada = on.user("ada");
     let deadline = on.tomorrow();
     let offsets = [("far", -400_000_000), ("before", -1), ("at", 0), ("after", 1)];
+    // Nothing can be made that has expired already.
+    on.clock.set(deadline - TICK * 400_000_001);
     for (name, offset) in offsets {
         let expires = deadline + TICK * offset;
         on.auth.create_session(NewSession::new(name, ada.id.clone(), expires)).wait().unwrap();

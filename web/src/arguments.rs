@@ -9,7 +9,7 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser};
 use crate::provider::Registration;
 use crate::registrations::registrations;
 
-/// Signs people in; users, sessions and links are kept in one file.
+/// Signs people in with a link by e-mail; users, sessions and links are kept in one file.
 ///
 /// There is no mail server in this program: the mails arrive on a page of it.
 #[derive(Parser)]

@@ -206,7 +206,7 @@ fn a_damaged_row_stops_neither_sweep_nor_purge() {
     }
     let auth = store(Arc::new(Memory::new()));
     for number in 0..100 {
-        drop(auth.put_state("test", &number, chrono::TimeDelta::zero()).wait().unwrap());
+        drop(auth.put_state("test", &number, chrono::TimeDelta::milliseconds(1)).wait().unwrap());
     }
     let lose = |txn: &mut Txn<'_>| {
         for (hash, _) in txn.first(&STATES, 3)? {
@@ -215,7 +215,7 @@ fn a_damaged_row_stops_neither_sweep_nor_purge() {
         Ok(())
     };
     auth.write_alone(lose, Ok).wait().unwrap();
-    thread::sleep(Duration::from_millis(2));
+    thread::sleep(Duration::from_millis(5));
     let (mut states, mut damaged) = (0, 0);
     loop {
         let purged = auth.purge_expired().wait().unwrap();
