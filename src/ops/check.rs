@@ -81,8 +81,8 @@ pub(crate) fn check(txn: &Txn<'_>, indexes: &Indexes) -> Result<CheckReport> {
     check.report.codes = check.records(|_: &CodeRecord| None)?;
     check.report.states = check.records(|_: &StateRecord| None)?;
     check.report.web_sessions = check.records(|session: &WebSessionRecord| session.user_id().cloned())?;
-    check.deleted_users()?;
-    check.marks()?;
+    check.keys(&DELETED_USERS)?;
+    check.keys(&SWEEP)?;
     check.indexes()?;
     check.unique_values::<UserRecord>(|_| true)?;
     check.unique_values::<AccountRecord>(|id| {
@@ -157,16 +157,7 @@ impl Check<'_, '_> {
         Ok(found)
     }
 
-    fn deleted_users(&mut self) -> Result<()> {
-        self.keys(&DELETED_USERS)
-    }
-
-    /// Reads the marks of deleted users who wait to be swept.
-    fn marks(&mut self) -> Result<()> {
-        self.keys(&SWEEP)
-    }
-
-    /// Reads a table whose rows are all key.
+    /// Reads and counts the rows of a table that are all key: traces and marks of deleted users.
     fn keys<K: Key>(&mut self, table: &Table<K, ()>) -> Result<()> {
         let (report, mut found) = (&mut self.report, 0);
         self.txn.scan_bytes(table.id, (Bound::Unbounded, Bound::Unbounded), &mut |key, value| {
