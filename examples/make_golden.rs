@@ -6,9 +6,10 @@
 use std::error::Error;
 use std::path::Path;
 
+use authkv::conformance::Clock;
 use authkv::models::{Models, NewUser};
 use authkv::{Adapter, AuthKv, Options, WebSessions, redb};
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use content::{FILES, Numbered, Shop};
 
 #[path = "../tests/golden/content.rs"]
@@ -16,15 +17,14 @@ mod content;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let folder = std::env::args_os().nth(1).ok_or("usage: make_golden FOLDER")?;
-    let [_, newest] = FILES;
+    let [.., newest] = FILES;
     let paths = newest.map(|name| Path::new(&folder).join(name));
     if let Some(path) = paths.iter().find(|path| path.exists()) {
         return Err(format!("{} exists, and a golden file must never change", path.display()).into());
     }
     let [plain, shop] = paths;
-    let options = || AuthKv::options().clock(content::now);
-    fill(options(), &plain)?;
-    fill(options().models::<Shop>(), &shop)
+    fill(AuthKv::options(), &plain)?;
+    fill(AuthKv::options().models::<Shop>(), &shop)
 }
 
 fn fill<M: Models>(options: Options<M>, path: &Path) -> Result<(), Box<dyn Error>>
@@ -34,7 +34,10 @@ where
     M::Session: Numbered,
     M::VerificationToken: Numbered,
 {
-    let auth = options.open(path)?;
+    let clock = Clock::new();
+    clock.set(content::now());
+    let store_clock = clock.clone();
+    let auth = options.clock(move || store_clock.now()).purge_in_background(false).open(path)?;
     for user in content::users() {
         auth.create_user(user).wait()?;
     }
@@ -50,12 +53,15 @@ where
     for authenticator in content::authenticators() {
         auth.create_authenticator(authenticator).wait()?;
     }
-    for (identifier, valid_for) in content::codes() {
-        drop(auth.issue_code(identifier, valid_for).wait()?);
+    for (identifier, expires) in content::codes() {
+        drop(auth.issue_code(identifier, valid_until(expires, &clock)).wait()?);
     }
-    for valid_for in [TimeDelta::days(64_000), TimeDelta::milliseconds(-1)] {
+    for expires in content::expiries() {
+        let valid_for = valid_until(expires, &clock);
         auth.put_state("golden", "a state of which nobody knows the handle", valid_for).wait()?;
     }
+    clock.set(content::now());
+    drop(auth.start_session(content::MADE_FOR, M::Session::number(9)).wait()?);
     let sessions = WebSessions::new(auth.clone());
     for (token, data, expires) in content::web_sessions() {
         sessions.create_session(token, &data, expires).wait()?;
@@ -69,4 +75,10 @@ where
     auth.close().wait()?;
     redb::Database::open(path)?.compact()?;
     Ok(())
+}
+
+/// Sets the clock to the time of the files, or just before this instant, and returns how long it is until then.
+fn valid_until(expires: DateTime<Utc>, clock: &Clock) -> TimeDelta {
+    clock.set(content::now().min(expires - TimeDelta::milliseconds(1)));
+    expires - clock.now()
 }

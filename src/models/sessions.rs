@@ -81,7 +81,8 @@ pub struct SessionPatch {
     pub session_token: Token,
     /// Hands the session to another user, who must exist.
     pub user_id: Option<UserId>,
-    /// The new expiry. The session is valid until this instant (UTC), inclusive.
+    /// The new expiry. The session is valid until this instant (UTC), inclusive. It counts as an extension: a session that
+    /// the store made ends at the [maximum age](crate::Options::session_max_age) from now at the latest.
     pub expires: Option<DateTime<Utc>>,
     /// The application's own fields.
     pub extra: FieldPatch,

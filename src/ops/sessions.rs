@@ -12,12 +12,12 @@ use crate::ops::pages::{self, PageLimit, keys_of};
 use crate::ops::{resolve, resolve_all, users};
 use crate::records::entries::{Record, replace};
 use crate::records::schema::{SESSION_BY_TOKEN, SESSIONS, SessionEntry, WEB_SESSIONS_BY_USER};
-use crate::records::{SessionRecord, SessionUpdate, UserRecord, WebSessionRecord};
+use crate::records::{AsOf, SessionRecord, SessionUpdate, UserRecord, WebSessionRecord};
 
-pub(crate) fn create(txn: &mut Txn<'_>, session: &SessionRecord, now: Millis) -> Result<()> {
+pub(crate) fn create(txn: &mut Txn<'_>, session: &SessionRecord, as_of: AsOf) -> Result<()> {
     users::require(txn, &session.user_id)?;
     if let Some(holder) = txn.get(&SESSION_BY_TOKEN, &session.token_hash)? {
-        if valid(txn, &holder, now)?.is_some() {
+        if valid(txn, &holder, as_of)?.is_some() {
             return Err(Error::Conflict(UniqueKey::SessionToken));
         }
         remove(txn, &holder)?;
@@ -32,6 +32,7 @@ pub(crate) fn create(txn: &mut Txn<'_>, session: &SessionRecord, now: Millis) ->
 #[derive(Clone)]
 pub(crate) struct FoundSession {
     id: SessionId,
+    /// The last instant at which the session is valid.
     pub(crate) expires: Millis,
     pub(crate) extra: Fields,
     user: UserRecord,
@@ -54,35 +55,36 @@ impl FoundSession {
     }
 }
 
-pub(crate) fn session_and_user(txn: &Txn<'_>, token: &TokenHash, now: Millis) -> Result<Option<Arc<FoundSession>>> {
-    let Some((entry, user)) = valid_by_token(txn, token, now)? else {
+pub(crate) fn session_and_user(txn: &Txn<'_>, token: &TokenHash, as_of: AsOf) -> Result<Option<Arc<FoundSession>>> {
+    let Some((entry, user)) = valid_by_token(txn, token, as_of)? else {
         return Ok(None);
     };
-    let extra = if entry.has_extra { session_of(txn, &entry)?.extra } else { Fields::default() };
-    Ok(Some(Arc::new(FoundSession { id: entry.id, expires: entry.expires, extra, user })))
+    let expires = entry.last_instant(as_of.max_age);
+    let extra = if entry.has_extra() { session_of(txn, &entry)?.extra } else { Fields::default() };
+    Ok(Some(Arc::new(FoundSession { id: entry.id, expires, extra, user })))
 }
 
-pub(crate) fn update(txn: &mut Txn<'_>, update: &SessionUpdate, now: Millis) -> Result<Option<SessionRecord>> {
-    let Some((entry, _)) = valid_by_token(txn, &update.token_hash, now)? else {
+pub(crate) fn update(txn: &mut Txn<'_>, update: &SessionUpdate, as_of: AsOf) -> Result<Option<SessionRecord>> {
+    let Some((entry, _)) = valid_by_token(txn, &update.token_hash, as_of)? else {
         return Ok(None);
     };
     if let Some(user_id) = &update.user_id {
         users::require(txn, user_id)?;
     }
     let old = session_of(txn, &entry)?;
-    let new = update.apply(&old, now);
+    let new = update.apply(&old, as_of.now);
     replace(txn, Some(&old), Some(&new))?;
     Ok(Some(new))
 }
 
 /// Extends a session to `expires`, unless it has ended or another call has already extended it to at least `due`.
-pub(crate) fn extend(txn: &mut Txn<'_>, token: &TokenHash, now: Millis, due: Millis, expires: Millis) -> Result<()> {
-    let Some((entry, _)) = valid_by_token(txn, token, now)? else {
+pub(crate) fn extend(txn: &mut Txn<'_>, token: &TokenHash, as_of: AsOf, due: Millis, expires: Millis) -> Result<()> {
+    let Some((entry, _)) = valid_by_token(txn, token, as_of)? else {
         return Ok(());
     };
-    if entry.expires < due {
+    if entry.last_instant(as_of.max_age) < due {
         let old = session_of(txn, &entry)?;
-        let new = old.clone().expiring(expires, now);
+        let new = old.clone().expiring(expires, as_of.now);
         replace(txn, Some(&old), Some(&new))?;
     }
     Ok(())
@@ -92,7 +94,7 @@ pub(crate) fn extend(txn: &mut Txn<'_>, token: &TokenHash, now: Millis, due: Mil
 pub(crate) fn page(
     txn: &Txn<'_>,
     user_id: &UserId,
-    now: Millis,
+    as_of: AsOf,
     after: Option<&Cursor>,
     limit: PageLimit,
 ) -> Result<Page<SessionRecord>> {
@@ -102,7 +104,7 @@ pub(crate) fn page(
     }
     pages::page(txn, &SESSIONS, keys_of(user_id), after, limit, |rows| {
         let sessions = rows.into_iter().map(|(_, session)| session);
-        Ok(sessions.map(|session| Some(session).filter(|session| session.lifetime.is_valid(now))).collect())
+        Ok(sessions.map(|session| Some(session).filter(|session| session.is_valid(as_of))).collect())
     })
 }
 
@@ -167,16 +169,17 @@ pub(crate) fn delete(txn: &mut Txn<'_>, token: &TokenHash) -> Result<Option<Sess
     Ok(user.map(|_| session))
 }
 
-fn valid_by_token(txn: &Txn<'_>, token: &TokenHash, now: Millis) -> Result<Option<(SessionEntry, UserRecord)>> {
+fn valid_by_token(txn: &Txn<'_>, token: &TokenHash, as_of: AsOf) -> Result<Option<(SessionEntry, UserRecord)>> {
     let Some(entry) = txn.get(&SESSION_BY_TOKEN, token)? else {
         return Ok(None);
     };
-    Ok(valid(txn, &entry, now)?.map(|user| (entry, user)))
+    Ok(valid(txn, &entry, as_of)?.map(|user| (entry, user)))
 }
 
-/// Returns the user of a session that has not expired and is not waiting to be swept.
-fn valid(txn: &Txn<'_>, session: &SessionEntry, now: Millis) -> Result<Option<UserRecord>> {
-    if session.is_valid(now) { users::owner(txn, &session.user_id) } else { Ok(None) }
+/// Returns the user of a session that is still valid and not waiting to be swept.
+fn valid(txn: &Txn<'_>, session: &SessionEntry, as_of: AsOf) -> Result<Option<UserRecord>> {
+    let is_valid = as_of.now <= session.last_instant(as_of.max_age);
+    if is_valid { users::owner(txn, &session.user_id) } else { Ok(None) }
 }
 
 fn remove(txn: &mut Txn<'_>, entry: &SessionEntry) -> Result<SessionRecord> {

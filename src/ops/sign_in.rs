@@ -1,11 +1,13 @@
 //! Signs in with a provider's account or an e-mail address: finds or creates the user, the account and the session in
 //! one step.
 
+use chrono::TimeDelta;
+
 use crate::error::Result;
 use crate::kv::txn::Txn;
-use crate::models::{self, EmailInUse, Extra, Millis, SignedIn, Token};
+use crate::models::{self, EmailInUse, Extra, SignedIn, Token};
 use crate::ops::{accounts, resolve, sessions, users};
-use crate::records::{AccountRecord, SessionRecord, UserRecord};
+use crate::records::{AccountRecord, AsOf, SessionRecord, UserRecord};
 
 /// The result of signing in with an account.
 #[allow(clippy::large_enum_variant)] // like the model that is made of it
@@ -25,12 +27,13 @@ impl SignIn {
     pub(crate) fn into_model<U: Extra, A: Extra, S: Extra>(
         self,
         session_token: Token,
+        max_age: TimeDelta,
     ) -> Result<models::SignIn<U, A, S>> {
         Ok(match self {
             Self::Done { user, account, session, is_new_user } => models::SignIn::Done(SignedIn {
                 user: user.into_model()?,
                 account: account.into_model()?,
-                session: session.into_model(session_token)?,
+                session: session.into_model(session_token, max_age)?,
                 is_new_user,
             }),
             Self::EmailInUse(holder) => models::SignIn::EmailInUse(EmailInUse {
@@ -57,7 +60,7 @@ pub(crate) fn with_account(
     user: &UserRecord,
     account: &AccountRecord,
     session: &SessionRecord,
-    now: Millis,
+    as_of: AsOf,
 ) -> Result<SignIn> {
     let (user, account, is_new_user) = match accounts::get(txn, &account.account_key())? {
         Some(known) => (resolve(txn, &known.user_id)?, accounts::refresh(txn, &known, account)?, false),
@@ -73,7 +76,7 @@ pub(crate) fn with_account(
         }
     };
     let session = session.clone().of_user(user.id.clone());
-    sessions::create(txn, &session, now)?;
+    sessions::create(txn, &session, as_of)?;
     Ok(SignIn::Done { user, account, session, is_new_user })
 }
 
@@ -83,7 +86,7 @@ pub(crate) fn with_email(
     txn: &mut Txn<'_>,
     new: &UserRecord,
     session: &SessionRecord,
-    now: Millis,
+    as_of: AsOf,
 ) -> Result<WithEmail> {
     let holder = match &new.email {
         Some(email) => users::by_email(txn, email.normal_form())?,
@@ -94,7 +97,7 @@ pub(crate) fn with_email(
         None => (true, false),
     };
     let user = match holder {
-        Some(holder) if was_unverified => users::verify(txn, holder, now)?,
+        Some(holder) if was_unverified => users::verify(txn, holder, as_of.now)?,
         Some(holder) => holder,
         None => {
             users::create(txn, new)?;
@@ -102,6 +105,6 @@ pub(crate) fn with_email(
         }
     };
     let session = session.clone().of_user(user.id.clone());
-    sessions::create(txn, &session, now)?;
+    sessions::create(txn, &session, as_of)?;
     Ok(WithEmail { user, session, is_new_user, was_unverified })
 }

@@ -16,7 +16,7 @@ use crate::records::schema::{
     WEB_SESSIONS, WEB_SESSIONS_BY_USER,
 };
 use crate::records::{
-    AccountRecord, AuthenticatorRecord, CodeRecord, SessionRecord, StateRecord, TokenRecord, WebSessionRecord,
+    AccountRecord, AsOf, AuthenticatorRecord, CodeRecord, SessionRecord, StateRecord, TokenRecord, WebSessionRecord,
 };
 
 /// The most records that one step removes: few enough that the writes behind it wait for milliseconds. An engine may
@@ -134,9 +134,10 @@ pub(crate) fn must_sweep(txn: &Txn<'_>) -> Result<bool> {
     Ok(!txn.rows_or_damaged(&SWEEP, (Bound::Unbounded, Bound::Unbounded), 1)?.is_empty())
 }
 
-/// Removes at most `limit` records that expired before `now`, the oldest first. A session that is listed earlier than
-/// it expires is listed at its expiry instead. An entry of no sound record is dropped, so that it holds up no other.
-pub(crate) fn purge_expired(txn: &mut Txn<'_>, now: Millis, limit: usize) -> Result<Purged> {
+/// Removes at most `limit` records that expired before this instant, the oldest first. A session that is listed earlier
+/// than it expires is listed at its expiry instead, if it is still valid. An entry of no sound record is dropped, so that it holds up no other.
+pub(crate) fn purge_expired(txn: &mut Txn<'_>, as_of: AsOf, limit: usize) -> Result<Purged> {
+    let now = as_of.now;
     let limit = txn.step_records(limit);
     let listed = txn.rows_or_damaged(&BY_EXPIRY, (Bound::Unbounded, Bound::Excluded(&now.to_bytes())), limit)?;
     prefetch(txn, &listed);
@@ -149,7 +150,7 @@ pub(crate) fn purge_expired(txn: &mut Txn<'_>, now: Millis, limit: usize) -> Res
         };
         let removed = match expiring.clone() {
             Expiring::Session(user_id, id) => purge(txn, at, &(user_id, id), |session: SessionRecord| {
-                (session.lifetime.listed(), session.relisted(now))
+                (session.lifetime.listed(), session.relisted(as_of))
             }),
             Expiring::WebSession(hash) => {
                 purge(txn, at, &hash, |session: WebSessionRecord| (session.lifetime.listed(), session.relisted(now)))
@@ -201,8 +202,8 @@ fn purge<R: Record + Clone>(
 }
 
 /// Counts the records that [`purge_expired`] would remove without a limit.
-pub(crate) fn count_expired(txn: &Txn<'_>, now: Millis) -> Result<Purged> {
-    let (mut counted, mut last, end) = (Purged::default(), Vec::new(), now.to_bytes());
+pub(crate) fn count_expired(txn: &Txn<'_>, as_of: AsOf) -> Result<Purged> {
+    let (mut counted, mut last, end) = (Purged::default(), Vec::new(), as_of.now.to_bytes());
     loop {
         let range = (Bound::Excluded(last.as_slice()), Bound::Excluded(end.as_slice()));
         let listed = txn.rows_or_damaged(&BY_EXPIRY, range, STEP_RECORDS_MAX)?;
@@ -218,10 +219,10 @@ pub(crate) fn count_expired(txn: &Txn<'_>, now: Millis) -> Result<Purged> {
             };
             let has_expired = match expiring.clone() {
                 Expiring::Session(user_id, id) => has_expired(txn, at, &(user_id, id), |session: SessionRecord| {
-                    (session.lifetime.listed(), !session.lifetime.is_valid(now))
+                    (session.lifetime.listed(), !session.is_valid(as_of))
                 }),
                 Expiring::WebSession(hash) => has_expired(txn, at, &hash, |session: WebSessionRecord| {
-                    (session.lifetime.listed(), !session.lifetime.is_valid(now))
+                    (session.lifetime.listed(), !session.is_valid(as_of.now))
                 }),
                 Expiring::Token(hash, identifier) => {
                     has_expired(txn, at, &(hash, identifier), |token: TokenRecord| (token.expires, true))

@@ -130,7 +130,7 @@ pub(crate) fn page(
     };
     let place = |session: &WebSessionRecord| (session.lifetime.created, session.token_hash);
     page.items = resolve_all(txn, &entries)?;
-    page.items.retain(|session: &WebSessionRecord| session.lifetime.is_valid(now) && place(session) > last);
+    page.items.retain(|session: &WebSessionRecord| session.is_valid(now) && place(session) > last);
     page.items.sort_by_key(place);
     let more = page.items.len() > limit.items;
     page.items.truncate(limit.items);
@@ -145,7 +145,7 @@ pub(crate) fn page(
 
 /// Returns the session, unless it has expired or is waiting to be swept.
 fn valid(txn: &Txn<'_>, session: WebSessionRecord, now: Millis) -> Result<Option<WebSessionRecord>> {
-    if session.lifetime.is_valid(now) { unless_swept(txn, session) } else { Ok(None) }
+    if session.is_valid(now) { unless_swept(txn, session) } else { Ok(None) }
 }
 
 fn unless_swept(txn: &Txn<'_>, session: WebSessionRecord) -> Result<Option<WebSessionRecord>> {

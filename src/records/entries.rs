@@ -8,8 +8,8 @@ use serde::de::DeserializeOwned;
 use super::expiring::Expiring;
 use super::schema::{
     ACCOUNT_BY_FIELD, ACCOUNT_BY_PROVIDER, ACCOUNTS, ACCOUNTS_BY_USER, AUTHENTICATORS, AUTHENTICATORS_BY_USER,
-    BY_EXPIRY, CODES, SESSION_BY_TOKEN, SESSIONS, STATES, SessionEntry, USER_BY_EMAIL, USER_BY_FIELD, USERS,
-    VERIFICATION_TOKENS, WEB_SESSIONS, WEB_SESSIONS_BY_USER,
+    BY_EXPIRY, CODES, SESSION_BY_TOKEN, SESSIONS, STATES, SessionEntry, SessionRest, USER_BY_EMAIL, USER_BY_FIELD,
+    USERS, VERIFICATION_TOKENS, WEB_SESSIONS, WEB_SESSIONS_BY_USER,
 };
 use super::{
     AccountRecord, AuthenticatorRecord, CodeRecord, SessionRecord, StateRecord, TokenRecord, UserRecord,
@@ -182,12 +182,13 @@ impl Record for SessionRecord {
     }
 
     fn entries(&self, _: &Indexes) -> Result<Vec<Entry>> {
-        let by_token = SessionEntry {
-            id: self.id.clone(),
-            user_id: self.user_id.clone(),
-            expires: self.lifetime.expires,
-            has_extra: !self.extra.is_empty(),
+        let rest = match (self.lifetime.extended_here(), !self.extra.is_empty()) {
+            (None, false) => SessionRest::Plain,
+            (None, true) => SessionRest::WithExtra,
+            (Some(extended), has_extra) => SessionRest::MadeHere { extended, has_extra },
         };
+        let (id, user_id) = (self.id.clone(), self.user_id.clone());
+        let by_token = SessionEntry { id, user_id, expires: self.lifetime.expires, rest };
         Ok(vec![
             SESSION_BY_TOKEN.entry(&self.token_hash, &by_token)?,
             BY_EXPIRY

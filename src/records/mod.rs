@@ -20,6 +20,7 @@ pub(crate) use accounts::{AccountRecord, AccountUpdate};
 pub(crate) use authenticators::AuthenticatorRecord;
 pub(crate) use codes::CodeRecord;
 pub(crate) use identity::Identity;
+pub(crate) use lifetime::AsOf;
 pub(crate) use sessions::{SessionRecord, SessionUpdate};
 pub(crate) use states::StateRecord;
 pub(crate) use tokens::TokenRecord;

@@ -14,7 +14,8 @@
 //! indexes, computed from the records
 //!   user_by_email                      e-mail in normal form         user id
 //!   account_by_provider                provider, provider account id account id, user id
-//!   session_by_token                   token hash                    session id, user id, expires, has own fields
+//!   session_by_token                   token hash                    session id, user id, expires, has own fields,
+//!                                                                    last extension
 //!   accounts_by_user                   user id, account id           -
 //!   authenticators_by_user             user id, credential id        -
 //!   by_expiry                          expires, session, token,      -
@@ -33,9 +34,11 @@
 //! In redb each name has the prefix `authkv_`. A record is the source of truth. An index entry may repeat the few
 //! fields that a hot read needs. Only [`replace`](super::entries::replace) writes the record tables and the indexes.
 
+use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 
 use super::expiring::Expiring;
+use super::lifetime::last_instant;
 use super::{
     AccountRecord, AuthenticatorRecord, CodeRecord, SessionRecord, StateRecord, TokenRecord, UserRecord,
     WebSessionRecord,
@@ -95,12 +98,30 @@ pub(crate) struct SessionEntry {
     pub(crate) id: SessionId,
     pub(crate) user_id: UserId,
     pub(crate) expires: Millis,
-    /// True if the session has own fields, which only the record contains.
-    pub(crate) has_extra: bool,
+    pub(crate) rest: SessionRest,
+}
+
+/// The first two are coded as the bool that formats 1 and 2 have here.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+pub(crate) enum SessionRest {
+    Plain,
+    /// With own fields, which only the record contains.
+    WithExtra,
+    /// Of a session that the store made.
+    MadeHere {
+        extended: Millis,
+        has_extra: bool,
+    },
 }
 
 impl SessionEntry {
-    pub(crate) fn is_valid(&self, now: Millis) -> bool {
-        now <= self.expires
+    /// The last instant at which the session is valid.
+    pub(crate) fn last_instant(&self, max_age: TimeDelta) -> Millis {
+        let made_here = if let SessionRest::MadeHere { extended, .. } = self.rest { Some(extended) } else { None };
+        last_instant(self.expires, made_here, max_age)
+    }
+
+    pub(crate) fn has_extra(&self) -> bool {
+        matches!(self.rest, SessionRest::WithExtra | SessionRest::MadeHere { has_extra: true, .. })
     }
 }

@@ -1,9 +1,10 @@
 //! Sessions as they are stored: by the hash of their token. The token itself is never stored.
 
+use chrono::TimeDelta;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::lifetime::Lifetime;
+use super::lifetime::{AsOf, Lifetime};
 use super::limits::check_key;
 use crate::error::Result;
 use crate::models::{
@@ -45,6 +46,11 @@ impl SessionRecord {
         })
     }
 
+    /// Returns the session as one that the store makes with a token and a lifetime of its own.
+    pub(crate) fn made_here(self) -> Self {
+        Self { lifetime: self.lifetime.made_here(), ..self }
+    }
+
     /// Returns the session as another user's.
     pub(crate) fn of_user(self, user_id: UserId) -> Self {
         Self { user_id, ..self }
@@ -55,9 +61,13 @@ impl SessionRecord {
         Self { lifetime: self.lifetime.expiring(expires, now), ..self }
     }
 
-    /// Returns the session, listed in the expiry index at its expiry. `None` if it expired before `now`.
-    pub(crate) fn relisted(self, now: Millis) -> Option<Self> {
-        self.lifetime.is_valid(now).then(|| Self { lifetime: self.lifetime.relisted(), ..self })
+    pub(crate) fn is_valid(&self, as_of: AsOf) -> bool {
+        as_of.now <= self.lifetime.last_instant(as_of.max_age)
+    }
+
+    /// Returns the session, listed in the expiry index at its expiry. `None` if it is no longer valid.
+    pub(crate) fn relisted(self, as_of: AsOf) -> Option<Self> {
+        self.is_valid(as_of).then(|| Self { lifetime: self.lifetime.relisted(), ..self })
     }
 
     /// Returns the record with other own fields.
@@ -66,24 +76,28 @@ impl SessionRecord {
     }
 
     /// Converts to the model, with the token that the caller passed.
-    pub(crate) fn into_model<X: DeserializeOwned>(self, session_token: Token) -> Result<Session<X>> {
+    pub(crate) fn into_model<X: DeserializeOwned>(
+        self,
+        session_token: Token,
+        max_age: TimeDelta,
+    ) -> Result<Session<X>> {
         Ok(Session {
             id: self.id,
             session_token,
             user_id: self.user_id,
-            expires: instant(self.lifetime.expires)?,
+            expires: instant(self.lifetime.last_instant(max_age))?,
             extra: self.extra.into_extra()?,
         })
     }
 
     /// Converts to the model without a token. Only a caller who looks a session up by its token knows the token.
-    pub(crate) fn into_info<X: DeserializeOwned>(self) -> Result<SessionInfo<X>> {
+    pub(crate) fn into_info<X: DeserializeOwned>(self, max_age: TimeDelta) -> Result<SessionInfo<X>> {
         Ok(SessionInfo {
             id: self.id,
             user_id: self.user_id,
             created: instant(self.lifetime.created)?,
             extended: instant(self.lifetime.extended)?,
-            expires: instant(self.lifetime.expires)?,
+            expires: instant(self.lifetime.last_instant(max_age))?,
             extra: self.extra.into_extra()?,
         })
     }

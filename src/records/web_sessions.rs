@@ -201,9 +201,13 @@ impl WebSessionRecord {
         matches!(self.head.writer, Writer::Merged(load) if load == since.load)
     }
 
+    pub(crate) fn is_valid(&self, now: Millis) -> bool {
+        now <= self.lifetime.expires
+    }
+
     /// Returns the session, listed in the expiry index at its expiry. `None` if it expired before `now`.
     pub(crate) fn relisted(self, now: Millis) -> Option<Self> {
-        self.lifetime.is_valid(now).then(|| Self { lifetime: self.lifetime.relisted(), ..self })
+        self.is_valid(now).then(|| Self { lifetime: self.lifetime.relisted(), ..self })
     }
 
     pub(crate) fn into_model(self) -> Result<WebSession> {

@@ -80,45 +80,42 @@ impl<M: Models> Adapter<M> for AuthKv<M> {
     }
 
     fn create_session(&self, session: NewSession<M::Session>) -> Reply<Session<M::Session>> {
-        let (token, now) = (session.session_token.clone(), self.now());
-        match SessionRecord::new(session, fresh_id(), now) {
-            Ok(session) => self.write(
-                move |txn| sessions::create(txn, &session, now).map(|()| session.clone()),
-                |session| session.into_model(token),
-            ),
+        let (token, as_of) = (session.session_token.clone(), self.as_of());
+        match SessionRecord::new(session, fresh_id(), as_of.now) {
+            Ok(session) => self.add_session(session, token, as_of),
             Err(error) => Reply::ready(Err(error)),
         }
     }
 
     fn get_session_and_user(&self, session_token: &str) -> Reply<Option<SessionAndUser<M::Session, M::User>>> {
-        let (token, now) = (Token::from(session_token), self.now());
-        self.find_session(&token.hash(), now, |found| found.map(|found| found.into_model(token)).transpose())
+        let (token, as_of) = (Token::from(session_token), self.as_of());
+        self.find_session(&token.hash(), as_of, |found| found.map(|found| found.into_model(token)).transpose())
     }
 
     fn update_session(&self, patch: SessionPatch) -> Reply<Option<Session<M::Session>>> {
-        let (token, now) = (patch.session_token.clone(), self.now());
+        let (token, as_of) = (patch.session_token.clone(), self.as_of());
         let update = match SessionUpdate::new(patch) {
             Ok(update) => update,
             Err(error) => return Reply::ready(Err(error)),
         };
         let (hash, patch) = (update.token_hash, update.extra.clone());
         let stored =
-            move |txn: &Txn<'_>| Ok(sessions::session_and_user(txn, &hash, now)?.map(|found| found.extra.clone()));
+            move |txn: &Txn<'_>| Ok(sessions::session_and_user(txn, &hash, as_of)?.map(|found| found.extra.clone()));
         self.if_taken::<M::Session, _>(patch, stored, move |auth, is_there| match is_there {
             true => auth.write(
-                move |txn| sessions::update(txn, &update, now),
-                |session| session.map(|session| session.into_model(token)).transpose(),
+                move |txn| sessions::update(txn, &update, as_of),
+                move |session| session.map(|session| session.into_model(token, as_of.max_age)).transpose(),
             ),
             false => Reply::ready(Ok(None)),
         })
     }
 
     fn delete_session(&self, session_token: &str) -> Reply<Option<Session<M::Session>>> {
-        let token = Token::from(session_token);
+        let (token, max_age) = (Token::from(session_token), self.session_ages().max);
         let hash = token.hash();
         self.write(
             move |txn| sessions::delete(txn, &hash),
-            |session| session.map(|session| session.into_model(token)).transpose(),
+            move |session| session.map(|session| session.into_model(token, max_age)).transpose(),
         )
     }
 

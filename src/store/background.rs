@@ -15,6 +15,7 @@ use crate::kv::txn::{Txn, with_indexes};
 use crate::models::{Indexes, Millis, TokenHash};
 use crate::ops::upkeep::Purged;
 use crate::ops::{meta, upkeep};
+use crate::records::AsOf;
 
 /// Expired records are kept this long, so that support can tell "expired" from "never existed".
 const GRACE: TimeDelta = TimeDelta::days(1);
@@ -54,10 +55,10 @@ impl BackgroundPurge {
     }
 
     /// The operation of a purge that counts the damaged entries it drops. It counts once, however often it is tried.
-    pub(super) fn purge(&self, now: Millis, limit: usize) -> impl Fn(&mut Txn<'_>) -> Result<Purged> + Send + 'static {
+    pub(super) fn purge(&self, as_of: AsOf, limit: usize) -> impl Fn(&mut Txn<'_>) -> Result<Purged> + Send + 'static {
         let (total, counted) = (Arc::clone(&self.damaged), AtomicU64::new(0));
         move |txn| {
-            let purged = upkeep::purge_expired(txn, now, limit)?;
+            let purged = upkeep::purge_expired(txn, as_of, limit)?;
             let damaged = purged.damaged as u64;
             let before = counted.swap(damaged, Ordering::Relaxed);
             total.fetch_add(damaged.wrapping_sub(before), Ordering::Relaxed);
@@ -66,16 +67,16 @@ impl BackgroundPurge {
     }
 
     /// The purge to queue behind a write, if one is due. It usually shares the write's commit.
-    pub(super) fn due(&self, clock: impl FnOnce() -> Millis, is_shared: bool) -> Option<Box<dyn Job>> {
+    pub(super) fn due(&self, as_of: impl FnOnce() -> AsOf, is_shared: bool) -> Option<Box<dyn Job>> {
         if !self.is_on {
             return None;
         }
-        let now = clock();
+        let AsOf { now, max_age } = as_of();
         if !self.claim(now) {
             return None;
         }
         let (last, mine) = (Arc::clone(&self.last), Arc::clone(&self.mine));
-        let purge_expired = self.purge(now.plus(-GRACE), RECORDS_MAX);
+        let purge_expired = self.purge(AsOf { now: now.plus(-GRACE), max_age }, RECORDS_MAX);
         let purge = move |txn: &mut Txn<'_>| {
             if is_shared {
                 let before = Millis::new(mine.load(Ordering::Relaxed));

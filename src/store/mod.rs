@@ -40,7 +40,7 @@ use crate::kv::txn::{Txn, with_indexes};
 use crate::models::{Indexes, Millis, Models};
 use crate::ops::check::{self, CheckReport};
 use crate::ops::meta;
-use crate::records::{EmailMatching, Identity};
+use crate::records::{AsOf, EmailMatching, Identity};
 use crate::reply::Reply;
 
 /// The store: an Auth.js database adapter in one redb file, in memory, or in a database that the application has open.
@@ -259,7 +259,7 @@ impl<M: Models> AuthKv<M> {
         finish: impl FnOnce(R) -> Result<T> + Send + 'static,
     ) -> Reply<T> {
         let op = with_indexes(Arc::clone(&self.inner.indexes), op);
-        let purge = self.inner.background_purge.due(|| self.now(), self.is_shared());
+        let purge = self.inner.background_purge.due(|| self.as_of(), self.is_shared());
         self.inner.engine.write_before(op, finish, purge)
     }
 
@@ -303,6 +303,11 @@ impl<M: Models> AuthKv<M> {
 
     pub(crate) fn email_matching(&self) -> EmailMatching {
         self.inner.rules.email_matching
+    }
+
+    /// What a call needs to tell whether a session is valid.
+    pub(crate) fn as_of(&self) -> AsOf {
+        AsOf { now: self.now(), max_age: self.session_ages().max }
     }
 
     pub(crate) fn session_ages(&self) -> SessionAges {

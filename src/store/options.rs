@@ -183,6 +183,16 @@ impl<M: Models> Options<M> {
 
     /// How long a session is valid after [`AuthKv::start_session`] creates it or [`AuthKv::authenticate`] extends it,
     /// to the millisecond; 30 days by default, as in Auth.js.
+    ///
+    /// It binds every session that the store made ([`AuthKv::start_session`], [`AuthKv::sign_in_with_account`],
+    /// [`AuthKv::sign_in_with_email`]), also one that was made or extended under a longer age: such a session is valid
+    /// until it expires or until this age after its last extension, whichever is earlier. The rule is applied when a
+    /// session is read, and the next extension writes the shorter end, so a wrong option is not irreversible; purging
+    /// removes a session that the rule has ended only when its expiry as last written has come, or the one before an
+    /// extension. A longer age lengthens a session with its next extension.
+    ///
+    /// Sessions of [`create_session`](crate::Adapter::create_session) and [web sessions](crate::WebSessions) keep the
+    /// expiry that their caller chose; files of format 1 and 2 do not say who made a session, so those in them do too.
     #[must_use]
     pub fn session_max_age(mut self, age: TimeDelta) -> Self {
         self.choices.rules.session_ages.max = age;

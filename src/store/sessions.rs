@@ -2,18 +2,17 @@
 
 use std::sync::Arc;
 
-use crate::adapter::Adapter;
 use crate::error::Result;
 use crate::kv::txn::Txn;
 use crate::models::{
-    Cursor, Millis, Models, NewSession, Page, Session, SessionAndUser, SessionId, SessionInfo, Token, TokenHash,
+    Cursor, Extra, Millis, Models, NewSession, Page, Session, SessionAndUser, SessionId, SessionInfo, Token, TokenHash,
     UserId, instant,
 };
 use crate::ops::sessions::{self, AnySession, Ended, FoundSession};
-use crate::records::SessionRecord;
+use crate::records::{AsOf, SessionRecord};
 use crate::reply::Reply;
-use crate::store::AuthKv;
 use crate::store::lists::page_limit;
+use crate::store::{AuthKv, fresh_id};
 
 /// How many sessions one call ends at most.
 pub(crate) const SESSIONS_MAX: usize = 1_000;
@@ -39,24 +38,27 @@ impl<M: Models> AuthKv<M> {
     /// # Ok::<(), authkv::Error>(())
     /// ```
     pub fn start_session(&self, user_id: impl Into<UserId>, extra: M::Session) -> Reply<Session<M::Session>> {
-        match self.fresh_session(user_id.into(), extra) {
-            Ok(session) => self.create_session(session),
+        let as_of = self.as_of();
+        match fresh_session(user_id.into(), extra, as_of) {
+            Ok((session, token)) => self.add_session(session, token, as_of),
             Err(error) => Reply::ready(Err(error)),
         }
     }
 
-    /// A session to create, with a new token and the configured lifetime.
-    pub(crate) fn fresh_session(&self, user_id: UserId, extra: M::Session) -> Result<NewSession<M::Session>> {
-        let (session_token, expires) = (Token::random()?, instant(self.now().plus(self.session_ages().max))?);
-        Ok(NewSession { session_token, user_id, expires, extra })
+    pub(crate) fn add_session(&self, session: SessionRecord, token: Token, as_of: AsOf) -> Reply<Session<M::Session>> {
+        self.write(
+            move |txn| sessions::create(txn, &session, as_of).map(|()| session.clone()),
+            move |session| session.into_model(token, as_of.max_age),
+        )
     }
 
     /// The session with this token and its user, for every request. `None` if there is no such session or it has
     /// expired.
     ///
-    /// The configured lifetimes hold for every session, however it was created: if the last extension is older than the
-    /// [`session_update_age`](crate::Options::session_update_age), the session is extended to the
-    /// [`session_max_age`](crate::Options::session_max_age) from now, as in Auth.js. The extension happens after the
+    /// A session that the store made ends at the [`session_max_age`](crate::Options::session_max_age) after its last
+    /// extension at the latest, also if it was made under a longer one. Every session, however it was created, is
+    /// extended to the maximum age from now if its last extension is older than the
+    /// [`session_update_age`](crate::Options::session_update_age), as in Auth.js. The extension happens after the
     /// answer: the call waits for no write and returns the session as it was before; a later call sees the new expiry.
     /// Of a burst of requests one extends the session. None revives a session that has been ended or has expired
     /// meanwhile.
@@ -64,11 +66,11 @@ impl<M: Models> AuthKv<M> {
     /// # Errors
     /// The errors of every reading method of [`Adapter`].
     pub fn authenticate(&self, session_token: &str) -> Reply<Option<SessionAndUser<M::Session, M::User>>> {
-        let (token, now) = (Token::from(session_token), self.now());
+        let (token, as_of) = (Token::from(session_token), self.as_of());
         let hash = token.hash();
-        self.then(self.find_session(&hash, now, Ok), move |auth, found| {
+        self.then(self.find_session(&hash, as_of, Ok), move |auth, found| {
             if let Ok(Some(found)) = &found {
-                auth.extend_if_due(hash, found.expires, now);
+                auth.extend_if_due(hash, found.expires, as_of);
             }
             Reply::ready(found.and_then(|found| found.map(|found| found.into_model(token)).transpose()))
         })
@@ -102,10 +104,10 @@ impl<M: Models> AuthKv<M> {
         after: Option<&Cursor>,
         limit: usize,
     ) -> Reply<Page<SessionInfo<M::Session>>> {
-        let (user_id, now, after, limit) = (user_id.clone(), self.now(), after.cloned(), page_limit(limit));
+        let (user_id, as_of, after, limit) = (user_id.clone(), self.as_of(), after.cloned(), page_limit(limit));
         self.read(
-            move |txn| sessions::page(txn, &user_id, now, after.as_ref(), limit),
-            |page| page.try_map(SessionRecord::into_info),
+            move |txn| sessions::page(txn, &user_id, as_of, after.as_ref(), limit),
+            move |page| page.try_map(|session| session.into_info(as_of.max_age)),
         )
     }
 
@@ -115,10 +117,10 @@ impl<M: Models> AuthKv<M> {
     /// # Errors
     /// The errors of every writing method of [`Adapter`].
     pub fn end_session(&self, user_id: &UserId, id: &SessionId) -> Reply<Option<SessionInfo<M::Session>>> {
-        let (user_id, id) = (user_id.clone(), id.clone());
+        let (user_id, id, max_age) = (user_id.clone(), id.clone(), self.session_ages().max);
         self.write(
             move |txn| sessions::end(txn, &user_id, &id),
-            |session| session.map(SessionRecord::into_info).transpose(),
+            move |session| session.map(|session| session.into_info(max_age)).transpose(),
         )
     }
 
@@ -172,13 +174,13 @@ impl<M: Models> AuthKv<M> {
     pub(crate) fn find_session<T: Send + 'static>(
         &self,
         token: &TokenHash,
-        now: Millis,
+        as_of: AsOf,
         finish: impl FnOnce(Option<Arc<FoundSession>>) -> Result<T> + Send + 'static,
     ) -> Reply<T> {
         let (token, hot) = (*token, self.hot_sessions());
-        let find = move |txn: &Txn<'_>| sessions::session_and_user(txn, &token, now);
+        let find = move |txn: &Txn<'_>| sessions::session_and_user(txn, &token, as_of);
         if let Some(found) = hot.get(&token, |read_set| self.is_fresh(read_set)) {
-            return Reply::ready(finish(Some(found).filter(|found| found.is_valid(now))));
+            return Reply::ready(finish(Some(found).filter(|found| found.is_valid(as_of.now))));
         }
         if !hot.wants(&token) {
             return self.read(find, finish);
@@ -195,10 +197,9 @@ impl<M: Models> AuthKv<M> {
         }
     }
 
-    fn extend_if_due(&self, hash: TokenHash, expires: Millis, now: Millis) {
-        let ages = self.session_ages();
-        let until = now.plus(ages.max);
-        let due = until.plus(-ages.update);
+    fn extend_if_due(&self, hash: TokenHash, expires: Millis, as_of: AsOf) {
+        let until = as_of.now.plus(as_of.max_age);
+        let due = until.plus(-self.session_ages().update);
         if expires >= due {
             return;
         }
@@ -207,9 +208,16 @@ impl<M: Models> AuthKv<M> {
         };
         let extend = move |txn: &mut Txn<'_>| {
             let _until_done = &extension;
-            sessions::extend(txn, &hash, now, due, until)
+            sessions::extend(txn, &hash, as_of, due, until)
         };
         // Nobody waits for the extension. If it fails, it is due again at the next request.
         drop(self.write(extend, Ok));
     }
+}
+
+/// A session to create, with its token and the configured lifetime.
+pub(crate) fn fresh_session<X: Extra>(user_id: UserId, extra: X, as_of: AsOf) -> Result<(SessionRecord, Token)> {
+    let (session_token, expires) = (Token::random()?, instant(as_of.now.plus(as_of.max_age))?);
+    let session = NewSession { session_token: session_token.clone(), user_id, expires, extra };
+    Ok((SessionRecord::new(session, fresh_id(), as_of.now)?.made_here(), session_token))
 }

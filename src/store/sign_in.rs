@@ -3,8 +3,9 @@
 use crate::error::{Error, Problem};
 use crate::models::{Models, NewUser, ProviderAccount, SignIn, SignedInWithEmail};
 use crate::ops::sign_in;
-use crate::records::{AccountRecord, SessionRecord, UserRecord};
+use crate::records::{AccountRecord, UserRecord};
 use crate::reply::Reply;
+use crate::store::sessions::fresh_session;
 use crate::store::{AuthKv, fresh_id};
 
 impl<M: Models> AuthKv<M> {
@@ -61,17 +62,16 @@ impl<M: Models> AuthKv<M> {
         user: NewUser<M::User>,
         session: M::Session,
     ) -> Reply<SignIn<M::User, M::Account, M::Session>> {
-        let now = self.now();
-        let records = UserRecord::new(user, fresh_id, self.email_matching(), now).and_then(|user| {
-            let account = AccountRecord::new(account.of_user(user.id.clone()), fresh_id, now)?;
-            let session = self.fresh_session(user.id.clone(), session)?;
-            let token = session.session_token.clone();
-            Ok((user, account, SessionRecord::new(session, fresh_id(), now)?, token))
+        let as_of = self.as_of();
+        let records = UserRecord::new(user, fresh_id, self.email_matching(), as_of.now).and_then(|user| {
+            let account = AccountRecord::new(account.of_user(user.id.clone()), fresh_id, as_of.now)?;
+            let (session, token) = fresh_session(user.id.clone(), session, as_of)?;
+            Ok((user, account, session, token))
         });
         match records {
             Ok((user, account, session, token)) => self.write(
-                move |txn| sign_in::with_account(txn, &user, &account, &session, now),
-                |outcome| outcome.into_model(token),
+                move |txn| sign_in::with_account(txn, &user, &account, &session, as_of),
+                move |outcome| outcome.into_model(token, as_of.max_age),
             ),
             Err(error) => Reply::ready(Err(error)),
         }
@@ -112,22 +112,21 @@ impl<M: Models> AuthKv<M> {
         user: NewUser<M::User>,
         session: M::Session,
     ) -> Reply<SignedInWithEmail<M::User, M::Session>> {
-        let now = self.now();
-        let records = UserRecord::new(user, fresh_id, self.email_matching(), now).and_then(|user| {
+        let as_of = self.as_of();
+        let records = UserRecord::new(user, fresh_id, self.email_matching(), as_of.now).and_then(|user| {
             if user.email.is_none() {
                 return Err(Error::invalid("email", Problem::Empty));
             }
-            let session = self.fresh_session(user.id.clone(), session)?;
-            let token = session.session_token.clone();
-            Ok((user.verified(now), SessionRecord::new(session, fresh_id(), now)?, token))
+            let (session, token) = fresh_session(user.id.clone(), session, as_of)?;
+            Ok((user.verified(as_of.now), session, token))
         });
         match records {
             Ok((user, session, token)) => self.write(
-                move |txn| sign_in::with_email(txn, &user, &session, now),
-                |done| {
+                move |txn| sign_in::with_email(txn, &user, &session, as_of),
+                move |done| {
                     Ok(SignedInWithEmail {
                         user: done.user.into_model()?,
-                        session: done.session.into_model(token)?,
+                        session: done.session.into_model(token, as_of.max_age)?,
                         is_new_user: done.is_new_user,
                         was_unverified: done.was_unverified,
                     })

@@ -26,10 +26,10 @@ impl<M: Models> AuthKv<M> {
     /// # Ok::<(), authkv::Error>(())
     /// ```
     pub fn purge_expired(&self) -> Reply<Purged> {
-        let now = self.now();
+        let as_of = self.as_of();
         // This purge takes the place of the background purge that may be due.
-        let _ = self.background_purge().claim(now);
-        self.write(self.background_purge().purge(now, STEP_RECORDS_MAX), Ok)
+        let _ = self.background_purge().claim(as_of.now);
+        self.write(self.background_purge().purge(as_of, STEP_RECORDS_MAX), Ok)
     }
 
     /// Counts everything that [`purge_expired`](Self::purge_expired) would remove, and removes nothing. It reads all
@@ -38,7 +38,7 @@ impl<M: Models> AuthKv<M> {
     /// # Errors
     /// The errors of every reading method of [`Adapter`](crate::Adapter).
     pub fn count_expired(&self) -> Reply<Purged> {
-        let now = self.now();
-        self.read(move |txn| upkeep::count_expired(txn, now), Ok)
+        let as_of = self.as_of();
+        self.read(move |txn| upkeep::count_expired(txn, as_of), Ok)
     }
 }

@@ -115,6 +115,49 @@ fn a_session_and_its_entries_have_these_bytes() {
 }
 
 #[test]
+fn a_session_that_the_store_made_and_its_entries_have_these_bytes() {
+    const KEY: &str = "026164610000010193e7a45d1c7c3a9f000123456789ab";
+    const HASH: &str = "043a718774c572bd8a25adbeb1bfcd5c0256ae11cecf9f9c3f925d0e52beaf89";
+    const LISTED: &str = "7fffffffffffffff01026164610000010193e7a45d1c7c3a9f000123456789ab";
+    let made = |extra: Own| {
+        let session = NewSession { extra, ..NewSession::new("s", "ada", instant(-1)) };
+        SessionRecord::new(session, UUID.into(), CREATED).unwrap().made_here()
+    };
+    must_have_the_rows(
+        &made(Own::new()),
+        [
+            (
+                "authkv_sessions",
+                KEY,
+                "01 ecadb2d8 20043a718774c572bd8a25adbeb1bfcd5c0256ae11cecf9f9c3f925d0e52beaf89 01 fdf654794328030000 fdf654794328030000 02 00",
+            ),
+            (
+                "authkv_session_by_token",
+                HASH,
+                "01 45bc6ddb 11010193e7a45d1c7c3a9f000123456789ab 0402616461 01 02 fdf654794328030000 00",
+            ),
+            ("authkv_by_expiry", LISTED, "01 3eb7674f"),
+        ],
+    );
+    must_have_the_rows(
+        &made(own()).expiring(Millis::new(253_402_300_799_999), CREATED),
+        [
+            (
+                "authkv_sessions",
+                KEY,
+                "01 f8bddcee 20043a718774c572bd8a25adbeb1bfcd5c0256ae11cecf9f9c3f925d0e52beaf89 fdfeb73fa4efcc0100 fdf654794328030000 fdf654794328030000 0301 077b226e223a317d",
+            ),
+            (
+                "authkv_session_by_token",
+                HASH,
+                "01 7976d522 11010193e7a45d1c7c3a9f000123456789ab 0402616461 fdfeb73fa4efcc0100 02 fdf654794328030000 01",
+            ),
+            ("authkv_by_expiry", LISTED, "01 3eb7674f"),
+        ],
+    );
+}
+
+#[test]
 fn a_web_session_and_its_entries_have_these_bytes() {
     const HASH: &str = "043a718774c572bd8a25adbeb1bfcd5c0256ae11cecf9f9c3f925d0e52beaf89";
     let new = |user_id: Option<&str>, data: &[&str], expires| {

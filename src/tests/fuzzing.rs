@@ -7,6 +7,7 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
+use chrono::TimeDelta;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -37,7 +38,9 @@ pub fn decode_record(bytes: &[u8]) {
     match kind % 13 {
         0 => record(bytes, UserRecord::into_model::<OwnFields>),
         1 => record(bytes, AccountRecord::into_model::<OwnFields>),
-        2 => record(bytes, |session: SessionRecord| session.into_model::<OwnFields>(Token::from("token"))),
+        2 => record(bytes, |session: SessionRecord| {
+            session.into_model::<OwnFields>(Token::from("token"), TimeDelta::days(30))
+        }),
         3 => record(bytes, |token: TokenRecord| token.into_model::<OwnFields>(Token::from("token"))),
         4 => record(bytes, |authenticator: AuthenticatorRecord| Ok(authenticator.into_model())),
         5 => drop(value::<SessionEntry>(SESSION_BY_TOKEN.id.name, bytes)),

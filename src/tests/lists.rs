@@ -114,15 +114,15 @@ fn the_pages_of_a_list_have_the_valid_records_in_order() {
         }
         of_web.sort();
 
-        let (user, now) = (ada.clone(), Millis::from(clock.now()));
+        let (user, as_of) = (ada.clone(), auth.as_of());
         let found = pages(&auth, SESSIONS.id, limit(random), move |txn, after, limit| {
-            sessions::page(txn, &user, now, after, limit)
+            sessions::page(txn, &user, as_of, after, limit)
         });
         empty_pages += found.iter().filter(|page| page.is_empty()).count();
         let ids: Vec<_> = found.into_iter().flatten().map(|session| session.id).collect();
         assert_eq!(ids, all, "seed {seed}");
 
-        let (user, limit) = (ada.clone(), limit(random));
+        let (user, now, limit) = (ada.clone(), Millis::from(clock.now()), limit(random));
         let found = pages(&auth, WEB_SESSIONS_BY_USER.id, limit, move |txn, after, limit| {
             web_sessions::page(txn, &user, now, after, limit)
         });

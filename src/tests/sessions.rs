@@ -1,11 +1,11 @@
 //! When a session is extended, to the millisecond.
 
-use chrono::DateTime;
+use chrono::{DateTime, TimeDelta};
 
 use crate::models::{Millis, NewSession, NewUser, TokenHash};
 use crate::ops::resolve;
 use crate::ops::sessions::extend;
-use crate::records::SessionRecord;
+use crate::records::{AsOf, SessionRecord};
 use crate::{Adapter, AuthKv};
 
 const EXPIRES: i64 = 1_000;
@@ -16,11 +16,12 @@ fn extended(calls: &'static [(i64, i64, i64)]) -> (i64, i64) {
     let ada = auth.create_user(NewUser::default()).wait().unwrap();
     let expires = DateTime::from_timestamp_millis(EXPIRES).unwrap();
     let session = auth.create_session(NewSession::new("token", ada.id, expires)).wait().unwrap();
+    let max_age = TimeDelta::days(1);
     let record = auth.write(
         move |txn| {
             for (now, due, until) in calls {
                 let [now, due, until] = [now, due, until].map(|millis| Millis::new(*millis));
-                extend(txn, &TokenHash::of("token"), now, due, until)?;
+                extend(txn, &TokenHash::of("token"), AsOf { now, max_age }, due, until)?;
             }
             resolve::<SessionRecord>(txn, &(session.user_id.clone(), session.id.clone()))
         },

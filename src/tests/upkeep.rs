@@ -156,7 +156,7 @@ fn a_damaged_row_does_not_stop_the_purge_of_the_others() {
         let listed = listed(&auth);
         let whole = rows(&auth);
         clock.set(start + TimeDelta::milliseconds(20));
-        let now = Millis::from(clock.now());
+        let (now, as_of) = (Millis::from(clock.now()), auth.as_of());
         let is_due = |entry: &Row| entry.1.as_slice() < now.to_bytes().as_slice();
 
         // The rows that should be left, in the end.
@@ -205,7 +205,7 @@ fn a_damaged_row_does_not_stop_the_purge_of_the_others() {
         let limit = random.usize(1..=due.max(2) / 2);
         let mut purged = Vec::new();
         loop {
-            let step = auth.write_alone(move |txn| upkeep::purge_expired(txn, now, limit), Ok).wait().unwrap();
+            let step = auth.write_alone(move |txn| upkeep::purge_expired(txn, as_of, limit), Ok).wait().unwrap();
             let more = step.more;
             assert!(sum(&[step]).iter().sum::<usize>() <= limit, "seed {seed}: {step:?}");
             purged.push(step);

@@ -13,8 +13,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 /// Of each format, the oldest first: the file without models, and the file with the models of [`Shop`].
-pub(crate) const FILES: [[&str; 2]; 2] =
-    [["format-1.redb", "format-1-models.redb"], ["format-2.redb", "format-2-models.redb"]];
+pub(crate) const FILES: [[&str; 2]; 3] = [
+    ["format-1.redb", "format-1-models.redb"],
+    ["format-2.redb", "format-2-models.redb"],
+    ["format-3.redb", "format-3-models.redb"],
+];
 
 pub(crate) const UUID: &str = "0193e7a4-5d1c-7c3a-9f00-0123456789ab";
 pub(crate) const ADA: &str = "ada";
@@ -188,9 +191,15 @@ pub(crate) fn verification_tokens<X: Numbered>() -> Vec<VerificationToken<X>> {
     ]
 }
 
-/// The identifiers of codes, and how long the codes are valid. The store makes the codes, and nobody knows them.
-pub(crate) fn codes() -> [(&'static str, TimeDelta); 2] {
-    [("Ada@Example.com", TimeDelta::days(64_000)), ("+44 20 7946 0018", TimeDelta::milliseconds(-1))]
+/// The identifiers of codes, and when they expire. The store makes the codes, and nobody knows them.
+pub(crate) fn codes() -> [(&'static str, DateTime<Utc>); 2] {
+    let [late, early] = expiries();
+    [("Ada@Example.com", late), ("+44 20 7946 0018", early)]
+}
+
+/// When codes and states expire: long after the files were made, and before.
+pub(crate) fn expiries() -> [DateTime<Utc>; 2] {
+    [now() + TimeDelta::days(64_000), now() - TimeDelta::milliseconds(1)]
 }
 
 /// The tokens of web sessions with their data and expiry: one of Ada's, one of nobody's, and one that has expired.
@@ -214,6 +223,9 @@ pub(crate) fn naming(user_id: &str) -> WebSessionData {
     let data = json!({ "axum-login.data": { "user_id": user_id } });
     serde_json::from_value(data).expect("it is an object")
 }
+
+/// The user of a session that the store made at [`now`], since format 3.
+pub(crate) const MADE_FOR: &str = ADA;
 
 pub(crate) fn authenticators() -> Vec<Authenticator> {
     let authenticator = |credential_id: &str, counter| Authenticator {

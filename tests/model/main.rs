@@ -1,6 +1,7 @@
 //! Random sequences of calls against naive models. Each module states its goal and method.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
+mod ages;
 mod calls;
 mod indexes;
 #[path = "../seeds/mod.rs"]

@@ -12,7 +12,7 @@ use authkv::models::{
 use authkv::redb::{Database, ReadableDatabase, TableDefinition};
 use authkv::{Adapter, AuthKv, Error, OpenProblem, Options, WebSessions};
 use chrono::{DateTime, TimeDelta, Utc};
-use content::{DELETED, EMOJI, FILES, Numbered, Profile, Shop, UUID};
+use content::{DELETED, EMOJI, FILES, MADE_FOR, Numbered, Profile, Shop, UUID};
 use tempfile::TempDir;
 
 #[path = "../golden/content.rs"]
@@ -47,7 +47,7 @@ fn every_record_of_a_file_is_what_was_written() {
     for (format, [file, _]) in formats() {
         let opened = open(file, AuthKv::options(), early());
         must_have_what_was_added(&opened.auth, format);
-        must_have_the_content(&opened.auth);
+        must_have_the_content(&opened.auth, format);
     }
 }
 
@@ -56,16 +56,16 @@ fn every_record_with_own_fields_is_what_was_written() {
     for (format, [_, file]) in formats() {
         let opened = open(file, AuthKv::options().models::<Shop>(), early());
         must_have_what_was_added(&opened.auth, format);
-        must_have_the_content(&opened.auth);
+        must_have_the_content(&opened.auth, format);
     }
 }
 
 #[test]
 fn every_index_on_own_fields_leads_to_its_records() {
-    for (_, [_, file]) in formats() {
+    for (format, [_, file]) in formats() {
         let opened = open(file, AuthKv::options().models::<Shop>(), early());
         let auth = &opened.auth;
-        for expected in content::users::<Profile>().into_iter().map(user) {
+        for expected in users::<Profile>(format) {
             let (id, own) = (&expected.id, &expected.extra);
             if let Some(number) = own.phone_number.as_deref() {
                 assert_same(auth.get_user_by("phoneNumber", number).wait().unwrap(), &expected);
@@ -153,7 +153,7 @@ fn an_older_file_is_copied_once_it_was_opened() {
     assert!(matches!(refused, Error::Open { problem: OpenProblem::OlderFormat { found: 1, .. }, .. }), "{refused}");
     drop(AuthKv::options().clock(early).open(&from).unwrap());
     copied().unwrap();
-    must_have_the_content(&AuthKv::options().clock(early).open(&to).unwrap());
+    must_have_the_content(&AuthKv::options().clock(early).open(&to).unwrap(), 1);
 }
 
 /// The files of each format, with its number.
@@ -162,12 +162,22 @@ fn formats() -> impl Iterator<Item = (usize, [&'static str; 2])> {
 }
 
 /// What the files of later formats have more than those of the first. It is removed, so that all have the same.
-fn must_have_what_was_added<M: Models>(auth: &AuthKv<M>, format: usize) {
+fn must_have_what_was_added<M: Models>(auth: &AuthKv<M>, format: usize)
+where
+    M::Session: PartialEq,
+{
     let sessions = WebSessions::new(auth.clone());
     let stranger = sessions.delete_session("stranger").wait().unwrap();
     assert_eq!(stranger.is_some(), format >= 2);
     if let Some(stranger) = stranger {
         assert_eq!((stranger.user_id, stranger.data), (None, content::naming("stranger")));
+    }
+    let made = auth.list_sessions(&MADE_FOR.into(), None, 10).wait().unwrap().items;
+    let made = made.into_iter().find(|session| session.created == content::now() && session.expires > content::now());
+    assert_eq!(made.is_some(), format >= 3);
+    if let Some(made) = made {
+        assert_eq!((made.extended, made.expires), (content::now(), content::now() + TimeDelta::days(30)));
+        assert_same(auth.end_session(&MADE_FOR.into(), &made.id).wait().unwrap(), &made);
     }
     let late = content::now() + TimeDelta::days(9);
     let refused = sessions.create_session("new", &content::naming(DELETED), late).wait();
@@ -175,7 +185,7 @@ fn must_have_what_was_added<M: Models>(auth: &AuthKv<M>, format: usize) {
     drop(sessions.delete_session("new").wait().unwrap());
 }
 
-fn must_have_the_content<M: Models>(auth: &AuthKv<M>)
+fn must_have_the_content<M: Models>(auth: &AuthKv<M>, format: usize)
 where
     M::User: Numbered + PartialEq,
     M::Account: Numbered + PartialEq,
@@ -183,7 +193,7 @@ where
     M::VerificationToken: Numbered + PartialEq,
 {
     must_be_sound(auth, [5, 4, 3, 3, 2, 2, 2, 3]);
-    for expected in content::users().into_iter().map(user) {
+    for expected in users(format) {
         assert_same(auth.get_user(&expected.id).wait().unwrap(), &expected);
         if let Some(email) = &expected.email {
             assert_same(auth.get_user_by_email(&email.to_ascii_uppercase()).wait().unwrap(), &expected);
@@ -197,7 +207,7 @@ where
     }
     for new in content::sessions() {
         let found = auth.get_session_and_user(new.session_token.as_str()).wait().unwrap().unwrap();
-        let owner = content::users().into_iter().map(user).find(|user| user.id == found.user.id);
+        let owner = users(format).into_iter().find(|user| user.id == found.user.id);
         assert_same(owner, &found.user);
         let expected = session(new, &found.session);
         assert_same(Some(found.session), &expected);
@@ -224,6 +234,19 @@ where
         assert_eq!((found.created, found.saved), (content::now(), content::now()));
     }
     must_be_sound(auth, [5, 4, 0, 0, 2, 2, 2, 0]);
+}
+
+#[test]
+fn the_maximum_age_binds_what_was_made_since_format_3() {
+    let day = TimeDelta::days(1);
+    for (format, [file, _]) in formats() {
+        let clock = content::now() + day + TimeDelta::milliseconds(1);
+        let auth = open(file, AuthKv::options().session_max_age(day), clock).auth;
+        assert!(auth.get_session_and_user("session-token").wait().unwrap().is_some(), "its caller chose its expiry");
+        let listed = auth.list_sessions(&MADE_FOR.into(), None, 10).wait().unwrap();
+        assert_eq!(listed.items, [], "format {format}");
+        assert_eq!(auth.check().wait().unwrap().sessions, if format < 3 { 3 } else { 4 }, "it is not removed");
+    }
 }
 
 fn must_be_writable<M: Models>(auth: &AuthKv<M>)
@@ -269,9 +292,14 @@ fn assert_same<T: PartialEq + Debug>(found: Option<T>, expected: &T) {
     assert!(found.as_ref() == Some(expected), "{found:?} is not {expected:?}");
 }
 
-fn user<X>(new: NewUser<X>) -> User<X> {
-    let NewUser { id, name, email, email_verified, image, extra } = new;
-    User { id: id.unwrap(), name, email, email_verified, image, extra }
+/// The users in a file. One has an empty name, which counts as none when a user is made since format 3.
+fn users<X: Numbered>(format: usize) -> Vec<User<X>> {
+    let user = |new| {
+        let NewUser { id, name, email, email_verified, image, extra } = new;
+        let name = name.filter(|name| format < 3 || !name.is_empty());
+        User { id: id.unwrap(), name, email, email_verified, image, extra }
+    };
+    content::users().into_iter().map(user).collect()
 }
 
 fn account<X>(new: NewAccount<X>) -> Account<X> {

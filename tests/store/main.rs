@@ -10,6 +10,7 @@
 mod stores;
 
 mod accounts;
+mod ages;
 mod authenticators;
 mod deletion;
 mod email_sign_in;

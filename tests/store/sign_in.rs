@@ -4,12 +4,12 @@ use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use authkv::conformance::{Clock, eventually, invalid};
-use authkv::models::{NewSession, NewUser, Session, SessionInfo, UserId};
-use authkv::{Adapter, Error, Problem};
+use authkv::Error;
+use authkv::conformance::eventually;
+use authkv::models::{NewSession, Session, SessionInfo, UserId};
 use chrono::TimeDelta;
 
-use crate::stores::{Store, options};
+use crate::stores::Store;
 
 cases! {
     a_session_is_started_with_a_token_of_its_own_for_30_days,
@@ -210,54 +210,5 @@ fn of_ending_and_using_a_session_ending_wins(on: &Store) {
         on.session("another", &ada.id);
         on.auth.delete_session("another").wait().unwrap();
         assert!(!is_valid(on, token) && listed(on, &ada.id).is_empty(), "it was revived");
-    }
-}
-
-/// The store with these ages, in milliseconds.
-fn aged(max: i64, update: Option<i64>) -> authkv::Result<authkv::AuthKv> {
-    let options = options(&Clock::new()).session_max_age(TimeDelta::milliseconds(max));
-    match update {
-        Some(update) => options.session_update_age(TimeDelta::milliseconds(update)).in_memory(),
-        None => options.in_memory(),
-    }
-}
-
-#[test]
-fn ages_of_any_length_work() {
-    for (max, update) in [(1, 1), (5, 1), (i64::MAX, i64::MAX), (i64::MAX, 1)] {
-        let kv = aged(max, Some(update)).unwrap();
-        let user = kv.create_user(NewUser::default()).wait().unwrap();
-        let session = kv.start_session(user.id, ()).wait().unwrap();
-        assert!(kv.authenticate(session.session_token.as_str()).wait().unwrap().is_some());
-    }
-}
-
-#[test]
-fn ages_that_make_no_sense_are_refused_by_name() {
-    let refused = |max, update| invalid(aged(max, update).map(drop));
-    for age in [0, -1, i64::MIN + 1] {
-        assert_eq!(refused(age, None), ("session_max_age".to_owned(), Problem::NotPositive));
-        assert_eq!(refused(10, Some(age)), ("session_update_age".to_owned(), Problem::NotPositive));
-    }
-    let too_long = ("session_update_age".to_owned(), Problem::LongerThan("session_max_age"));
-    assert_eq!(refused(10, Some(11)), too_long);
-}
-
-#[test]
-fn without_an_update_age_a_short_session_is_extended_all_the_same() {
-    let hour = TimeDelta::hours(1);
-    for (max, update) in [(hour, hour / 4), (TimeDelta::days(30), TimeDelta::days(1)), (TICK, TICK)] {
-        let clock = Clock::new();
-        let kv = options(&clock).session_max_age(max).in_memory().unwrap();
-        let user = kv.create_user(NewUser::default()).wait().unwrap();
-        let session = kv.start_session(user.id, ()).wait().unwrap();
-        let expires = |at| {
-            clock.set(at);
-            drop(kv.authenticate(session.session_token.as_str()).wait().unwrap());
-            kv.get_session_and_user(session.session_token.as_str()).wait().unwrap().map(|found| found.session.expires)
-        };
-        let made = session.expires - max;
-        assert_eq!(expires(made + update - TICK), Some(session.expires), "it was extended too soon");
-        assert_eq!(expires(made + update + TICK).is_some_and(|new| new > session.expires), update < max);
     }
 }

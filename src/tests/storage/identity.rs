@@ -16,14 +16,16 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use redb::backends::FileBackend;
-use redb::{BackendError, Builder, Database, StorageBackend};
+use redb::{BackendError, Builder, Database, StorageBackend, TableDefinition};
 use tempfile::TempDir;
 
 use super::{Flaky, assert_all_there, eventually, user};
 use crate::engine::redb::Source;
+use crate::kv::key::Key;
 use crate::models::{NewUser, User};
 use crate::ops::meta;
 use crate::records::Identity;
+use crate::records::schema::META;
 use crate::{Adapter, AuthKv, Durability, Error, OpenProblem};
 
 /// A file whose writes and syncs fail while the gate is shut.
@@ -526,7 +528,16 @@ fn an_applications_database_gets_an_id_too_and_a_store_in_memory_none() {
 fn a_file_without_an_id_gets_one_with_its_first_write() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("app.redb");
-    fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/format-2.redb"), &path).unwrap();
+    drop(AuthKv::open(&path).unwrap());
+    let database = Database::open(&path).unwrap();
+    let txn = database.begin_write().unwrap();
+    let mut meta = txn.open_table(TableDefinition::<&[u8], &[u8]>::new(META.id.name)).unwrap();
+    for row in ["store_id", "mark"] {
+        assert!(meta.remove(row.to_owned().to_bytes().as_slice()).unwrap().is_some());
+    }
+    drop(meta);
+    txn.commit().unwrap();
+    drop(database);
     let gate = Gate::default();
     let auth = gate.open(&path).unwrap();
     assert_eq!(identity(&auth), Identity::default());
