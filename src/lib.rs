@@ -34,13 +34,15 @@ pub use engine::remote::etcd::Etcd;
 pub use error::{Error, OpenProblem, Problem, Result, StorageError, UniqueKey};
 #[cfg(feature = "axum-login")]
 pub use integrations::axum_login;
+pub use kv::table::RowKey;
 pub use ops::check::CheckReport;
+pub use ops::repair::{Repair, RepairKind, RepairStep, Repaired};
 pub use ops::upkeep::Purged;
 pub use records::EmailMatching;
 pub use redb;
 pub use reply::{Answer, Reply};
 #[cfg(feature = "etcd")]
-pub use store::copy::{CopyProgress, Place, copy};
+pub use store::copy::{CopyProgress, Place, Salvaged, copy, salvage};
 pub use store::options::Options;
 pub use store::web_sessions::WebSessions;
 pub use store::{AuthKv, Stats};

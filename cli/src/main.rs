@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use authkv::Place;
+use authkv::{CopyProgress, Place};
 use clap::{Parser, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -23,23 +23,34 @@ enum Command {
         from: Place,
         /// A file that does not exist, or a cluster with a namespace that is not used
         to: Place,
+        /// Leave out rows that are damaged, and list each on standard error. Repair the copy afterwards
+        #[arg(long)]
+        salvage: bool,
     },
 }
 
 fn main() -> ExitCode {
-    let Command::Copy { from, to } = Arguments::parse().command;
+    let Command::Copy { from, to, salvage } = Arguments::parse().command;
     let bar = ProgressBar::new(0);
     if let Ok(style) = ProgressStyle::with_template("pass {prefix}: {wide_bar} {pos} of {len} rows, {eta} left") {
         bar.set_style(style);
     }
-    let copied = authkv::copy(&from, &to, |progress| {
+    let on_progress = |progress: CopyProgress| {
         bar.set_prefix(progress.pass.to_string());
         bar.set_length(progress.rows);
         bar.set_position(progress.rows_done);
-    });
+    };
+    let copied = if salvage {
+        authkv::salvage(&from, &to, on_progress).map(|salvaged| (salvaged.rows, salvaged.left_out))
+    } else {
+        authkv::copy(&from, &to, on_progress).map(|rows| (rows, Vec::new()))
+    };
     bar.finish_and_clear();
     match copied {
-        Ok(rows) => {
+        Ok((rows, left_out)) => {
+            for row in &left_out {
+                eprintln!("left out: {row}");
+            }
             println!("{rows} rows copied from {from} to {to}, and verified");
             ExitCode::SUCCESS
         }

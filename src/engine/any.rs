@@ -121,6 +121,10 @@ impl Engine for AnyEngine {
         each!(self, engine => engine.synchronize())
     }
 
+    fn verify(&self) -> Reply<()> {
+        each!(self, engine => engine.verify())
+    }
+
     fn close(&self) -> Reply<()> {
         each!(self, engine => engine.close())
     }

@@ -54,6 +54,9 @@ pub(crate) trait Engine {
     /// Creates missing tables and their first rows.
     fn synchronize(&self) -> Reply<()>;
 
+    /// Verifies that everything stored is as it was written, below the rows. Calls that come meanwhile may answer `Busy`.
+    fn verify(&self) -> Reply<()>;
+
     /// Carries out the accepted calls and refuses later ones.
     fn close(&self) -> Reply<()>;
 

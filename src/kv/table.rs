@@ -1,5 +1,7 @@
 //! Tables: the key and value types of their rows, and the stored form of a row.
 
+use std::fmt;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -13,6 +15,37 @@ pub(crate) struct TableId {
     /// The table's place among all tables.
     pub(crate) index: usize,
     pub(crate) name: &'static str,
+}
+
+/// The place of a row: its table and its key, as in the [format](crate::format).
+///
+/// As text the key is shown as it is, escaped. There may be e-mail addresses and ids in it, but no tokens, which are stored
+/// as hashes. `Debug` does not show the key.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub struct RowKey {
+    /// The name of the table.
+    pub table: &'static str,
+    /// The bytes of the key.
+    pub key: Vec<u8>,
+}
+
+impl RowKey {
+    pub(crate) fn new(table: TableId, key: &[u8]) -> Self {
+        Self { table: table.name, key: key.to_vec() }
+    }
+}
+
+impl fmt::Display for RowKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.table, self.key.escape_ascii())
+    }
+}
+
+impl fmt::Debug for RowKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RowKey").field("table", &self.table).finish_non_exhaustive()
+    }
 }
 
 /// A table that maps `K` to `V`.

@@ -8,7 +8,7 @@ use std::ops::{Bound, ControlFlow};
 
 use crate::error::{Error, OpenProblem, Result};
 use crate::kv::codec;
-use crate::kv::table::TableId;
+use crate::kv::table::{RowKey, TableId};
 use crate::kv::txn::Txn;
 use crate::ops::meta;
 use crate::records::entries::change_rows;
@@ -21,23 +21,46 @@ const BYTES_MAX: usize = 512 << 10;
 /// Consecutive rows.
 pub(crate) struct Rows {
     pub(crate) rows: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Those between them that are damaged.
+    pub(crate) left_out: Vec<RowKey>,
+    /// The last key, damaged or not.
+    pub(crate) last: Option<Vec<u8>>,
     /// True if no rows follow.
     pub(crate) is_end: bool,
 }
 
+/// What happens to a damaged row.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Damaged {
+    Stops,
+    IsLeftOut,
+}
+
 /// Returns the rows of a table after a key, up to and including `to` if it is given.
-pub(crate) fn rows(txn: &Txn<'_>, table: TableId, after: Option<&[u8]>, to: Option<&[u8]>) -> Result<Rows> {
-    let mut found = Rows { rows: Vec::new(), is_end: true };
+pub(crate) fn rows(
+    txn: &Txn<'_>,
+    table: TableId,
+    after: Option<&[u8]>,
+    to: Option<&[u8]>,
+    damaged: Damaged,
+) -> Result<Rows> {
+    let mut found = Rows { rows: Vec::new(), left_out: Vec::new(), last: None, is_end: true };
     let mut bytes = 0;
     let range = (after.map_or(Bound::Unbounded, Bound::Excluded), to.map_or(Bound::Unbounded, Bound::Included));
     txn.scan_bytes(table, range, &mut |key, value| {
-        if found.rows.len() >= ROWS_MAX || bytes >= BYTES_MAX {
+        if found.rows.len() + found.left_out.len() >= ROWS_MAX || bytes >= BYTES_MAX {
             found.is_end = false;
             return Ok(ControlFlow::Break(()));
         }
-        codec::verified(table.name, key, value)?;
-        bytes += key.len() + value.len();
-        found.rows.push((key.to_vec(), value.to_vec()));
+        found.last = Some(key.to_vec());
+        match codec::verified(table.name, key, value) {
+            Err(_) if damaged == Damaged::IsLeftOut => found.left_out.push(RowKey::new(table, key)),
+            verified => {
+                verified?;
+                bytes += key.len() + value.len();
+                found.rows.push((key.to_vec(), value.to_vec()));
+            }
+        }
         Ok(ControlFlow::Continue(()))
     })?;
     Ok(found)
@@ -56,7 +79,7 @@ pub(crate) fn accept(txn: &Txn<'_>, from: &str) -> Result<()> {
     match meta::copied_from(txn)? {
         Some(begun) if begun != from => Err(OpenProblem::CopyUnfinished { from: begun }.into()),
         Some(_) => Ok(()),
-        None => TABLES.into_iter().try_for_each(|table| match rows(txn, table, None, None) {
+        None => TABLES.into_iter().try_for_each(|table| match rows(txn, table, None, None, Damaged::Stops) {
             Ok(rows) if !rows.rows.is_empty() => Err(OpenProblem::NotEmpty.into()),
             Ok(_) | Err(Error::MissingTable(_)) => Ok(()),
             Err(error) => Err(error),

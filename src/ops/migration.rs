@@ -7,6 +7,7 @@
 use std::ops::{Bound, ControlFlow};
 
 use crate::error::Result;
+use crate::kv::table::RowKey;
 use crate::kv::txn::Txn;
 use crate::models::Indexes;
 use crate::ops::meta::{self, Change};
@@ -27,19 +28,32 @@ pub(crate) fn clear(txn: &mut Txn<'_>) -> Result<bool> {
     clear_field_indexes(txn, txn.step_records(STEP_RECORDS_MAX))
 }
 
-/// Returns the records of a step: those after a key.
-pub(crate) fn records<R: Record>(txn: &Txn<'_>, after: Option<&[u8]>) -> Result<Vec<R>> {
+/// The records of a step.
+pub(crate) struct Step<R> {
+    pub(crate) records: Vec<R>,
+    /// Those between them that are damaged, and stay as they are.
+    pub(crate) left_out: Vec<RowKey>,
+    /// The last key, damaged or not. `None` if there are no more records.
+    pub(crate) last: Option<Vec<u8>>,
+}
+
+/// Returns the records of a step: those after a key. `goes_on` says whether a damaged one is left out, or an error.
+pub(crate) fn step<R: Record>(txn: &Txn<'_>, after: Option<&[u8]>, goes_on: bool) -> Result<Step<R>> {
     let table = R::TABLE.id;
-    let (mut records, mut bytes) = (Vec::new(), 0);
+    let (mut step, mut bytes) = (Step { records: Vec::new(), left_out: Vec::new(), last: None }, 0);
     let records_max = txn.step_records(STEP_RECORDS_MAX);
     let range = (after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded);
     txn.scan_bytes(table, range, &mut |key, value| {
-        records.push(R::TABLE.row(key, value)?.1);
+        step.last = Some(key.to_vec());
+        match R::TABLE.row(key, value) {
+            Err(_) if goes_on => step.left_out.push(RowKey::new(table, key)),
+            row => step.records.push(row?.1),
+        }
         bytes += value.len();
-        let is_full = records.len() >= records_max || bytes >= STEP_BYTES_MAX;
+        let is_full = step.records.len() + step.left_out.len() >= records_max || bytes >= STEP_BYTES_MAX;
         Ok(if is_full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
     })?;
-    Ok(records)
+    Ok(step)
 }
 
 /// Rewrites the records of a step and records the progress of the change.

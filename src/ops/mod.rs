@@ -13,6 +13,7 @@ pub(crate) mod fields;
 pub(crate) mod meta;
 pub(crate) mod migration;
 pub(crate) mod pages;
+pub(crate) mod repair;
 pub(crate) mod sessions;
 pub(crate) mod sign_in;
 pub(crate) mod states;

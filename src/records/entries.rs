@@ -17,9 +17,7 @@ use super::{
 };
 use crate::error::Result;
 use crate::kv::key::Key;
-#[cfg(feature = "etcd")]
-use crate::kv::table::TableId;
-use crate::kv::table::{Entry, Table};
+use crate::kv::table::{Entry, Table, TableId};
 use crate::kv::txn::Txn;
 use crate::models::{AccountId, CredentialId, FieldKey, Fields, Index, Indexes, SessionId, TokenHash, UserId};
 
@@ -29,6 +27,10 @@ pub(crate) trait Record: Serialize + DeserializeOwned + 'static {
     const TABLE: Table<Self::Key, Self>;
 
     fn key(&self) -> Self::Key;
+    /// The user to whom the record belongs, if it belongs to one.
+    fn owner(&self) -> Option<&UserId> {
+        None
+    }
     /// The record's entries in the indexes that every store has, and in those that the application declares.
     fn entries(&self, indexes: &Indexes) -> Result<Vec<Entry>>;
 }
@@ -89,10 +91,15 @@ pub(crate) fn replace<R: Record>(txn: &mut Txn<'_>, old: Option<&R>, new: Option
 #[cfg(feature = "etcd")]
 pub(crate) fn change_rows(txn: &mut Txn<'_>, table: TableId, changes: &[(Vec<u8>, Option<Vec<u8>>)]) {
     for (key, value) in changes.iter().cloned() {
-        match value {
-            Some(value) => txn.put_entry(Entry { table, key, value }),
-            None => txn.remove_bytes(table, key),
-        }
+        change_row(txn, table, key, value);
+    }
+}
+
+/// Writes or removes a row of any table by its bytes. For a repair, which knows them from sound records.
+pub(crate) fn change_row(txn: &mut Txn<'_>, table: TableId, key: Vec<u8>, value: Option<Vec<u8>>) {
+    match value {
+        Some(value) => txn.put_entry(Entry { table, key, value }),
+        None => txn.remove_bytes(table, key),
     }
 }
 
@@ -152,6 +159,10 @@ impl Record for AccountRecord {
         self.id.clone()
     }
 
+    fn owner(&self) -> Option<&UserId> {
+        Some(&self.user_id)
+    }
+
     fn entries(&self, indexes: &Indexes) -> Result<Vec<Entry>> {
         let provider_account = (self.provider.clone(), self.provider_account_id.clone());
         let mut entries = self.field_entries(indexes)?;
@@ -181,6 +192,10 @@ impl Record for SessionRecord {
         (self.user_id.clone(), self.id.clone())
     }
 
+    fn owner(&self) -> Option<&UserId> {
+        Some(&self.user_id)
+    }
+
     fn entries(&self, _: &Indexes) -> Result<Vec<Entry>> {
         let rest = match (self.lifetime.extended_here(), !self.extra.is_empty()) {
             (None, false) => SessionRest::Plain,
@@ -203,6 +218,10 @@ impl Record for WebSessionRecord {
 
     fn key(&self) -> TokenHash {
         self.token_hash
+    }
+
+    fn owner(&self) -> Option<&UserId> {
+        self.user_id()
     }
 
     fn entries(&self, _: &Indexes) -> Result<Vec<Entry>> {
@@ -261,6 +280,10 @@ impl Record for AuthenticatorRecord {
 
     fn key(&self) -> CredentialId {
         self.model.credential_id.clone()
+    }
+
+    fn owner(&self) -> Option<&UserId> {
+        Some(&self.model.user_id)
     }
 
     fn entries(&self, _: &Indexes) -> Result<Vec<Entry>> {

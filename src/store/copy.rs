@@ -11,7 +11,8 @@ use crate::engine::remote::etcd::Etcd;
 use crate::engine::remote::{Config, Keys, RemoteEngine};
 use crate::engine::{Durability, Engine, Setup};
 use crate::error::{Error, OpenProblem, Result};
-use crate::kv::table::TableId;
+use crate::kv::table::{RowKey, TableId};
+use crate::ops::copy::Damaged;
 use crate::ops::{copy, meta};
 use crate::records::entries::change_rows;
 use crate::records::schema::{META, TABLES};
@@ -80,50 +81,88 @@ pub struct CopyProgress {
 /// # Errors
 /// [`Open`](Error::Open) when the source has no store or one of an older format, which opening it changes, when the destination has a store or the unfinished copy of
 /// another one, when the source keeps changing, and as when the places are opened; [`Storage`](Error::Storage) also
-/// when a row of the source is damaged.
-pub fn copy(from: &Place, to: &Place, mut on_progress: impl FnMut(CopyProgress)) -> Result<u64> {
+/// when a row of the source is damaged: see [`salvage`].
+pub fn copy(from: &Place, to: &Place, on_progress: impl FnMut(CopyProgress)) -> Result<u64> {
+    copy_rows(from, to, on_progress, Damaged::Stops).map(|salvaged| salvaged.rows)
+}
+
+/// What [`salvage`] has copied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Salvaged {
+    /// How many rows were copied.
+    pub rows: u64,
+    /// Each row that was not, because it is damaged.
+    pub left_out: Vec<RowKey>,
+}
+
+/// Like [`copy`], for a source of which rows are damaged: it leaves them out and lists each. The source stays as it is.
+///
+/// A record that is left out may have index entries that are not, and the other way round. So open the copy and
+/// [repair](crate::AuthKv::repair) it, which makes the entries agree with the records that are there.
+///
+/// # Errors
+/// Those of [`copy`], and [`Storage`](Error::Storage) when pages of a file are so damaged that the rows behind them
+/// cannot be reached.
+pub fn salvage(from: &Place, to: &Place, on_progress: impl FnMut(CopyProgress)) -> Result<Salvaged> {
+    copy_rows(from, to, on_progress, Damaged::IsLeftOut)
+}
+
+fn copy_rows(
+    from: &Place,
+    to: &Place,
+    mut on_progress: impl FnMut(CopyProgress),
+    damaged: Damaged,
+) -> Result<Salvaged> {
     let source = source(from)?;
     let copied = destination(to, from.to_string())?;
     source.settled();
     copied.settled();
     for pass in 1..=PASSES_MAX {
-        let rows = source.read(copy::count, Ok).wait()?;
-        let mut progress = CopyProgress { rows_done: 0, rows, pass };
+        let in_all = source.read(copy::count, Ok).wait()?;
+        let mut progress = CopyProgress { rows_done: 0, rows: in_all, pass };
         on_progress(progress);
-        let mut differences = 0;
+        let (mut differences, mut left_out) = (0, Vec::new());
         for table in TABLES.into_iter().filter(|table| *table != META.id) {
-            differences += copy_table(&source, &copied, table, &mut |rows| {
-                progress.rows_done += rows;
+            differences += copy_table(&source, &copied, table, damaged, &mut |rows| {
+                progress.rows_done += rows.rows.len() as u64;
+                left_out.extend(rows.left_out);
                 on_progress(progress);
             })?;
         }
         if differences == 0 {
-            let meta = source.read(|txn| copy::rows(txn, META.id, None, None), Ok).wait()?;
+            let meta = rows(&source, META.id, None, None, Damaged::Stops)?;
             let meta: Vec<_> = meta.rows.into_iter().filter(|(key, _)| !meta::is_local(key)).collect();
             // A store on a cluster has no id, neither its own nor that of another.
             let has_id = matches!(to, Place::File(_));
             let original = if has_id { source.read(meta::identity, Ok).wait()?.store } else { None };
             copied.write(move |txn| copy::finish(txn, &meta, original.as_deref()), Ok).wait()?;
             copied.close().wait()?;
-            return Ok(progress.rows_done);
+            return Ok(Salvaged { rows: progress.rows_done, left_out });
         }
     }
     Err(OpenProblem::KeepsChanging.into())
 }
 
 /// Makes a table of the copy equal to the source's. Returns how many rows differed.
-fn copy_table(from: &AnyEngine, to: &AnyEngine, table: TableId, on_rows: &mut dyn FnMut(u64)) -> Result<usize> {
+fn copy_table(
+    from: &AnyEngine,
+    to: &AnyEngine,
+    table: TableId,
+    damaged: Damaged,
+    on_rows: &mut dyn FnMut(copy::Rows),
+) -> Result<usize> {
     let mut after: Option<Vec<u8>> = None;
     let mut differences = 0;
     loop {
-        let wanted = rows(from, table, after.clone(), None)?;
-        let last = wanted.rows.last().map(|(key, _)| key.clone());
+        let wanted = rows(from, table, after.clone(), None, damaged)?;
+        let last = wanted.last.clone();
         let upto = last.clone().filter(|_| !wanted.is_end);
         let mut has = Vec::new();
         let mut place = after;
         loop {
-            let some = rows(to, table, place, upto.clone())?;
-            place = some.rows.last().map(|(key, _)| key.clone());
+            let some = rows(to, table, place, upto.clone(), Damaged::Stops)?;
+            place = some.last.clone();
             let is_end = some.is_end;
             has.push(some);
             if is_end {
@@ -140,16 +179,23 @@ fn copy_table(from: &AnyEngine, to: &AnyEngine, table: TableId, on_rows: &mut dy
             };
             to.write(change, Ok).wait()?;
         }
-        on_rows(wanted.rows.len() as u64);
-        if wanted.is_end {
+        let is_end = wanted.is_end;
+        on_rows(wanted);
+        if is_end {
             return Ok(differences);
         }
         after = last;
     }
 }
 
-fn rows(of: &AnyEngine, table: TableId, after: Option<Vec<u8>>, to: Option<Vec<u8>>) -> Result<copy::Rows> {
-    of.read(move |txn| copy::rows(txn, table, after.as_deref(), to.as_deref()), Ok).wait()
+fn rows(
+    of: &AnyEngine,
+    table: TableId,
+    after: Option<Vec<u8>>,
+    to: Option<Vec<u8>>,
+    damaged: Damaged,
+) -> Result<copy::Rows> {
+    of.read(move |txn| copy::rows(txn, table, after.as_deref(), to.as_deref(), damaged), Ok).wait()
 }
 
 fn source(place: &Place) -> Result<AnyEngine> {
@@ -200,8 +246,42 @@ mod tests {
     use super::*;
     use crate::AuthKv;
     use crate::adapter::Adapter;
+    use crate::kv::key::Key;
     use crate::models::NewUser;
     use crate::records::Identity;
+    use crate::records::schema::USERS;
+
+    #[test]
+    fn a_salvage_leaves_out_damaged_rows_and_lists_each() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = |name: &str| Place::File(folder.path().join(name));
+        let auth = AuthKv::open(folder.path().join("first")).unwrap();
+        // More than one batch, with damage at its end, in its middle, and nothing else behind.
+        let users: Vec<_> = (0..150).map(|number| NewUser::email(format!("{number}@example.com"))).collect();
+        let mut ids: Vec<_> = users.into_iter().map(|user| auth.create_user(user).wait().unwrap().id).collect();
+        ids.sort();
+        let damaged: Vec<_> = [0, 50, 98, 99, 100, 149].map(|place: usize| ids[place].clone()).into();
+        let spoil = damaged.clone();
+        let op = move |txn: &mut crate::kv::txn::Txn<'_>| {
+            for id in &spoil {
+                let row = (id.to_bytes(), Some(b"no record".to_vec()));
+                change_rows(txn, USERS.id, &[row]);
+            }
+            Ok(())
+        };
+        auth.write_alone(op, Ok).wait().unwrap();
+        drop(auth);
+        assert!(matches!(copy(&place("first"), &place("second"), |_| ()), Err(Error::Storage(_))));
+        let salvaged = salvage(&place("first"), &place("third"), |_| ()).unwrap();
+        let expected: Vec<_> = damaged.iter().map(|id| RowKey::new(USERS.id, &id.to_bytes())).collect();
+        assert_eq!(salvaged.left_out, expected);
+
+        let auth = AuthKv::open(folder.path().join("third")).unwrap();
+        let repair = auth.repair().wait().unwrap();
+        assert_eq!(auth.carry_out(repair).wait().unwrap().done, damaged.len(), "their addresses are free");
+        let report = auth.check().wait().unwrap();
+        assert!(report.is_sound() && report.users == 144, "{report:?}");
+    }
 
     #[test]
     fn a_copy_has_an_id_of_its_own_and_notes_whose_copy_it_is() {

@@ -14,23 +14,28 @@ use crate::engine::Engine;
 use crate::engine::any::AnyEngine;
 use crate::error::{Error, OpenProblem, Result, UniqueKey};
 use crate::kv::key::Key;
+use crate::kv::table::RowKey;
 use crate::kv::txn::{Txn, with_indexes};
 use crate::models::{
     Dynamic, Extra, FieldKey, Fields, Indexes, MigrationError, MigrationProgress, MigrationStep, Models, fingerprint,
 };
 use crate::ops::meta::{self, Change, Settings, Stage};
+use crate::ops::migration::Step;
 use crate::ops::{migration, upkeep};
 use crate::records::entries::{FieldIndexed, Record};
 use crate::records::{AccountRecord, SessionRecord, TokenRecord, UserRecord};
 
 /// The application's callback for progress.
 pub(crate) type OnProgress = Box<dyn FnMut(MigrationProgress) + Send>;
+/// The application's callback for damaged records, which it wants left as they are.
+pub(crate) type OnLeftOut = Box<dyn FnMut(RowKey) + Send>;
 
 /// Migrates a store to the models and indexes of its application, if it has others. Returns the indexes it has now.
 pub(crate) fn settle<M: Models>(
     engine: &AnyEngine,
     settings: &Settings,
     mut on_progress: Option<OnProgress>,
+    mut on_left_out: Option<OnLeftOut>,
 ) -> Result<Arc<Indexes>> {
     let to = (settings.models.0.to_owned(), settings.models.1);
     loop {
@@ -59,6 +64,7 @@ pub(crate) fn settle<M: Models>(
             engine,
             migrates: found.models != to && !is_dynamic,
             on_progress: &mut on_progress,
+            on_left_out: &mut on_left_out,
             progress: MigrationProgress { step: MigrationStep::Trying, records_done: 0, records: None },
             models: PhantomData,
         };
@@ -79,6 +85,7 @@ struct Settling<'e, M> {
     /// Whether the application's code has to run.
     migrates: bool,
     on_progress: &'e mut Option<OnProgress>,
+    on_left_out: &'e mut Option<OnLeftOut>,
     progress: MigrationProgress,
     models: PhantomData<fn() -> M>,
 }
@@ -101,7 +108,12 @@ impl<M: Models> Settling<'_, M> {
     /// Removes what deleted users left, so that the migration does not meet it.
     fn sweep(&self, indexes: &Indexes) -> Result<()> {
         while self.engine.read(upkeep::must_sweep, Ok).wait()? {
-            self.engine.write(with_indexes(Arc::new(indexes.clone()), upkeep::sweep_soundly), Ok).wait()?;
+            let swept = self.engine.write(with_indexes(Arc::new(indexes.clone()), upkeep::sweep_soundly), Ok).wait();
+            match swept {
+                // What is left is migrated with the other records.
+                Err(Error::Storage(_)) if self.on_left_out.is_some() => return Ok(()),
+                swept => swept?,
+            }
         }
         Ok(())
     }
@@ -122,11 +134,11 @@ impl<M: Models> Settling<'_, M> {
     fn try_records<R: Migrated<M>>(&mut self, change: &Change, taken: &mut HashSet<[u8; 32]>) -> Result<()> {
         let mut after = None;
         loop {
-            let records = self.records::<R>(after)?;
-            let Some(last) = records.last() else {
+            let Step { records, last, .. } = self.step::<R>(after)?;
+            if last.is_none() {
                 return Ok(());
-            };
-            after = Some(last.key().to_bytes());
+            }
+            after = last;
             for record in &records {
                 let refused = |why: &dyn fmt::Display| refused::<M, R>(record, why);
                 let changed = self.changed(record, change)?;
@@ -170,11 +182,14 @@ impl<M: Models> Settling<'_, M> {
             change.after = None;
         }
         loop {
-            let records = self.records::<R>(change.after.clone())?;
-            let Some(last) = records.last() else {
+            let Step { records, left_out, last } = self.step::<R>(change.after.clone())?;
+            if last.is_none() {
                 return Ok(());
-            };
-            change.after = Some(last.key().to_bytes());
+            }
+            change.after = last;
+            if let Some(on_left_out) = self.on_left_out {
+                left_out.into_iter().for_each(on_left_out);
+            }
             let done = records.len();
             let changed = records.iter().map(|record| self.changed(record, change)).collect::<Result<Vec<_>>>()?;
             self.write(change, move |txn, change| migration::rewrite(txn, &changed, change))?;
@@ -189,8 +204,9 @@ impl<M: Models> Settling<'_, M> {
         record.migrated(change.from).map_err(|why| refused::<M, R>(record, &why))
     }
 
-    fn records<R: Record + Send>(&self, after: Option<Vec<u8>>) -> Result<Vec<R>> {
-        self.engine.read(move |txn| migration::records(txn, after.as_deref()), Ok).wait()
+    fn step<R: Record + Send>(&self, after: Option<Vec<u8>>) -> Result<Step<R>> {
+        let goes_on = self.on_left_out.is_some();
+        self.engine.read(move |txn| migration::step(txn, after.as_deref(), goes_on), Ok).wait()
     }
 
     fn write(&self, change: &Change, op: impl Fn(&mut Txn<'_>, &Change) -> Result<()> + Send + 'static) -> Result<()> {

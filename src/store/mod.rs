@@ -166,7 +166,7 @@ impl<M: Models> AuthKv<M> {
     /// # Ok::<(), authkv::Error>(())
     /// ```
     pub fn check(&self) -> Reply<CheckReport> {
-        let (indexes, dropped) = (Arc::clone(&self.inner.indexes), self.background_purge().damaged());
+        let (indexes, dropped) = (Arc::clone(self.indexes()), self.background_purge().damaged());
         self.read(move |txn| check::check(txn, &indexes), move |report| Ok(report.with_dropped(dropped)))
     }
 
@@ -264,7 +264,6 @@ impl<M: Models> AuthKv<M> {
     }
 
     /// Runs a write and queues no purge behind it.
-    #[cfg(test)]
     pub(crate) fn write_alone<R: Send + 'static, T: Send + 'static>(
         &self,
         op: impl Fn(&mut Txn<'_>) -> Result<R> + Send + 'static,
@@ -287,7 +286,6 @@ impl<M: Models> AuthKv<M> {
         self.inner.engine.then(reply, move |result| next(&auth, result))
     }
 
-    #[cfg(feature = "etcd")]
     pub(crate) fn engine(&self) -> &AnyEngine {
         &self.inner.engine
     }
@@ -335,7 +333,7 @@ impl<M: Models> AuthKv<M> {
     }
 
     /// The store's indexes on own fields.
-    pub(crate) fn indexes(&self) -> &Indexes {
+    pub(crate) fn indexes(&self) -> &Arc<Indexes> {
         &self.inner.indexes
     }
 }

@@ -13,12 +13,13 @@ use crate::engine::any::AnyEngine;
 use crate::engine::redb::{Config, RedbEngine, Source};
 use crate::engine::{Durability, Engine, Setup};
 use crate::error::{Error, Problem, Result};
+use crate::kv::table::RowKey;
 use crate::models::{Dynamic, Indexes, MigrationProgress, Models};
 use crate::ops::meta::{self, Settings};
 use crate::records::{AccountRecord, EmailMatching, UserRecord};
 use crate::store::background::BackgroundPurge;
 use crate::store::hot_sessions::HotSessions;
-use crate::store::migration::{self, OnProgress};
+use crate::store::migration::{self, OnLeftOut, OnProgress};
 use crate::store::{AuthKv, CodeRules, Rules, SessionAges, check_length_of_time, signature};
 
 const CACHE_BYTES: usize = 32 << 20;
@@ -65,6 +66,7 @@ impl AuthKv {
             cache_bytes: CACHE_BYTES,
             hot_sessions: HOT_SESSIONS,
             on_migration: None,
+            on_left_out: None,
             rules: Rules {
                 clock: Arc::new(Utc::now),
                 email_matching: EmailMatching::AsciiCaseInsensitive,
@@ -101,6 +103,7 @@ struct Choices {
     cache_bytes: usize,
     hot_sessions: usize,
     on_migration: Option<OnProgress>,
+    on_left_out: Option<OnLeftOut>,
     rules: Rules,
     purge_in_background: bool,
     /// Given by the application, or derived from the maximum age.
@@ -246,6 +249,15 @@ impl<M: Models> Options<M> {
         self
     }
 
+    /// Lets a migration go on behind records that are damaged, which stay as they are, and calls this with the place of
+    /// each, on the opening thread. Without it a damaged record is an error, and nothing is changed. A
+    /// [`check`](AuthKv::check) reports such records afterwards, and a [`repair`](AuthKv::repair) removes them.
+    #[must_use]
+    pub fn leave_out_damaged(mut self, left_out: impl FnMut(RowKey) + Send + 'static) -> Self {
+        self.choices.on_left_out = Some(Box::new(left_out));
+        self
+    }
+
     /// Opens the store in this file, and creates it if it does not exist. Only the owner can read and write a new file
     /// (on Unix). One process at a time can have it open.
     ///
@@ -342,7 +354,7 @@ impl<M: Models> Options<M> {
             signature: signature()?,
         };
         let engine = open(setup)?;
-        let indexes = migration::settle::<M>(&engine, &settings, choices.on_migration)?;
+        let indexes = migration::settle::<M>(&engine, &settings, choices.on_migration, choices.on_left_out)?;
         engine.settled();
         let hot_sessions = HotSessions::new(if engine.is_shared() { 0 } else { choices.hot_sessions });
         Ok(AuthKv::new(engine, indexes, choices.rules, hot_sessions, BackgroundPurge::new(choices.purge_in_background)))

@@ -18,6 +18,9 @@ pub mod fuzzing;
 #[allow(clippy::unwrap_used)]
 mod lists;
 #[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
+mod repair;
+#[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod sessions;
 #[cfg(test)]

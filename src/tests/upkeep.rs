@@ -27,19 +27,19 @@ use crate::records::schema::{
 };
 use crate::{Adapter, AuthKv, Error, UniqueKey, WebSessions};
 
-type Row = (TableId, Vec<u8>);
-type Rows = BTreeMap<Row, Vec<u8>>;
+pub(super) type Row = (TableId, Vec<u8>);
+pub(super) type Rows = BTreeMap<Row, Vec<u8>>;
 
-fn scale() -> u64 {
+pub(super) fn scale() -> u64 {
     std::env::var("AUTHKV_TEST_SCALE").ok().and_then(|scale| scale.parse().ok()).unwrap_or(1)
 }
 
-fn options(clock: &Clock) -> crate::Options {
+pub(super) fn options(clock: &Clock) -> crate::Options {
     let clock = clock.clone();
     AuthKv::options().purge_in_background(false).clock(move || clock.now())
 }
 
-fn rows(auth: &AuthKv) -> Rows {
+pub(super) fn rows(auth: &AuthKv) -> Rows {
     let read = |txn: &Txn<'_>| {
         let mut rows = Rows::new();
         for table in TABLES {
@@ -54,7 +54,7 @@ fn rows(auth: &AuthKv) -> Rows {
 }
 
 /// Puts rows, or removes them.
-fn change(auth: &AuthKv, changes: Vec<(Row, Option<Vec<u8>>)>) {
+pub(super) fn change<M: crate::models::Models>(auth: &AuthKv<M>, changes: Vec<(Row, Option<Vec<u8>>)>) {
     let op = move |txn: &mut Txn<'_>| {
         for ((table, key), value) in changes.clone() {
             match value {
@@ -68,7 +68,7 @@ fn change(auth: &AuthKv, changes: Vec<(Row, Option<Vec<u8>>)>) {
 }
 
 /// Replaces a value by one with a flipped bit, or removes the row.
-fn damaged(random: &mut Rng, value: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn damaged(random: &mut Rng, value: &[u8]) -> Option<Vec<u8>> {
     random.bool().then(|| {
         let mut value = value.to_vec();
         let place = random.usize(..value.len());
@@ -88,7 +88,7 @@ fn record_of(expiring: &Expiring) -> Row {
 }
 
 /// Creates up to 40 records of each kind that expires, within the next 20 milliseconds or soon after.
-fn some_of_everything(auth: &AuthKv, ada: &UserId, now: DateTime<Utc>, random: &mut Rng) {
+pub(super) fn some_of_everything(auth: &AuthKv, ada: &UserId, now: DateTime<Utc>, random: &mut Rng) {
     let data: WebSessionData = [("axum-login.data".into(), serde_json::json!({ "user_id": ada.as_str() }))].into();
     let web = WebSessions::new(auth.clone());
     for number in 0..random.usize(1..40) {

@@ -163,6 +163,11 @@ impl Engine for RedbEngine {
         self.submit(Task::Synchronize(answer), reply)
     }
 
+    fn verify(&self) -> Reply<()> {
+        let (answer, reply) = Reply::later();
+        self.submit(Task::Verify(answer), reply)
+    }
+
     fn close(&self) -> Reply<()> {
         let (answer, reply) = Reply::later();
         self.submit(Task::Close(answer), reply)

@@ -18,6 +18,8 @@ pub(super) enum Task {
     Write(Box<dyn Job>),
     /// Create the missing tables.
     Synchronize(Answer<()>),
+    /// Verify every page.
+    Verify(Answer<()>),
     /// Reopen the database if this snapshot, on which a read failed, is still the published one.
     Reopen(Arc<Snapshot>),
     /// Close the database. No task comes after it.
@@ -49,7 +51,7 @@ impl Queue {
         match task {
             Task::Close(_) => waiting.closed = true,
             Task::Write(_) if waiting.tasks.len() >= TASKS_MAX => return Err(Error::Busy),
-            Task::Write(_) | Task::Synchronize(_) | Task::Reopen(_) => {}
+            Task::Write(_) | Task::Synchronize(_) | Task::Verify(_) | Task::Reopen(_) => {}
         }
         waiting.tasks.push_back(task);
         self.changed.notify_one();

@@ -140,6 +140,7 @@ impl Writer {
         }
         match queue.pop_other() {
             Some(Task::Synchronize(answer)) => answer.send(self.synchronize()),
+            Some(Task::Verify(answer)) => answer.send(self.verify()),
             Some(Task::Reopen(snapshot)) => self.reopen_after(&snapshot),
             Some(Task::Close(answer)) => answer.send(self.close()),
             Some(Task::Write(_)) | None => return false,
@@ -412,19 +413,44 @@ impl Writer {
         }
     }
 
-    fn reopen(&mut self, wait: Duration) {
-        self.retry = None;
-        let result = catching_panics(|| {
+    /// Verifies the checksum of every page, which redb does only when it opens a file. Calls answer `Busy` until then.
+    fn verify(&mut self) -> Result<()> {
+        if let Some(error) = self.unavailable() {
+            return Err(error);
+        }
+        if self.claim.is_some() {
+            return Err(Error::Storage(StorageError::new("the pages of an application's database are not verified")));
+        }
+        if self.origin.is_none() {
+            // Memory.
+            return Ok(());
+        }
+        self.sync()?;
+        self.release(Error::Busy);
+        let verified = self.try_reopen(true);
+        if verified.is_err() {
+            self.reopen(BACKOFF.0);
+        }
+        verified
+    }
+
+    fn try_reopen(&mut self, check_pages: bool) -> Result<()> {
+        catching_panics(|| {
             let origin = self.origin.as_ref().ok_or(Error::Closed)?;
             let mut builder = Builder::new();
-            builder.set_cache_size(self.config.cache_bytes);
+            builder.set_cache_size(self.config.cache_bytes).set_check_integrity_on_open(check_pages);
             // What can be reopened can be recognised.
             let signing = self.signing.as_mut().ok_or(Error::Closed)?;
             let database = origin.reopen(&mut builder, signing)?;
             signing.reopened(&database)?;
             self.database = Some(database);
             self.find_tables()
-        });
+        })
+    }
+
+    fn reopen(&mut self, wait: Duration) {
+        self.retry = None;
+        let result = self.try_reopen(false);
         self.looked = Instant::now();
         if let Err(error) = result {
             if is_lost(&error) {

@@ -223,6 +223,11 @@ impl Engine for RemoteEngine {
         self.spawn(job, None, reply, Purpose::Make)
     }
 
+    /// A cluster verifies what it stores by itself.
+    fn verify(&self) -> Reply<()> {
+        Reply::ready(Ok(()))
+    }
+
     fn close(&self) -> Reply<()> {
         let (answer, reply) = Reply::later();
         match self.closing.lock().take() {

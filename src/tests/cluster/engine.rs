@@ -15,7 +15,7 @@ use crate::error::OpenProblem;
 use crate::kv::txn::Txn;
 use crate::models::{AccountType, Models, NewAccount, NewSession, NewUser};
 use crate::ops::upkeep;
-use crate::records::schema::{META, STATES};
+use crate::records::schema::{META, STATES, USER_BY_EMAIL};
 use crate::{Adapter, AuthKv, Error, Result};
 
 fn store(cluster: Arc<dyn Cluster>) -> AuthKv {
@@ -225,6 +225,24 @@ fn a_damaged_row_stops_neither_sweep_nor_purge() {
         }
     }
     assert_eq!((states, damaged, auth.stats().damaged_entries), (97, 3, 3));
+}
+
+#[test]
+fn a_repair_goes_in_steps_that_the_cluster_takes() {
+    let auth = store(Arc::new(Memory::new()));
+    let names = (0..100).map(|number| format!("{number}@example.com"));
+    names.for_each(|name| drop(auth.create_user(NewUser::email(name)).wait().unwrap()));
+    let lose = |txn: &mut Txn<'_>| {
+        for (email, _) in txn.first(&USER_BY_EMAIL, 100)? {
+            txn.remove(&USER_BY_EMAIL, &email);
+        }
+        Ok(())
+    };
+    auth.write_alone(lose, Ok).wait().unwrap();
+    let repair = auth.repair().wait().unwrap();
+    assert_eq!(repair.steps.len(), 100);
+    assert_eq!(auth.carry_out(repair).wait().unwrap().done, 100);
+    assert!(auth.check().wait().unwrap().is_sound());
 }
 
 #[test]
