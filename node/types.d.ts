@@ -45,7 +45,7 @@ export interface Stats {
     hotSessionHits: number;
     /** How many sessions were looked up in the tables, whether they exist or not. */
     hotSessionMisses: number;
-    /** How many fields of accounts `linkAccount` left out or changed because they could not be stored as given. */
+    /** How many fields `linkAccount` and `createAuthenticator` left out or changed because they could not be stored as given. */
     cleanedFields: number;
 }
 

@@ -3,6 +3,7 @@
 "use strict";
 
 const { linkAccount } = require("./account.js");
+const { createAuthenticator } = require("./authenticator.js");
 const { call } = require("./calls.js");
 const { key, keyOf, part, providerAccountId, record, u32 } = require("./encode.js");
 
@@ -23,7 +24,7 @@ const FUNCTIONS = {
     deleteSession: (sessionToken) => [key(sessionToken, "sessionToken")],
     createVerificationToken: (token) => [record(token, "verificationToken")],
     useVerificationToken: (token) => [identifierOf(token), keyOf(token, "token", "verificationToken")],
-    createAuthenticator: (authenticator) => [record(authenticator, "authenticator")],
+    createAuthenticator: null, // made below
     getAuthenticator: (credentialID) => [key(credentialID, "credentialID")],
     listAuthenticatorsByUserId: (userId) => [key(userId, "userId")],
     updateAuthenticatorCounter: (credentialID, counter) => [key(credentialID, "credentialID"), u32(counter, "counter")],
@@ -32,7 +33,10 @@ const FUNCTIONS = {
 function adapterOf(store) {
     const functions = Object.entries(FUNCTIONS).map(([name, encode]) => [name, encode && bound(store, name, encode)]);
     // Assigned, so that it stays in its place.
-    return Object.assign(Object.fromEntries(functions), { linkAccount: (account) => linkAccount(store, account) });
+    return Object.assign(Object.fromEntries(functions), {
+        linkAccount: (account) => linkAccount(store, account),
+        createAuthenticator: (authenticator) => createAuthenticator(store, authenticator),
+    });
 }
 
 /** One function of an adapter. It is `async`, so that what it throws rejects, and needs no `this`. */

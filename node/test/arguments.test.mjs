@@ -110,7 +110,6 @@ onEachStore("fields of another type are refused and named", async (auth, store) 
             credentialID: new Date(),
             credentialPublicKey: 7,
             credentialBackedUp: 1,
-            transports: [],
         },
     };
     for (const [method, fields] of Object.entries(wrong)) {

@@ -15,6 +15,26 @@ onEachStore("an authenticator comes back as it was given", async (auth) => {
     assert.equal(await auth.getAuthenticator("KEY"), null);
 });
 
+onEachStore("transports that cannot be stored are left out and counted", async (auth, store) => {
+    await auth.createUser(newUser("ada"));
+    const given = ["x".repeat(70_000), "é".repeat(40_000), "\ud800", ["usb"], 7, new Map(), () => "usb"];
+    for (const [number, transports] of given.entries()) {
+        const key = newAuthenticator(`key ${number}`, "ada");
+        assert.deepEqual(await auth.createAuthenticator({ ...key, transports }), key);
+        assert.deepEqual(await auth.getAuthenticator(`key ${number}`), key);
+        assert.equal((await store.stats()).cleanedFields, number + 1);
+    }
+    const throwing = Object.defineProperty(newAuthenticator("key", "ada"), "transports", {
+        enumerable: true,
+        get: () => assert.fail(),
+    });
+    assert.deepEqual(await auth.createAuthenticator(throwing), newAuthenticator("key", "ada"));
+    // What a sign-in needs is refused as before, and nothing is counted.
+    const bad = { ...newAuthenticator("other", "ada", { counter: -1 }), transports: 7 };
+    await rejects(auth.createAuthenticator(bad), "INVALID_ARGUMENT", "counter");
+    assert.equal((await store.stats()).cleanedFields, given.length + 1);
+});
+
 onEachStore("a credential belongs to one user, who exists", async (auth) => {
     for (const id of ["ada", "eve"]) await auth.createUser(newUser(id));
     await auth.createAuthenticator(newAuthenticator("key", "ada"));

@@ -4,16 +4,19 @@ use std::sync::Arc;
 
 use authkv::conformance::model::{AuthKvTarget, Comparison, OPERATION_BYTES, Operation};
 use authkv::conformance::{self, Clock, Subject, at_once};
-use authkv::models::{NewSession, NewUser};
-use authkv::{Adapter, AuthKv, Error};
+use authkv::models::{NewSession, NewUser, WebSessionData};
+use authkv::{Adapter, AuthKv, Error, WebSessions};
 use chrono::{TimeDelta, Utc};
 use libtest_mimic::Trial;
 
 use crate::cluster::Cluster;
 use crate::{Shared, Test, tests, trial};
 
-pub(crate) const TESTS: &[Test] =
-    tests![a_cluster_does_what_the_model_does, a_user_with_thousands_of_sessions_is_gone_at_once_for_every_process];
+pub(crate) const TESTS: &[Test] = tests![
+    a_cluster_does_what_the_model_does,
+    a_user_with_thousands_of_sessions_is_gone_at_once_for_every_process,
+    requests_of_several_processes_that_overlap_keep_each_others_changes,
+];
 
 /// A test for each case, named by it.
 pub(crate) fn trials(shared: &Shared) -> Vec<Trial> {
@@ -86,4 +89,23 @@ fn a_user_with_thousands_of_sessions_is_gone_at_once_for_every_process(cluster: 
         assert!(report.is_sound(), "{:?}", report.problems);
         report.waiting_to_be_swept == 0 && report.sessions == 0
     });
+}
+
+fn requests_of_several_processes_that_overlap_keep_each_others_changes(cluster: &Cluster) {
+    let url = cluster.url();
+    let stores = [(); 2].map(|()| WebSessions::new(AuthKv::connect(url.clone()).unwrap()));
+    let tomorrow = Utc::now() + TimeDelta::days(1);
+    let data = |key: &str, value: i32| WebSessionData::from([(key.to_owned(), value.into())]);
+    stores[0].create_session("token", &data("first", 0), tomorrow).wait().unwrap();
+    let loaded = std::sync::Barrier::new(conformance::THREADS);
+    let saved = at_once(|number| {
+        let sessions = &stores[number % 2];
+        let mut session = sessions.load_session("token").wait()?.unwrap();
+        loaded.wait();
+        session.data.extend(data(&number.to_string(), 1));
+        sessions.save_session("token", &session.data, tomorrow).wait()
+    });
+    assert!(saved.into_iter().all(|saved| saved.unwrap()));
+    let found = stores[1].find_session("token").wait().unwrap().unwrap();
+    assert_eq!(found.data.len(), 1 + conformance::THREADS, "a request undid what another had saved");
 }
