@@ -267,6 +267,11 @@ impl<M: Models> Options<M> {
     /// Opens the store in a redb database that the application has open, in its own tables, whose names start with
     /// `authkv_`.
     ///
+    /// **A child that is made by fork(2) must neither use nor drop that database.** Dropping it there writes an old state
+    /// to the parent's file and lets go of the parent's lock, and the store cannot prevent that. Pass it to
+    /// [`std::mem::forget`], or end the child with `exec` or `_exit`. The store itself is as in
+    /// [a forked child](AuthKv#after-fork2).
+    ///
     /// The application opens and closes the file; after a failed commit it has to reopen it. While the application has
     /// a write transaction open, writes here wait: calling `.wait()` on one inside that transaction never returns.
     ///

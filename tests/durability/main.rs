@@ -5,6 +5,8 @@
 
 mod corruption;
 mod disk;
+#[cfg(unix)]
+mod fork;
 mod history;
 #[path = "../seeds/mod.rs"]
 mod seeds;

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
-#[cfg(test)]
-use redb::backends::FileBackend;
 use redb::backends::InMemoryBackend;
 use redb::{Builder, Database, DatabaseError};
 
+#[cfg(test)]
+use super::backend::OwnBackend;
 use super::file::{Absent, MAGIC, OpenFile};
 use super::signing::Signing;
 use super::view::{Snapshot, failed};
@@ -21,7 +21,7 @@ use crate::kv::txn::Txn;
 #[cfg(test)]
 pub(crate) type Make = Box<dyn Fn(&mut Builder) -> Result<Database, DatabaseError> + Send>;
 #[cfg(test)]
-pub(crate) type MakeOn = Box<dyn Fn(&mut Builder, FileBackend) -> Result<Database, DatabaseError> + Send>;
+pub(crate) type MakeOn = Box<dyn Fn(&mut Builder, OwnBackend) -> Result<Database, DatabaseError> + Send>;
 
 /// Where the database is stored.
 pub(crate) enum Source {
