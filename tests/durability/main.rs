@@ -5,6 +5,8 @@
 
 mod corruption;
 mod disk;
+#[cfg(target_os = "linux")]
+mod exit;
 #[cfg(unix)]
 mod fork;
 mod history;

@@ -20,7 +20,7 @@ use parking_lot::Mutex;
 #[cfg(test)]
 pub(crate) use backend::OwnBackend;
 use file::OpenFile;
-pub(crate) use open::Source;
+pub(crate) use open::{OnRecovery, Source};
 use queue::{Queue, Task};
 use view::{Readable, Snapshot};
 pub(crate) use writer::Config;
@@ -202,8 +202,13 @@ mod tests {
     use crate::records::Identity;
 
     fn engine(source: Source) -> RedbEngine {
-        let config =
-            Config { durability: Durability::Full, cache_bytes: 1 << 20, synchronize: true, check_pages: false };
+        let config = Config {
+            durability: Durability::Full,
+            cache_bytes: 1 << 20,
+            synchronize: true,
+            check_pages: false,
+            on_recovery: None,
+        };
         let signature =
             Signature { read: |_| Ok(Identity::default()), write: |_, _| Ok(()), fresh: Identity::default() };
         let setup =
