@@ -48,12 +48,12 @@ pub enum Error {
     Busy,
     /// The store was closed before the call. Nothing was written.
     Closed,
-    /// The storage failed, its contents are damaged, or the file of the open store was deleted, moved or replaced.
-    /// Nothing was written.
+    /// The storage failed, its contents are damaged, the file of the open store was deleted, moved or replaced, or the
+    /// call was made in [a forked child](crate::AuthKv#after-fork2). Nothing was written.
     Storage(StorageError),
     /// The write was done whole or not at all, but it is not known which. The storage failed while committing, the file
-    /// was deleted, moved or replaced meanwhile, or the written record cannot be shown because its own fields do not
-    /// fit the application's model. Read to find out.
+    /// was deleted, moved or replaced meanwhile, the reply was taken into [a forked child](crate::AuthKv#after-fork2), or
+    /// the written record cannot be shown because its own fields do not fit the application's model. Read to find out.
     OutcomeUnknown(StorageError),
 }
 

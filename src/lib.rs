@@ -3,6 +3,8 @@
 
 mod error;
 
+mod process;
+
 pub mod models;
 
 mod adapter;

@@ -9,6 +9,7 @@ use std::thread::Thread;
 use oneshot::AsyncReceiver;
 
 use crate::error::{Error, Result, StorageError};
+use crate::process::{FORKED, Process};
 
 /// What the writer sends: the last step of the call. It runs on the caller's thread, because it may be the
 /// application's code.
@@ -36,7 +37,8 @@ pub struct Reply<T>(State<T>);
 
 enum State<T> {
     Ready(Result<T>),
-    Queued(AsyncReceiver<Finish<T>>),
+    /// Somebody in this process will answer.
+    Queued(AsyncReceiver<Finish<T>>, Process),
     Taken,
 }
 
@@ -60,13 +62,13 @@ impl<T> Reply<T> {
         T: Send + 'static,
     {
         let (sender, receiver) = oneshot::async_channel();
-        (Answer(sender), Self(State::Queued(receiver)))
+        (Answer(sender), Self(State::Queued(receiver, Process::current())))
     }
 
     /// True if polling returns at once.
     pub(crate) fn is_ready(&self) -> bool {
         match &self.0 {
-            State::Queued(receiver) => receiver.has_message() || receiver.is_closed(),
+            State::Queued(receiver, _) => receiver.has_message() || receiver.is_closed(),
             State::Ready(_) | State::Taken => true,
         }
     }
@@ -118,11 +120,15 @@ impl<T> Future for Reply<T> {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<T>> {
         let result = match std::mem::replace(&mut self.0, State::Taken) {
             State::Ready(result) => result,
-            State::Queued(mut receiver) => match pin!(&mut receiver).poll(context) {
+            State::Queued(receiver, process) if !receiver.has_message() && !process.is_current() => {
+                std::mem::forget(receiver);
+                Err(Error::OutcomeUnknown(StorageError::new(FORKED)))
+            }
+            State::Queued(mut receiver, process) => match pin!(&mut receiver).poll(context) {
                 Poll::Ready(Ok(finish)) => finish(),
                 Poll::Ready(Err(_)) => Err(Error::OutcomeUnknown(StorageError::new("nobody answered"))),
                 Poll::Pending => {
-                    self.0 = State::Queued(receiver);
+                    self.0 = State::Queued(receiver, process);
                     return Poll::Pending;
                 }
             },
@@ -137,7 +143,7 @@ impl<T> fmt::Debug for Reply<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.0 {
             State::Ready(_) => "Reply(ready)",
-            State::Queued(_) => "Reply(queued)",
+            State::Queued(..) => "Reply(queued)",
             State::Taken => "Reply(taken)",
         })
     }

@@ -9,6 +9,7 @@ use std::path::Path;
 /// Each folder or file at the top of `src` with its rank. It may use itself and anything of a lower rank.
 const RANKS: &[(&str, usize)] = &[
     ("error", 0),
+    ("process", 1),
     ("models", 1),
     ("reply", 2),
     ("adapter", 3),

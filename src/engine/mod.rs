@@ -5,6 +5,7 @@ pub(crate) mod job;
 pub(crate) mod redb;
 #[cfg(feature = "etcd")]
 pub(crate) mod remote;
+mod thread;
 
 use crate::engine::job::Job;
 use crate::error::Result;

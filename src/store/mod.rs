@@ -51,6 +51,24 @@ use crate::reply::Reply;
 ///
 /// A read runs on the calling thread: it takes microseconds and waits for no write. One thread of the store commits
 /// writes to a file in groups; writes in memory run on the calling threads.
+///
+/// # After fork(2)
+///
+/// A child that is made by fork(2) has none of the store's threads, and shares the file and its lock with its parent.
+/// Open the store after the fork. In a child of the process that opened it,
+///
+/// - every write to a file, [`synchronize`](Self::synchronize) and [`close`](Self::close) return
+///   [`Storage`](crate::Error::Storage) at once, and so does every call on a cluster. A reply that was not there when the
+///   child was made is [`OutcomeUnknown`](crate::Error::OutcomeUnknown);
+/// - dropping the store waits for nobody and changes neither the file nor its lock;
+/// - reads of a file are not refused, because asking for the process takes longer than a cached session does. Do not read
+///   there: a read may return what was true before the fork, miss records, or wait for ever for a lock that another
+///   thread held during the fork;
+/// - a store in memory goes on with a copy of what it had, unless another thread was in the middle of a call.
+///
+/// The lock is let go of when the parent closes the store. If the parent dies without that, the file stays locked until the
+/// child ends or calls `exec`. The child is told by its process id: one that gets its parent's id, in a PID namespace of its
+/// own, is not noticed.
 pub struct AuthKv<M: Models = ()> {
     inner: Arc<Inner>,
     models: PhantomData<fn() -> M>,
@@ -176,7 +194,9 @@ impl<M: Models> AuthKv<M> {
     /// # Errors
     /// [`Storage`](crate::Error::Storage) when the file cannot be closed cleanly, although acknowledged writes are in it,
     /// and when the path no longer names the file that was opened, because it was deleted, moved or replaced: then the
-    /// writes are in the file that was opened and not in the one that lies there. [`Closed`](crate::Error::Closed) when the store was already closed.
+    /// writes are in the file that was opened and not in the one that lies there. `Storage` also in
+    /// [a forked child](#after-fork2), where nothing is closed. [`Closed`](crate::Error::Closed) when the store was already
+    /// closed.
     pub fn close(&self) -> Reply<()> {
         self.inner.engine.close()
     }

@@ -10,7 +10,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use redb::Database;
 
 use crate::engine::any::AnyEngine;
-use crate::engine::redb::{Config, RedbEngine, Source};
+use crate::engine::redb::{Config, OnRecovery, RedbEngine, Source};
 use crate::engine::{Durability, Engine, Setup};
 use crate::error::{Error, Problem, Result};
 use crate::kv::table::RowKey;
@@ -65,6 +65,7 @@ impl AuthKv {
             durability: Durability::Full,
             cache_bytes: CACHE_BYTES,
             hot_sessions: HOT_SESSIONS,
+            on_recovery: None,
             on_migration: None,
             on_left_out: None,
             rules: Rules {
@@ -102,6 +103,7 @@ struct Choices {
     durability: Durability,
     cache_bytes: usize,
     hot_sessions: usize,
+    on_recovery: Option<OnRecovery>,
     on_migration: Option<OnProgress>,
     on_left_out: Option<OnLeftOut>,
     rules: Rules,
@@ -122,14 +124,21 @@ impl<M: Models> Options<M> {
 
     /// Whether opening verifies the checksum of every page of the file; off by default. Damage is then
     /// [`OpenProblem::Storage`](crate::OpenProblem::Storage), and the file stays as it was. Verifying reads the whole
-    /// file, about a second per GiB, and writes a commit.
+    /// file, about a second per GiB, and writes a commit. For that time redb's cache is as large as the file, at most 256
+    /// MiB; a larger file is read twice.
     ///
     /// Without it, the call that reads a damaged page finds the damage. Damage never yields a wrong value, but what it
     /// hides looks as if it did not exist. Two files are verified in any case: one that redb has to read completely to
-    /// repair, because its process died while writing, and one in which the store's tables are not found.
+    /// repair, because its process ended without closing it, and one in which the store's tables are not found. Neither is
+    /// verified again.
+    ///
+    /// In a build with `panic = "abort"` it is always on. Damaged pages can make redb panic. Elsewhere the store turns
+    /// that into an error; there it ends the process. So damage that a file has when it is opened is an error, and damage
+    /// that comes later may still end the process.
     ///
     /// Pages are verified when the store is opened, not when it reopens its file by itself after a failure. The option
-    /// has no effect in memory or on a database that the application opened.
+    /// has no effect in memory or on a database that the application opened, which can be verified with
+    /// [`set_check_integrity_on_open`](redb::Builder::set_check_integrity_on_open).
     #[must_use]
     pub fn verify(mut self, on: bool) -> Self {
         self.choices.verify = on;
@@ -235,6 +244,26 @@ impl<M: Models> Options<M> {
         self
     }
 
+    /// A callback for the progress when opening has to read the whole file: when the process that had it open ended
+    /// without closing it, with [`verify`](Self::verify), and in every build with `panic = "abort"`. It is called a few
+    /// times on the opening thread, with the share that is done: first 0.0 and at the end 1.0, unless opening fails.
+    ///
+    /// It is not called when the store reopens its file by itself after a failure, nor for a store in memory, on a
+    /// database that the application opened, or on a cluster. A panic in it does not fail the opening.
+    ///
+    /// ```
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("app.redb");
+    /// let options = authkv::AuthKv::options().on_recovery(|done| println!("repairing: {:.0} %", done * 100.0));
+    /// let auth = options.open(&path)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn on_recovery(mut self, progress: impl Fn(f64) + Send + 'static) -> Self {
+        self.choices.on_recovery = Some(Box::new(progress));
+        self
+    }
+
     /// The application's own fields. Opening migrates a store that has older ones, or other indexes; see [`Models`].
     #[must_use]
     pub fn models<N: Models>(self) -> Options<N> {
@@ -268,7 +297,8 @@ impl<M: Models> Options<M> {
     ///
     /// # Errors
     /// [`Open`](crate::Error::Open) when the file is not a store, newer, locked, read-only or does not fit the options
-    /// or the models, and its contents are then unchanged; or when it cannot be read or written, or is damaged.
+    /// or the models, and its contents are then unchanged (in a build with `panic = "abort"` its bytes are not, because redb
+    /// verifies the file first); or when it cannot be read or written, or is damaged.
     /// [`InvalidArgument`](crate::Error::InvalidArgument) when an option is out of its range, or the models declare two
     /// indexes on a field, or one on a standard field of the record.
     pub fn open(self, path: impl AsRef<Path>) -> Result<AuthKv<M>> {
@@ -288,6 +318,11 @@ impl<M: Models> Options<M> {
 
     /// Opens the store in a redb database that the application has open, in its own tables, whose names start with
     /// `authkv_`.
+    ///
+    /// **A child that is made by fork(2) must neither use nor drop that database.** Dropping it there writes an old state
+    /// to the parent's file and lets go of the parent's lock, and the store cannot prevent that. Pass it to
+    /// [`std::mem::forget`], or end the child with `exec` or `_exit`. The store itself is as in
+    /// [a forked child](AuthKv#after-fork2).
     ///
     /// The application opens and closes the file; after a failed commit it has to reopen it. While the application has
     /// a write transaction open, writes here wait: calling `.wait()` on one inside that transaction never returns.
@@ -319,12 +354,13 @@ impl<M: Models> Options<M> {
         self.choices.synchronize
     }
 
-    pub(crate) fn open_source(self, source: Source) -> Result<AuthKv<M>> {
+    pub(crate) fn open_source(mut self, source: Source) -> Result<AuthKv<M>> {
         let config = Config {
             durability: self.choices.durability,
             cache_bytes: self.choices.cache_bytes,
             synchronize: self.choices.synchronize,
             check_pages: self.choices.verify,
+            on_recovery: self.choices.on_recovery.take(),
         };
         self.open_engine(|setup| RedbEngine::open(source, config, setup).map(AnyEngine::Redb))
     }

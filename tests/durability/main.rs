@@ -5,6 +5,10 @@
 
 mod corruption;
 mod disk;
+#[cfg(target_os = "linux")]
+mod exit;
+#[cfg(unix)]
+mod fork;
 mod history;
 #[path = "../seeds/mod.rs"]
 mod seeds;

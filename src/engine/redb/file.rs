@@ -11,8 +11,10 @@ use redb::backends::FileBackend;
 use redb::{Builder, Database};
 use uuid::Uuid;
 
+use super::backend::OwnBackend;
 use super::view::failed;
 use crate::error::{Error, OpenProblem, Result, StorageError};
+use crate::process::Process;
 
 /// The first bytes of every redb database.
 pub(super) const MAGIC: [u8; 9] = [b'r', b'e', b'd', b'b', 0x1A, 0x0A, 0xA9, 0x0D, 0x0A];
@@ -26,6 +28,8 @@ pub(crate) struct OpenFile {
     path: PathBuf,
     handle: File,
     id: FileId,
+    /// The process that opened it.
+    process: Process,
 }
 
 /// What happens if the file does not exist.
@@ -55,21 +59,27 @@ impl OpenFile {
             _ => unreadable(error),
         })?;
         let id = FileId::of(&handle.metadata().map_err(unreadable)?);
-        let file = Self { path, handle, id };
+        let file = Self { path, handle, id, process: Process::current() };
         file.look()?;
         Ok(file)
     }
 
     /// A backend for redb on this file, whatever its path names by now.
-    pub(super) fn backend(&self) -> Result<FileBackend> {
+    pub(super) fn backend(&self) -> Result<OwnBackend> {
         let handle = self.handle.try_clone().map_err(unreadable)?;
-        FileBackend::new(handle).map_err(|error| failed("the file cannot be opened", error))
+        let backend = FileBackend::new(handle).map_err(|error| failed("the file cannot be opened", error))?;
+        Ok(OwnBackend::new(backend, self.process))
     }
 
     /// redb's header: the first bytes, or fewer if the file is shorter.
     pub(super) fn start(&self) -> Result<Vec<u8>> {
         let mut handle = &self.handle;
         handle.rewind().and_then(|()| start_of(handle)).map_err(unreadable)
+    }
+
+    /// How long the file is.
+    pub(super) fn bytes(&self) -> Result<u64> {
+        self.handle.metadata().map(|found| found.len()).map_err(unreadable)
     }
 
     /// Checks that the path still names this file.

@@ -1,5 +1,6 @@
 //! The redb engine: reads from a shared snapshot, writes with group commit.
 
+mod backend;
 mod file;
 mod open;
 pub(crate) mod published;
@@ -13,12 +14,13 @@ mod writer;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
-use std::thread::JoinHandle;
 
 use parking_lot::Mutex;
 
+#[cfg(test)]
+pub(crate) use backend::OwnBackend;
 use file::OpenFile;
-pub(crate) use open::Source;
+pub(crate) use open::{OnRecovery, Source};
 use queue::{Queue, Task};
 use view::{Readable, Snapshot};
 pub(crate) use writer::Config;
@@ -27,8 +29,9 @@ use writer::Writer;
 use crate::engine::job::{Job, catching_panics, job};
 use crate::engine::redb::published::{Published, ReadSet};
 use crate::engine::redb::read_set::RecordingView;
+use crate::engine::thread::OwnThread;
 use crate::engine::{Durability, Engine, Setup};
-use crate::error::{Error, Result, StorageError};
+use crate::error::{Error, Result};
 use crate::kv::txn::Txn;
 use crate::kv::view::View;
 use crate::reply::Reply;
@@ -46,9 +49,19 @@ pub(crate) struct RedbEngine {
 /// Where the writer runs.
 enum Placement {
     /// On its own thread: a commit to a file waits for the disk.
-    OwnThread(Option<JoinHandle<()>>),
+    OwnThread(OwnThread),
     /// On the calling threads: in memory a commit waits for nothing.
     CallerThreads(Box<Mutex<Writer>>),
+}
+
+impl Placement {
+    /// Checks that there is a writer in this process.
+    fn check(&self) -> Result<()> {
+        match self {
+            Self::OwnThread(thread) => thread.check(),
+            Self::CallerThreads(_) => Ok(()),
+        }
+    }
 }
 
 impl RedbEngine {
@@ -68,11 +81,7 @@ impl RedbEngine {
             Placement::CallerThreads(Box::new(Mutex::new(writer)))
         } else {
             let queue = Arc::clone(&queue);
-            let thread = std::thread::Builder::new().name("authkv-writer".to_owned());
-            let thread = thread.spawn(move || writer.run(&queue));
-            let thread = thread
-                .map_err(|error| Error::Storage(StorageError::caused("the writer thread cannot be started", error)))?;
-            Placement::OwnThread(Some(thread))
+            Placement::OwnThread(OwnThread::spawn("authkv-writer", move || writer.run(&queue))?)
         };
         Ok(Self { published, defers, queue, writer, file })
     }
@@ -97,7 +106,7 @@ impl RedbEngine {
     }
 
     fn submit<T>(&self, task: Task, reply: Reply<T>) -> Reply<T> {
-        if let Err(error) = self.queue.push(task) {
+        if let Err(error) = self.writer.check().and_then(|()| self.queue.push(task)) {
             return Reply::ready(Err(error));
         }
         if let Placement::CallerThreads(writer) = &self.writer {
@@ -126,7 +135,7 @@ impl RedbEngine {
                 Err(error) if view::is_closed(&error) && !self.published.is(&snapshot) => {}
                 Err(error) if view::is_latched(&error) => {
                     // A store that is being closed need not reopen.
-                    let _ = self.queue.push(Task::Reopen(snapshot));
+                    drop(self.submit(Task::Reopen(snapshot), Reply::ready(Ok(()))));
                     return Err(error);
                 }
                 result => return result,
@@ -180,16 +189,11 @@ impl Engine for RedbEngine {
 }
 
 impl Drop for RedbEngine {
-    /// Waits until accepted writes are carried out and the file is closed.
+    /// Waits until accepted writes are carried out and the file is closed: the end of the writer's thread. In a child that
+    /// was made by fork(2) this leaves the file and its lock alone, as they are the parent's.
     fn drop(&mut self) {
-        self.queue.close();
-        if let Placement::OwnThread(thread) = &mut self.writer
-            && let Some(thread) = thread.take()
-            // An answered caller may drop the last handle on the writer's thread.
-            && thread.thread().id() != std::thread::current().id()
-        {
-            // If the thread panicked, its callers have already been answered.
-            let _ = thread.join();
+        if self.writer.check().is_ok() {
+            self.queue.close();
         }
     }
 }
@@ -203,8 +207,13 @@ mod tests {
     use crate::records::Identity;
 
     fn engine(source: Source) -> RedbEngine {
-        let config =
-            Config { durability: Durability::Full, cache_bytes: 1 << 20, synchronize: true, check_pages: false };
+        let config = Config {
+            durability: Durability::Full,
+            cache_bytes: 1 << 20,
+            synchronize: true,
+            check_pages: false,
+            on_recovery: None,
+        };
         let signature =
             Signature { read: |_| Ok(Identity::default()), write: |_, _| Ok(()), fresh: Identity::default() };
         let setup =

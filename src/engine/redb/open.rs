@@ -2,14 +2,15 @@
 
 use std::io::ErrorKind;
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
-#[cfg(test)]
-use redb::backends::FileBackend;
 use redb::backends::InMemoryBackend;
 use redb::{Builder, Database, DatabaseError};
 
+#[cfg(test)]
+use super::backend::OwnBackend;
 use super::file::{Absent, MAGIC, OpenFile};
 use super::signing::Signing;
 use super::view::{Snapshot, failed};
@@ -21,7 +22,29 @@ use crate::kv::txn::Txn;
 #[cfg(test)]
 pub(crate) type Make = Box<dyn Fn(&mut Builder) -> Result<Database, DatabaseError> + Send>;
 #[cfg(test)]
-pub(crate) type MakeOn = Box<dyn Fn(&mut Builder, FileBackend) -> Result<Database, DatabaseError> + Send>;
+pub(crate) type MakeOn = Box<dyn Fn(&mut Builder, OwnBackend) -> Result<Database, DatabaseError> + Send>;
+
+/// Told the share of the pages that are done, while all of them are read.
+pub(crate) type OnRecovery = Box<dyn Fn(f64) + Send>;
+
+/// The largest cache for reading all pages. A larger file is read twice.
+const RECOVERY_CACHE_BYTES_MAX: u64 = 256 << 20;
+
+/// How redb reads the pages of a file that it opens.
+pub(super) struct Pages {
+    pub(super) cache_bytes: usize,
+    /// Whether every page is verified, also those of a file that was closed.
+    pub(super) verify: bool,
+    pub(super) on_recovery: Option<OnRecovery>,
+}
+
+impl Pages {
+    fn builder(&self) -> Builder {
+        let mut builder = Builder::new();
+        builder.set_cache_size(self.cache_bytes);
+        builder
+    }
+}
 
 /// Where the database is stored.
 pub(crate) enum Source {
@@ -61,27 +84,27 @@ impl Source {
     }
 
     /// Opens or creates the database, and says where it can be reopened. Fails if the store refuses the contents.
-    pub(super) fn open(self, builder: &mut Builder, setup: &Setup) -> Result<(Arc<Database>, Option<Origin>)> {
+    pub(super) fn open(self, pages: Pages, setup: &Setup) -> Result<(Arc<Database>, Option<Origin>)> {
         let accept = |txn: &Txn<'_>| (setup.accept)(txn);
         let origin = match self {
             Self::File(path) => Origin::File(Arc::new(OpenFile::open(&path, Absent::Make)?)),
             #[cfg(feature = "etcd")]
             Self::KnownFile(path) => {
                 let origin = Origin::File(Arc::new(OpenFile::open(&path, Absent::Refuse)?));
-                return Ok((origin.open(builder, &accept, Empty::Refused)?, Some(origin)));
+                return Ok((origin.open(pages, &accept, Empty::Refused)?, Some(origin)));
             }
             #[cfg(test)]
             Self::Made(make) => Origin::Made(make),
             #[cfg(test)]
             Self::MadeOn(path, make) => Origin::MadeOn(Arc::new(OpenFile::open(&path, Absent::Make)?), make),
             Self::Memory => {
-                let database = builder.create_with_backend(InMemoryBackend::new());
+                let database = pages.builder().create_with_backend(InMemoryBackend::new());
                 let database = database.map_err(|error| failed("a database in memory cannot be made", error))?;
                 return Ok((accepted(Arc::new(database), &accept)?, None));
             }
             Self::Shared(database) => return Ok((accepted(database, &accept)?, None)),
         };
-        Ok((origin.open(builder, &accept, Empty::BecomesAStore)?, Some(origin)))
+        Ok((origin.open(pages, &accept, Empty::BecomesAStore)?, Some(origin)))
     }
 }
 
@@ -111,36 +134,67 @@ impl Origin {
     ///
     /// # Errors
     /// [`Lost`](super::file::is_lost) if the path names another file, or the file holds other contents than it had.
-    pub(super) fn reopen(&self, builder: &mut Builder, signing: &Signing) -> Result<Arc<Database>> {
+    pub(super) fn reopen(&self, pages: Pages, signing: &Signing) -> Result<Arc<Database>> {
         let holds_other = |what: &dyn std::fmt::Display| match self.file() {
             Some(file) => file.holds_other(what),
             None => Error::corrupt("the contents of the storage were replaced"),
         };
         self.file().map_or(Ok(()), |file| file.look())?;
         let recognise = |txn: &Txn<'_>| signing.stranger(txn)?.map_or(Ok(()), |what| Err(holds_other(&what)));
-        match self.open(builder, &recognise, Empty::Refused) {
+        match self.open(pages, &recognise, Empty::Refused) {
             Err(Error::Open { problem, .. }) if !matches!(problem, OpenProblem::Locked) => Err(holds_other(&problem)),
             opened => opened,
         }
     }
 
-    fn open(&self, builder: &mut Builder, accept: Accept<'_>, empty: Empty) -> Result<Arc<Database>> {
+    fn open(&self, pages: Pages, accept: Accept<'_>, empty: Empty) -> Result<Arc<Database>> {
         catching_panics(|| {
-            if let Some(file) = self.file()
-                && let Tables::SomeMissing = inspect(file, accept, empty)?
-            {
+            let mut builder = pages.builder();
+            match self.file().map_or(Ok(Found::Tables), |file| inspect(file, accept, empty))? {
+                Found::Tables if !pages.verify => {}
                 // The tables may exist and be hidden by damage. New tables in their place would be an empty store.
-                builder.set_check_integrity_on_open(true);
+                Found::MissingTables => {
+                    builder.set_check_integrity_on_open(true);
+                }
+                Found::Tables | Found::UnverifiedPages => self.recover(pages)?,
             }
-            let database = match self {
-                Self::File(file) => builder.create_with_backend(file.backend()?),
-                #[cfg(test)]
-                Self::Made(make) => make(builder),
-                #[cfg(test)]
-                Self::MadeOn(file, make) => make(builder, file.backend()?),
-            };
-            accepted(Arc::new(database.map_err(refused)?), accept)
+            accepted(Arc::new(self.create(&mut builder)?), accept)
         })
+    }
+
+    /// Has redb verify every page, and repair the file if it was not closed. redb visits each page twice; it reads each
+    /// once if its cache holds the file. So it gets such a cache, and is closed to give it back.
+    fn recover(&self, pages: Pages) -> Result<()> {
+        let file_bytes = self.file().map_or(Ok(0), |file| file.bytes())?;
+        let cache_bytes = usize::try_from(file_bytes.min(RECOVERY_CACHE_BYTES_MAX)).unwrap_or(pages.cache_bytes);
+        let tell: Rc<dyn Fn(f64)> = Rc::new(move |done| {
+            // A panic of the application's code is reported, and does not matter here.
+            let _ = catching_panics(|| {
+                pages.on_recovery.iter().for_each(|on_recovery| on_recovery(done));
+                Ok(())
+            });
+        });
+        let mut builder = Builder::new();
+        builder.set_cache_size(cache_bytes.max(pages.cache_bytes)).set_check_integrity_on_open(true);
+        builder.set_repair_callback({
+            let tell = Rc::clone(&tell);
+            move |session| tell(session.progress())
+        });
+        let database = self.create(&mut builder)?;
+        database.close().map_err(|error| failed("the file cannot be closed after it was repaired", error))?;
+        tell(1.0);
+        Ok(())
+    }
+
+    fn create(&self, builder: &mut Builder) -> Result<Database> {
+        let database = match self {
+            Self::File(file) => builder.create_with_backend(file.backend()?),
+            #[cfg(test)]
+            Self::Made(make) => make(builder),
+            #[cfg(test)]
+            Self::MadeOn(file, make) => make(builder, file.backend()?),
+        };
+        database.map_err(refused)
     }
 }
 
@@ -149,32 +203,39 @@ fn accepted(database: Arc<Database>, accept: Accept<'_>) -> Result<Arc<Database>
     Ok(database)
 }
 
-enum Tables {
-    AllThere,
-    SomeMissing,
+/// What a file shows before redb opens it for writing.
+enum Found {
+    Tables,
+    MissingTables,
+    /// Nothing can be read before redb has verified every page.
+    UnverifiedPages,
 }
 
 /// Refuses a file that is not for this store. Reads only, because redb changes a file that it opens for writing.
-fn inspect(file: &OpenFile, accept: Accept<'_>, empty: Empty) -> Result<Tables> {
+fn inspect(file: &OpenFile, accept: Accept<'_>, empty: Empty) -> Result<Found> {
     let start = file.start()?;
     if start.is_empty() {
-        return if empty == Empty::Refused { Err(OpenProblem::NoStore.into()) } else { Ok(Tables::SomeMissing) };
+        return if empty == Empty::Refused { Err(OpenProblem::NoStore.into()) } else { Ok(Found::MissingTables) };
     }
     if !start.starts_with(&MAGIC) {
         return Err(OpenProblem::NotRedb.into());
+    }
+    // Damage can change one of them.
+    if FORMATS_AT.iter().all(|at| matches!(start.get(*at), Some(1 | 2))) {
+        return Err(OpenProblem::OlderRedb.into());
+    }
+    // Damaged pages can make redb panic, which would end the process.
+    if cfg!(panic = "abort") {
+        return Ok(Found::UnverifiedPages);
     }
     match Builder::new().set_cache_size(0).open_read_only_with_backend(file.backend()?) {
         Ok(database) => {
             let snapshot = Snapshot::begin(&database)?;
             accept(&Txn::new(&snapshot))?;
-            Ok(if snapshot.missing_table()?.is_none() { Tables::AllThere } else { Tables::SomeMissing })
+            Ok(if snapshot.missing_table()?.is_none() { Found::Tables } else { Found::MissingTables })
         }
-        // It was not closed properly and cannot be read before redb repairs it, which also checks every page.
-        Err(DatabaseError::RepairAborted) => Ok(Tables::AllThere),
-        // Damage can change one of them.
-        Err(DatabaseError::UpgradeRequired(_)) if FORMATS_AT.iter().all(|at| matches!(start.get(*at), Some(1 | 2))) => {
-            Err(OpenProblem::OlderRedb.into())
-        }
+        // It was not closed properly.
+        Err(DatabaseError::RepairAborted) => Ok(Found::UnverifiedPages),
         Err(error) => Err(refused(error)),
     }
 }

@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use redb::{Builder, CommitError, Database, WriteTransaction};
+use redb::{CommitError, Database, WriteTransaction};
 
 use super::file::{OpenFile, is_lost};
-use super::open::{Claim, Origin, Source};
+use super::open::{Claim, OnRecovery, Origin, Pages, Source};
 use super::queue::{Queue, Task};
 use super::signing::Signing;
 use super::view::{Readable, Snapshot, WriteView, failed};
@@ -42,6 +42,8 @@ pub(crate) struct Config {
     pub(crate) synchronize: bool,
     /// Whether opening verifies the checksum of every page.
     pub(crate) check_pages: bool,
+    /// Called while opening reads the whole file, not when the file is reopened.
+    pub(crate) on_recovery: Option<OnRecovery>,
 }
 
 pub(super) struct Writer {
@@ -76,16 +78,16 @@ pub(super) struct Writer {
 impl Writer {
     pub(super) fn open(
         source: Source,
-        config: Config,
+        mut config: Config,
         setup: Setup,
         published: Arc<Published<Readable>>,
         defers: Arc<AtomicBool>,
     ) -> Result<Self> {
         let claim = source.claim()?;
         let in_memory = matches!(source, Source::Memory);
-        let mut builder = Builder::new();
-        builder.set_cache_size(config.cache_bytes).set_check_integrity_on_open(config.check_pages);
-        let (database, origin) = source.open(&mut builder, &setup)?;
+        let on_recovery = config.on_recovery.take();
+        let pages = Pages { cache_bytes: config.cache_bytes, verify: config.check_pages, on_recovery };
+        let (database, origin) = source.open(pages, &setup)?;
         let signing = if in_memory { None } else { Some(Signing::new(setup.signature, &database)?) };
         let mut writer = Self {
             origin,
@@ -437,11 +439,10 @@ impl Writer {
     fn try_reopen(&mut self, check_pages: bool) -> Result<()> {
         catching_panics(|| {
             let origin = self.origin.as_ref().ok_or(Error::Closed)?;
-            let mut builder = Builder::new();
-            builder.set_cache_size(self.config.cache_bytes).set_check_integrity_on_open(check_pages);
+            let pages = Pages { cache_bytes: self.config.cache_bytes, verify: check_pages, on_recovery: None };
             // What can be reopened can be recognised.
             let signing = self.signing.as_mut().ok_or(Error::Closed)?;
-            let database = origin.reopen(&mut builder, signing)?;
+            let database = origin.reopen(pages, signing)?;
             signing.reopened(&database)?;
             self.database = Some(database);
             self.find_tables()

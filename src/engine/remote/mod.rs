@@ -20,7 +20,6 @@ mod receipt;
 mod shared;
 
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::Instant;
 
 use parking_lot::Mutex;
@@ -36,6 +35,7 @@ pub(crate) use shared::Config;
 use shared::Core;
 
 use crate::engine::job::{Job, job, reading};
+use crate::engine::thread::OwnThread;
 use crate::engine::{Engine, Setup};
 use crate::error::{Error, Result, StorageError};
 use crate::kv::txn::{FollowUp, Txn};
@@ -46,7 +46,7 @@ pub(crate) struct RemoteEngine {
     runtime: Handle,
     /// Ends the thread, with the answer to send then.
     closing: Mutex<Option<oneshot::Sender<Option<Answer<()>>>>>,
-    thread: Option<JoinHandle<()>>,
+    thread: OwnThread,
     warnings: Vec<String>,
 }
 
@@ -116,9 +116,9 @@ impl RemoteEngine {
                 });
             }
         };
-        let thread = std::thread::Builder::new().name("authkv-cluster".to_owned()).spawn(main).map_err(not_started)?;
+        let thread = OwnThread::spawn("authkv-cluster", main)?;
         let closing = Mutex::new(Some(closing));
-        Ok(Self { core, runtime: handle, closing, thread: Some(thread), warnings: Vec::new() })
+        Ok(Self { core, runtime: handle, closing, thread, warnings: Vec::new() })
     }
 
     /// Checks the store's state, and creates a store if there is none and the configuration asks for it.
@@ -159,7 +159,7 @@ impl RemoteEngine {
     }
 
     fn spawn<T>(&self, job: Box<dyn Job>, behind: Option<Box<dyn Job>>, reply: Reply<T>, purpose: Purpose) -> Reply<T> {
-        let in_flight = match self.core.enter() {
+        let in_flight = match self.thread.check().and_then(|()| self.core.enter()) {
             Ok(in_flight) => in_flight,
             Err(error) => return Reply::ready(Err(error)),
         };
@@ -187,6 +187,9 @@ impl RemoteEngine {
     }
 
     fn run<T: Send + 'static>(&self, work: impl Future<Output = Result<T>> + Send + 'static) -> Reply<T> {
+        if let Err(error) = self.thread.check() {
+            return Reply::ready(Err(error));
+        }
         let (answer, reply) = Reply::later();
         let in_flight = self.core.go_on();
         self.runtime.spawn(async move {
@@ -229,6 +232,9 @@ impl Engine for RemoteEngine {
     }
 
     fn close(&self) -> Reply<()> {
+        if let Err(error) = self.thread.check() {
+            return Reply::ready(Err(error));
+        }
         let (answer, reply) = Reply::later();
         match self.closing.lock().take() {
             Some(closing) if self.core.close() => {
@@ -248,18 +254,16 @@ impl Engine for RemoteEngine {
 }
 
 impl Drop for RemoteEngine {
-    /// Waits until accepted operations are carried out.
+    /// Waits until accepted operations are carried out: the end of the engine's thread. In a child that was made by fork(2)
+    /// nothing is told to that thread, because what wakes it is the parent's too.
     fn drop(&mut self) {
-        self.core.close();
-        if let Some(closing) = self.closing.lock().take() {
-            let _ = closing.send(None);
+        let closing = self.closing.get_mut().take();
+        if self.thread.check().is_err() {
+            return std::mem::forget(closing);
         }
-        if let Some(thread) = self.thread.take()
-            // A continuation may drop the last handle on the engine's thread.
-            && thread.thread().id() != std::thread::current().id()
-        {
-            // If the thread panicked, its callers have already been answered.
-            let _ = thread.join();
+        self.core.close();
+        if let Some(closing) = closing {
+            let _ = closing.send(None);
         }
     }
 }

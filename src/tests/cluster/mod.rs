@@ -3,6 +3,8 @@
 mod contract;
 mod engine;
 mod faulty;
+#[cfg(unix)]
+mod fork;
 mod memory;
 mod trips;
 

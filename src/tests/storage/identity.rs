@@ -15,12 +15,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use redb::backends::FileBackend;
 use redb::{BackendError, Builder, Database, StorageBackend, TableDefinition};
 use tempfile::TempDir;
 
 use super::{Flaky, assert_all_there, eventually, user};
-use crate::engine::redb::Source;
+use crate::engine::redb::{OwnBackend, Source};
 use crate::kv::key::Key;
 use crate::models::{NewUser, User};
 use crate::ops::meta;
@@ -31,7 +30,7 @@ use crate::{Adapter, AuthKv, Durability, Error, OpenProblem};
 /// A file whose writes and syncs fail while the gate is shut.
 #[derive(Debug)]
 struct Gated {
-    file: FileBackend,
+    file: OwnBackend,
     gate: Gate,
 }
 
