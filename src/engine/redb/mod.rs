@@ -1,5 +1,6 @@
 //! The redb engine: reads from a shared snapshot, writes with group commit.
 
+mod erasing;
 mod file;
 mod open;
 pub(crate) mod published;
@@ -199,7 +200,7 @@ mod tests {
 
     fn engine(source: Source) -> RedbEngine {
         let config =
-            Config { durability: Durability::Full, cache_bytes: 1 << 20, synchronize: true, check_pages: false };
+            Config { durability: Durability::Full, cache_bytes: 1 << 20, synchronize: true, check_pages: false, erases: false };
         let signature =
             Signature { read: |_| Ok(Identity::default()), write: |_, _| Ok(()), fresh: Identity::default() };
         let setup =
