@@ -220,3 +220,64 @@ fn free_pages(transaction: &WriteTransaction, file_bytes: u64) -> Result<(u64, u
     let page_bytes = stats.page_size() as u64;
     Ok(((file_bytes / page_bytes).saturating_sub(1 + stats.allocated_pages()), page_bytes))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use fastrand::Rng;
+    use redb::Database;
+
+    use super::*;
+
+    const SECRETS: TableDefinition<'_, u64, Bytes> = TableDefinition::new("secrets");
+    /// The byte of which all secrets consist.
+    const SECRET: u8 = b'S';
+
+    fn pages_with_secrets(path: &Path) -> usize {
+        let bytes = std::fs::read(path).unwrap();
+        bytes.chunks(4_096).filter(|page| page.iter().filter(|byte| **byte == SECRET).count() > 64).count()
+    }
+
+    fn commit(database: &Database, step: impl FnOnce(&WriteTransaction)) {
+        let mut transaction = database.begin_write().unwrap();
+        step(&transaction);
+        transaction.set_two_phase_commit(true);
+        transaction.commit().unwrap();
+    }
+
+    /// Adds and removes secrets of all sizes, so that the free pages lie in blocks of all sizes.
+    fn scatter_secrets(database: &Database, random: &mut Rng) {
+        for _ in 0..random.u32(1..40) {
+            commit(database, |transaction| {
+                let mut table = transaction.open_table(SECRETS).unwrap();
+                for _ in 0..random.u32(1..60) {
+                    let (key, bytes) = (random.u64(..300), 1 << random.u32(6..15));
+                    match random.u8(..3) {
+                        0 => table.remove(key).map(drop).unwrap(),
+                        _ => table.insert(key, &*vec![SECRET; random.usize(64..bytes + 65)]).map(drop).unwrap(),
+                    }
+                }
+            });
+        }
+    }
+
+    #[test]
+    fn every_free_page_is_overwritten() {
+        let mut found = 0;
+        for seed in 0..40 {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("app.redb");
+            let database = Database::create(&path).unwrap();
+            scatter_secrets(&database, &mut Rng::with_seed(seed));
+            commit(&database, |transaction| drop(transaction.delete_table(SECRETS).unwrap()));
+            found += pages_with_secrets(&path);
+            for step in OVERWRITE {
+                let bytes = std::fs::metadata(&path).unwrap().len();
+                commit(&database, |transaction| step(transaction, bytes).unwrap());
+            }
+            assert_eq!(pages_with_secrets(&path), 0, "seed {seed}");
+        }
+        println!("{found} pages were overwritten");
+    }
+}

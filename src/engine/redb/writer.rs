@@ -547,7 +547,13 @@ impl Writer {
         self.retry = None;
         let database = self.database.take().and_then(Arc::into_inner);
         let closed = catching_panics(|| match database {
-            Some(database) => database.close().map_err(|error| failed("the file cannot be closed cleanly", error)),
+            Some(mut database) => {
+                if self.erasing.is_some() {
+                    // Passes move live pages to where pages were free. The file is no less whole if they stay there.
+                    let _ = database.compact();
+                }
+                database.close().map_err(|error| failed("the file cannot be closed cleanly", error))
+            }
             // The application's database, which stays open.
             None => Ok(()),
         });
