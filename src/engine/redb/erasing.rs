@@ -231,6 +231,8 @@ mod tests {
     use super::*;
 
     const SECRETS: TableDefinition<'_, u64, Bytes> = TableDefinition::new("secrets");
+    /// The only step that may let the file grow.
+    const RESERVE_STEP: usize = 3;
     /// The byte of which all secrets consist.
     const SECRET: u8 = b'S';
 
@@ -272,11 +274,16 @@ mod tests {
             scatter_secrets(&database, &mut Rng::with_seed(seed));
             commit(&database, |transaction| drop(transaction.delete_table(SECRETS).unwrap()));
             found += pages_with_secrets(&path);
+            let length = || std::fs::metadata(&path).unwrap().len();
+            let mut lengths = Vec::new();
             for step in OVERWRITE {
-                let bytes = std::fs::metadata(&path).unwrap().len();
+                let bytes = length();
                 commit(&database, |transaction| step(transaction, bytes).unwrap());
+                lengths.push(length());
             }
             assert_eq!(pages_with_secrets(&path), 0, "seed {seed}");
+            let (_, after_the_reserve) = lengths.split_at(RESERVE_STEP);
+            assert!(after_the_reserve.is_sorted_by(|earlier, later| earlier >= later), "seed {seed}: {lengths:?}");
         }
         println!("{found} pages were overwritten");
     }
