@@ -5,6 +5,7 @@
 
 mod corruption;
 mod disk;
+mod erasing;
 mod history;
 #[path = "../seeds/mod.rs"]
 mod seeds;

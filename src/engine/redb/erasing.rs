@@ -137,6 +137,9 @@ pub(super) fn rewrite(transaction: &WriteTransaction, table: TableId) -> Result<
 /// A step of overwriting the free pages: a transaction of its own. It gets the length of the file.
 pub(super) type Step = fn(&WriteTransaction, u64) -> Result<()>;
 
+/// Frees the pages of a table that was written anew, so that the next writes can use them.
+pub(super) const RELEASE: [Step; 2] = [nothing, nothing];
+
 /// Overwrites every page that is free before the first step. A page that a commit releases is free after a later commit,
 /// which is all that some steps are for.
 ///

@@ -423,7 +423,10 @@ impl Writer {
             return Ok(());
         }
         let result = self.guard(|writer| match part {
-            Part::Rewrite(table) => writer.erase_in(|transaction, _| erasing::rewrite(transaction, table)),
+            Part::Rewrite(table) => {
+                writer.erase_in(|transaction, _| erasing::rewrite(transaction, table))?;
+                erasing::RELEASE.into_iter().try_for_each(|step| writer.erase_in(step))
+            }
             Part::Overwrite => erasing::OVERWRITE.into_iter().try_for_each(|step| writer.erase_in(step)),
         });
         if let Some(erasing) = &mut self.erasing {
