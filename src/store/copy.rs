@@ -176,8 +176,13 @@ fn destination(place: &Place, from: String) -> Result<AnyEngine> {
 fn open(place: &Place, setup: Setup, file: fn(PathBuf) -> Source, synchronize: bool) -> Result<AnyEngine> {
     match place {
         Place::File(path) => {
-            let config =
-                RedbConfig { durability: Durability::Full, cache_bytes: CACHE_BYTES, synchronize, check_pages: false, erases: false };
+            let config = RedbConfig {
+                durability: Durability::Full,
+                cache_bytes: CACHE_BYTES,
+                synchronize,
+                check_pages: false,
+                erases: false,
+            };
             let opened = RedbEngine::open(file(path.clone()), config, setup).map(AnyEngine::Redb);
             opened.map_err(|error| error.opening(Some(path.clone())))
         }

@@ -8,8 +8,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use authkv::models::{
-    AccountKey, AccountType, Authenticator, Change, Dynamic, DynamicFields, FieldPatch, NewAccount, NewSession, NewUser,
-    ProviderAccount, SignIn, UserId, UserPatch, Value, VerificationToken,
+    AccountKey, AccountType, Authenticator, Change, Dynamic, DynamicFields, FieldPatch, NewAccount, NewSession,
+    NewUser, ProviderAccount, SignIn, UserId, UserPatch, Value, VerificationToken,
 };
 use authkv::{Adapter, AuthKv, Durability, Error, Options, Problem, redb};
 use chrono::{Days, TimeDelta, Utc};
@@ -88,7 +88,7 @@ fn left_of_the_deleted(auth: &AuthKv, path: &Path, all: usize, deleted: usize, a
         auth.delete_user(id).wait().unwrap();
     }
     for n in 0..after {
-        auth.issue_link_token(&format!("reader-{n}@example.com"), TimeDelta::minutes(1), ()).wait().unwrap();
+        auth.issue_link_token(format!("reader-{n}@example.com"), TimeDelta::minutes(1), ()).wait().unwrap();
     }
     close(auth);
     let living = all_texts(deleted..all);
@@ -301,7 +301,8 @@ fn tables_of_others_stay_as_they_are() {
     let txn = redb::ReadableDatabase::begin_read(&db).unwrap();
     assert_eq!(txn.open_table(OWN).unwrap().get(1).unwrap().unwrap().value(), "kept");
     let tables = txn.list_tables().unwrap().map(|table| redb::TableHandle::name(&table).to_owned());
-    let strange: Vec<_> = tables.filter(|name| ["copy", "filler", "reserve"].iter().any(|it| name.contains(it))).collect();
+    let strange: Vec<_> =
+        tables.filter(|name| ["copy", "filler", "reserve"].iter().any(|it| name.contains(it))).collect();
     assert_eq!(strange, [""; 0]);
 }
 

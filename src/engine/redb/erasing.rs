@@ -275,7 +275,7 @@ mod tests {
             let path = folder.path().join("app.redb");
             let database = Database::create(&path).unwrap();
             scatter_secrets(&database, &mut Rng::with_seed(seed));
-            commit(&database, |transaction| drop(transaction.delete_table(SECRETS).unwrap()));
+            commit(&database, |transaction| assert!(transaction.delete_table(SECRETS).unwrap()));
             found += pages_with_secrets(&path);
             let length = || std::fs::metadata(&path).unwrap().len();
             let mut lengths = Vec::new();

@@ -199,8 +199,13 @@ mod tests {
     use crate::records::Identity;
 
     fn engine(source: Source) -> RedbEngine {
-        let config =
-            Config { durability: Durability::Full, cache_bytes: 1 << 20, synchronize: true, check_pages: false, erases: false };
+        let config = Config {
+            durability: Durability::Full,
+            cache_bytes: 1 << 20,
+            synchronize: true,
+            check_pages: false,
+            erases: false,
+        };
         let signature =
             Signature { read: |_| Ok(Identity::default()), write: |_, _| Ok(()), fresh: Identity::default() };
         let setup =

@@ -134,7 +134,12 @@ pub(super) struct WriteView<'txn> {
 
 impl<'txn> WriteView<'txn> {
     pub(super) fn new(transaction: &'txn WriteTransaction) -> Self {
-        Self { transaction, tables: [const { OnceCell::new() }; TABLES.len()], broken: Cell::new(false), removes: false }
+        Self {
+            transaction,
+            tables: [const { OnceCell::new() }; TABLES.len()],
+            broken: Cell::new(false),
+            removes: false,
+        }
     }
 
     pub(super) fn is_broken(&self) -> bool {
