@@ -21,6 +21,11 @@ export interface Options {
     cacheBytes?: number | undefined;
     /** Whether opening compares every page of the file with its checksum; `false` by default. */
     verify?: boolean | undefined;
+    /**
+     * Whether what is removed or replaced is also overwritten in the file, a moment later and when the file is closed;
+     * `false` by default. Writes wait for parts of it: up to three seconds in a file of 75 MiB.
+     */
+    secureDelete?: boolean | undefined;
 }
 
 /** The functions that Auth.js calls; each of them is there. */

@@ -108,6 +108,9 @@ pub trait Adapter<M: Models = ()>: Send + Sync {
     ///
     /// [`AuthKv`](crate::AuthKv) keeps a hash of the id for ever, by which it refuses web sessions that name the user.
     ///
+    /// Removing a record does not remove its bytes: address, name and tokens may stay readable in the file until other
+    /// writes happen to overwrite them. [`Options::secure_delete`](crate::Options::secure_delete) overwrites them.
+    ///
     /// ```
     /// # use authkv::{Adapter, AuthKv, models::*};
     /// # let auth = AuthKv::in_memory()?;

@@ -105,6 +105,8 @@ pub enum Problem {
     NotPositive,
     /// The length of time must not be longer than this other one.
     LongerThan(&'static str),
+    /// The option needs a file of the store's own. An application's database and a cluster are not that.
+    NotOwnFile,
     /// A custom field has the name of one of the record's standard fields.
     ReservedName,
     /// Custom fields must serialise to a struct, to a map with text keys, or to `()`. The text says what they are
@@ -323,6 +325,7 @@ impl fmt::Display for Problem {
             Self::TooLong { bytes, limit } => write!(f, "is {bytes} bytes long; the limit is {limit}"),
             Self::OutOfRange { least, most } => write!(f, "must be from {least} to {most}"),
             Self::NotPositive => f.write_str("must be longer than zero"),
+            Self::NotOwnFile => f.write_str("needs a file of the store's own"),
             Self::LongerThan(other) => write!(f, "must not be longer than {other}"),
             Self::ReservedName => f.write_str("is the name of a field that the record has already"),
             Self::NotFields(why) => write!(f, "cannot be stored as named fields: {why}"),

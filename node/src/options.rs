@@ -11,6 +11,7 @@ use crate::input::Input;
 pub(crate) struct Options {
     synchronize: bool,
     verify: bool,
+    secure_delete: bool,
     durability: Durability,
     email_matching: EmailMatching,
     cache_bytes: Option<usize>,
@@ -22,6 +23,7 @@ impl Options {
         let options = Self {
             synchronize: input.truth("synchronize")?.unwrap_or(true),
             verify: input.truth("verify")?.unwrap_or(false),
+            secure_delete: input.truth("secureDelete")?.unwrap_or(false),
             durability: match input.text("durability")?.as_deref() {
                 None | Some("full") => Durability::Full,
                 Some("deferred") => Durability::Deferred,
@@ -44,6 +46,7 @@ impl Options {
         let options = AuthKv::options()
             .synchronize(self.synchronize)
             .verify(self.verify)
+            .secure_delete(self.secure_delete)
             .durability(self.durability)
             .email_matching(self.email_matching);
         match self.cache_bytes {

@@ -274,6 +274,7 @@ test("paths and options that are none are refused and named", async (t) => {
     const wrong = {
         synchronize: "yes",
         verify: 1,
+        secureDelete: "yes",
         durability: "none",
         emailMatching: true,
         cacheBytes: -1,

@@ -272,6 +272,7 @@ test("every option is taken", async (t) => {
         emailMatching: "exact",
         cacheBytes: 1 << 20,
         verify: true,
+        secureDelete: true,
     };
     for (const round of [1, 2]) {
         const store = await open(path, options);

@@ -48,10 +48,11 @@ impl<M: Models> Options<M> {
     /// # Errors
     /// [`Open`](Error::Open) when no majority of the cluster answers, the cluster refuses the user, or the namespace's
     /// contents are newer or do not fit the options or the models; [`InvalidArgument`](Error::InvalidArgument) when the
-    /// URL is invalid, and as for [`open`](Self::open).
+    /// URL is invalid, with [`secure_delete`](Self::secure_delete), and as for [`open`](Self::open).
     pub fn connect<T: TryInto<Etcd, Error: Into<Error>>>(self, to: T) -> Result<AuthKv<M>> {
         let etcd: Etcd = to.try_into().map_err(Into::into)?;
         etcd.check()?;
+        self.refuse_secure_delete()?;
         let config = Config {
             timeout: etcd.timeout,
             in_flight_max: etcd.in_flight_max,

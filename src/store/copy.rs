@@ -228,6 +228,7 @@ fn open(place: &Place, setup: Setup, file: fn(PathBuf) -> Source, synchronize: b
                 synchronize,
                 check_pages: false,
                 on_recovery: None,
+                erases: false,
             };
             let opened = RedbEngine::open(file(path.clone()), config, setup).map(AnyEngine::Redb);
             opened.map_err(|error| error.opening(Some(path.clone())))

@@ -62,6 +62,7 @@ impl AuthKv {
         let choices = Choices {
             synchronize: true,
             verify: false,
+            secure_delete: false,
             durability: Durability::Full,
             cache_bytes: CACHE_BYTES,
             hot_sessions: HOT_SESSIONS,
@@ -100,6 +101,7 @@ pub struct Options<M: Models = ()> {
 struct Choices {
     synchronize: bool,
     verify: bool,
+    secure_delete: bool,
     durability: Durability,
     cache_bytes: usize,
     hot_sessions: usize,
@@ -142,6 +144,32 @@ impl<M: Models> Options<M> {
     #[must_use]
     pub fn verify(mut self, on: bool) -> Self {
         self.choices.verify = on;
+        self
+    }
+
+    /// Whether what is removed or replaced is also overwritten in the file; off by default. Without it, deleted users can
+    /// be read in the file's bytes until chance overwrites them, although no call finds them.
+    ///
+    /// A *pass* writes every table anew and fills the free pages of the file. It erases all that was removed before it
+    /// began, also while the option was off. A pass begins a second after the store was opened, then a second after a
+    /// removal, and when the store is closed, which returns when nothing removed is left in the file. Between two passes
+    /// is a hundred times as long as a pass takes, so that they take at most a hundredth of the time. A read that has not
+    /// ended holds a pass up; if it goes on for more than ten seconds, closing returns [`Storage`](crate::Error::Storage).
+    ///
+    /// A pass takes time proportional to the file, however little was removed: for tens of megabytes seconds. Writes wait
+    /// while one table is written anew and while the free pages are filled, for up to half of that time; reads do not
+    /// wait. Records of a deleted user that still wait to be removed are erased by a pass after that. While the store is open, the file may be twice as long as without the option, or
+    /// somewhat more; closing moves everything to its front and cuts off the rest. If the process dies in a pass, the
+    /// store is whole, and the next one makes up for it. If the disk is full, writes go on, reads may fail for the moment
+    /// in which the store reopens its file, and a pass is tried again after a minute; closing then returns the error.
+    ///
+    /// Not erased is what is outside of the file: copies and snapshots of it, journals of the file system, blocks that it
+    /// gave back, and cells that a solid-state disk has replaced. Files of more than 4 GiB may keep a few removed
+    /// pages. The hash of a deleted user's id stays ([`delete_user`](crate::Adapter::delete_user)). The option has no effect
+    /// in memory, and is refused where the file is not the store's own.
+    #[must_use]
+    pub fn secure_delete(mut self, on: bool) -> Self {
+        self.choices.secure_delete = on;
         self
     }
 
@@ -328,8 +356,9 @@ impl<M: Models> Options<M> {
     /// a write transaction open, writes here wait: calling `.wait()` on one inside that transaction never returns.
     ///
     /// # Errors
-    /// The errors of [`open`](Self::open), and [`OpenProblem::DatabaseInUse`](crate::OpenProblem::DatabaseInUse) when
-    /// another `AuthKv` that is not a clone of this one uses the database.
+    /// The errors of [`open`](Self::open), [`OpenProblem::DatabaseInUse`](crate::OpenProblem::DatabaseInUse) when another
+    /// `AuthKv` that is not a clone of this one uses the database, and [`InvalidArgument`](crate::Error::InvalidArgument)
+    /// with [`secure_delete`](Self::secure_delete).
     ///
     /// ```
     /// # let folder = tempfile::tempdir()?;
@@ -346,7 +375,14 @@ impl<M: Models> Options<M> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn on_database(self, database: Arc<Database>) -> Result<AuthKv<M>> {
+        self.refuse_secure_delete()?;
         self.open_source(Source::Shared(database)).map_err(|error| error.opening(None))
+    }
+
+    /// # Errors
+    /// [`InvalidArgument`](Error::InvalidArgument) when a store that has no file of its own should overwrite removed rows.
+    pub(crate) fn refuse_secure_delete(&self) -> Result<()> {
+        if self.choices.secure_delete { Err(Error::invalid("secure_delete", Problem::NotOwnFile)) } else { Ok(()) }
     }
 
     #[cfg(feature = "etcd")]
@@ -361,6 +397,7 @@ impl<M: Models> Options<M> {
             synchronize: self.choices.synchronize,
             check_pages: self.choices.verify,
             on_recovery: self.choices.on_recovery.take(),
+            erases: self.choices.secure_delete,
         };
         self.open_engine(|setup| RedbEngine::open(source, config, setup).map(AnyEngine::Redb))
     }
@@ -451,6 +488,7 @@ impl<M: Models> fmt::Debug for Options<M> {
         f.debug_struct("Options")
             .field("synchronize", &self.choices.synchronize)
             .field("verify", &self.choices.verify)
+            .field("secure_delete", &self.choices.secure_delete)
             .field("durability", &self.choices.durability)
             .field("email_matching", &self.choices.rules.email_matching)
             .field("cache_bytes", &self.choices.cache_bytes)

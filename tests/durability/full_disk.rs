@@ -6,7 +6,7 @@ use std::env;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use authkv::models::{NewUser, User};
+use authkv::models::{Change, NewUser, User, UserPatch};
 use authkv::{Adapter, AuthKv, Error, Result};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -16,11 +16,21 @@ const DEADLINE: Duration = Duration::from_secs(60);
 
 #[test]
 fn a_store_whose_file_cannot_grow_works_again_when_it_can() {
+    run("the_process_with_a_limit");
+}
+
+#[test]
+fn writes_go_on_while_there_is_no_room_to_overwrite_removed_rows() {
+    run("the_process_that_has_no_room_to_overwrite");
+}
+
+/// Runs a test of this module in another process.
+fn run(test: &str) {
     let folder = tempfile::tempdir().unwrap();
     let mut command = Command::new("sh");
     // A write beyond the limit then fails instead of killing the process.
-    command.args(["-c", r#"trap "" XFSZ; exec "$0" full_disk::the_process_with_a_limit --exact --ignored"#]);
-    command.arg(env::current_exe().unwrap()).env(FILE, folder.path().join("app.redb"));
+    command.args(["-c", r#"trap "" XFSZ; exec "$0" "full_disk::$1" --exact --ignored"#]);
+    command.arg(env::current_exe().unwrap()).arg(test).env(FILE, folder.path().join("app.redb"));
     let output = command.output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success() && text.contains("1 passed"), "{text}");
@@ -57,6 +67,41 @@ fn the_process_with_a_limit() {
     must_all_be_there(&kv, &there);
     kv.close().wait().unwrap();
     must_all_be_there(&AuthKv::open(&file).unwrap(), &there);
+}
+
+#[test]
+#[ignore = "the process with a limit"]
+fn the_process_that_has_no_room_to_overwrite() {
+    let Some(file) = env::var_os(FILE) else { return };
+    let kv = AuthKv::options().secure_delete(true).open(&file).unwrap();
+    let mut ada = kv.create_user(NewUser::email("ada@example.com")).wait().unwrap();
+    let usual = getrlimit(Resource::Fsize);
+    setrlimit(Resource::Fsize, Rlimit { current: Some(LIMIT_BYTES), ..usual }).unwrap();
+    let mut there = Vec::new();
+    let mut number = 0;
+    while create(&kv, number, &mut there) {
+        number += 1;
+    }
+    for user in there.drain(..5) {
+        assert_eq!(eventually(|| kv.delete_user(&user.id).wait()), Some(user));
+    }
+    // A pass needs room for another copy of the users. It begins a second after the deletion, and fails.
+    let end = Instant::now() + Duration::from_secs(4);
+    while Instant::now() < end {
+        let patch = UserPatch { name: Change::to(fastrand::u32(..).to_string()), ..UserPatch::new(ada.id.clone()) };
+        ada = kv.update_user(patch).wait().unwrap();
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    there.push(ada);
+    must_all_be_there(&kv, &there);
+    kv.close().wait().unwrap_err();
+    setrlimit(Resource::Fsize, usual).unwrap();
+    let kv = AuthKv::options().secure_delete(true).open(&file).unwrap();
+    must_all_be_there(&kv, &there);
+    kv.close().wait().unwrap();
+    let bytes = std::fs::read(&file).unwrap();
+    let text = String::from_utf8_lossy(&bytes);
+    assert!((0..5).all(|number| !text.contains(&format!("\u{0}{number}@example.com"))));
 }
 
 /// Creates a large user. Returns whether there was room.

@@ -5,6 +5,7 @@
 
 mod corruption;
 mod disk;
+mod erasing;
 #[cfg(target_os = "linux")]
 mod exit;
 #[cfg(unix)]

@@ -8,5 +8,6 @@
 #[allow(dead_code)] // no test uses all of it
 mod stores;
 
+mod erasing;
 mod redaction;
 mod verification;

@@ -21,6 +21,7 @@ export const withOptions: Adapter = RedbAdapter(new URL("file:///auth.redb"), {
     emailMatching: "exact",
     cacheBytes: 64 << 20,
     verify: true,
+    secureDelete: true,
 });
 
 // @ts-expect-error: no such option

@@ -71,6 +71,11 @@ impl OpenFile {
         Ok(OwnBackend::new(backend, self.process))
     }
 
+    /// The length of the file, in bytes.
+    pub(super) fn len(&self) -> Result<u64> {
+        self.handle.metadata().map(|metadata| metadata.len()).map_err(unreadable)
+    }
+
     /// redb's header: the first bytes, or fewer if the file is shorter.
     pub(super) fn start(&self) -> Result<Vec<u8>> {
         let mut handle = &self.handle;

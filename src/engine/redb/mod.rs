@@ -1,6 +1,7 @@
 //! The redb engine: reads from a shared snapshot, writes with group commit.
 
 mod backend;
+mod erasing;
 mod file;
 mod open;
 pub(crate) mod published;
@@ -213,6 +214,7 @@ mod tests {
             synchronize: true,
             check_pages: false,
             on_recovery: None,
+            erases: false,
         };
         let signature =
             Signature { read: |_| Ok(Identity::default()), write: |_, _| Ok(()), fresh: Identity::default() };

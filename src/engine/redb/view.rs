@@ -16,9 +16,9 @@ use crate::kv::txn::Rows;
 use crate::kv::view::{ByteRange, RowVisitor, View};
 use crate::records::schema::TABLES;
 
-type Bytes = &'static [u8];
+pub(super) type Bytes = &'static [u8];
 
-const fn definition(table: TableId) -> TableDefinition<'static, Bytes, Bytes> {
+pub(super) const fn definition(table: TableId) -> TableDefinition<'static, Bytes, Bytes> {
     TableDefinition::new(table.name)
 }
 
@@ -128,15 +128,27 @@ pub(super) struct WriteView<'txn> {
     transaction: &'txn WriteTransaction,
     tables: [OnceCell<redb::Table<'txn, Bytes, Bytes>>; TABLES.len()],
     broken: Cell<bool>,
+    /// Whether rows were removed or replaced.
+    removes: bool,
 }
 
 impl<'txn> WriteView<'txn> {
     pub(super) fn new(transaction: &'txn WriteTransaction) -> Self {
-        Self { transaction, tables: [const { OnceCell::new() }; TABLES.len()], broken: Cell::new(false) }
+        Self {
+            transaction,
+            tables: [const { OnceCell::new() }; TABLES.len()],
+            broken: Cell::new(false),
+            removes: false,
+        }
     }
 
     pub(super) fn is_broken(&self) -> bool {
         self.broken.get()
+    }
+
+    /// True if rows were removed or replaced.
+    pub(super) fn removes(&self) -> bool {
+        self.removes
     }
 
     /// Creates a table unless it exists.
@@ -152,10 +164,11 @@ impl<'txn> WriteView<'txn> {
             // A lookup descends at most 128 pages, whereas a change follows pages that damage has put into a circle
             // until the stack overflows.
             guarded(&self.broken, || table.get(&*key).map(drop))?;
-            guarded(&self.broken, || match value {
-                Some(value) => table.insert(&*key, &*value).map(drop),
-                None => table.remove(&*key).map(drop),
+            let old = guarded(&self.broken, || match value {
+                Some(value) => table.insert(&*key, &*value).map(|old| old.is_some()),
+                None => table.remove(&*key).map(|old| old.is_some()),
             })?;
+            self.removes |= old;
         }
         Ok(())
     }
@@ -212,12 +225,12 @@ fn guarded<T, E: Into<redb::Error>>(broken: &Cell<bool>, call: impl FnOnce() -> 
 
 /// Calls redb. Damage can make redb panic, and panic again when its values are dropped; two panics at once end the
 /// process. So each panic is caught where it starts and does not unwind past redb's values.
-fn called<T, E: Into<redb::Error>>(context: &'static str, call: impl FnOnce() -> Result<T, E>) -> Result<T> {
+pub(super) fn called<T, E: Into<redb::Error>>(context: &'static str, call: impl FnOnce() -> Result<T, E>) -> Result<T> {
     catching_panics(|| call().map_err(|error| failed(context, error)))
 }
 
 /// Drops a value of redb's, which may panic.
-fn discard<T>(of_redb: T) {
+pub(super) fn discard<T>(of_redb: T) {
     let _ = catching_panics(|| {
         drop(of_redb);
         Ok(())

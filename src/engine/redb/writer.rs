@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use redb::{CommitError, Database, WriteTransaction};
 
+use super::erasing::{self, Erasing, Part};
 use super::file::{OpenFile, is_lost};
 use super::open::{Claim, OnRecovery, Origin, Pages, Source};
 use super::queue::{Queue, Task};
@@ -31,6 +32,9 @@ const QUICK_REPAIR_FROM: usize = 8;
 const IDLE_AFTER: Duration = Duration::from_secs(1);
 /// While there are writes, how often the writer looks whether the store still has its file.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How long overwriting lets writes wait for reads that go on, and how long closing waits for them.
+const READS_MAX: Duration = Duration::from_millis(50);
+const CLOSING_READS_MAX: Duration = Duration::from_secs(10);
 /// The first and the longest delay before reopening is tried again.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(2));
 
@@ -44,6 +48,8 @@ pub(crate) struct Config {
     pub(crate) check_pages: bool,
     /// Called while opening reads the whole file, not when the file is reopened.
     pub(crate) on_recovery: Option<OnRecovery>,
+    /// Whether what removed rows leave in a file of the store's own is overwritten.
+    pub(crate) erases: bool,
 }
 
 pub(super) struct Writer {
@@ -71,6 +77,10 @@ pub(super) struct Writer {
     allocator_unsaved_since: Option<Instant>,
     /// The time of the next attempt to reopen, and the delay after it.
     retry: Option<(Instant, Duration)>,
+    /// None if removed rows are not overwritten.
+    erasing: Option<Erasing>,
+    /// Earlier snapshots that may still be read. Kept only if removed rows are overwritten.
+    replaced: Vec<Weak<Snapshot>>,
     /// The claim to an application's database, which keeps other engines off.
     claim: Option<Claim>,
 }
@@ -89,6 +99,7 @@ impl Writer {
         let pages = Pages { cache_bytes: config.cache_bytes, verify: config.check_pages, on_recovery };
         let (database, origin) = source.open(pages, &setup)?;
         let signing = if in_memory { None } else { Some(Signing::new(setup.signature, &database)?) };
+        let erases = config.erases && origin.is_some();
         let mut writer = Self {
             origin,
             signing,
@@ -103,6 +114,8 @@ impl Writer {
             unsynced_since: None,
             allocator_unsaved_since: None,
             retry: None,
+            erasing: erases.then(Erasing::new),
+            replaced: Vec::new(),
             claim,
         };
         if writer.config.synchronize { writer.synchronize() } else { writer.find_tables() }?;
@@ -130,6 +143,7 @@ impl Writer {
             self.sync_if_due(queue);
             self.save_allocator_if_idle(queue);
             self.reopen_if_due();
+            self.erase_if_due();
         }
         // The last handle is gone, so nobody is left to learn of a failure.
         let _ = self.close();
@@ -155,7 +169,9 @@ impl Writer {
         if self.unsynced_since.is_some() || (self.follow_up.is_some() && self.unavailable().is_none()) {
             return Some(Duration::ZERO);
         }
-        let due = self.retry.map(|(at, _)| at).or(self.allocator_unsaved_since.map(|since| since + IDLE_AFTER));
+        let allocator_due = self.allocator_unsaved_since.map(|since| since + IDLE_AFTER);
+        let erasing_due = self.erasing.as_ref().and_then(Erasing::due).filter(|_| self.unavailable().is_none());
+        let due = self.retry.map(|(at, _)| at).or(allocator_due).into_iter().chain(erasing_due).min();
         due.map(|at| at.saturating_duration_since(Instant::now()))
     }
 
@@ -219,6 +235,9 @@ impl Writer {
             }
         }
         let signs = rows > 0 && self.sign(&mut view)?;
+        if view.removes() {
+            self.erasing.iter_mut().for_each(Erasing::removed);
+        }
         drop(view);
         let durability = self.durability();
         if rows == 0 {
@@ -308,6 +327,10 @@ impl Writer {
     /// Publishes the last commit to readers.
     fn publish(&mut self) -> Result<()> {
         let database = self.database.as_ref().ok_or(Error::Closed)?;
+        if let (Readable::Snapshot(replaced), Some(_)) = (self.published.get().0, &self.erasing) {
+            self.replaced.retain(|snapshot| snapshot.strong_count() > 0);
+            self.replaced.push(Arc::downgrade(&replaced));
+        }
         match (self.missing_table, &self.claim) {
             (Some(table), _) => self.published.withdraw(Readable::Nothing(Error::MissingTable(table))),
             (None, Some(_)) => self.published.publish(Readable::Database(Arc::clone(database))),
@@ -384,6 +407,73 @@ impl Writer {
             // This commit has no caller to tell; the next write fails instead.
             let _ = self.guard(|writer| writer.commit(writer.begin()?, Durability::Full, Repair::Quick));
         }
+    }
+
+    fn erase_if_due(&mut self) {
+        if self.erasing.as_ref().and_then(Erasing::due).is_some_and(|due| due <= Instant::now()) {
+            // The next pass is tried later.
+            let _ = self.erase();
+        }
+    }
+
+    /// Carries out the next part of overwriting removed rows.
+    fn erase(&mut self) -> Result<()> {
+        let began = Instant::now();
+        let part = self.erasing.as_ref().map(Erasing::part);
+        let (Some(part), None) = (part, self.unavailable()) else { return Ok(()) };
+        if matches!(part, Part::Overwrite) && !self.wait_for_reads() {
+            self.erasing.iter_mut().for_each(Erasing::postpone);
+            return Ok(());
+        }
+        let result = self.guard(|writer| match part {
+            Part::Rewrite(table) => {
+                writer.erase_in(|transaction, _| erasing::rewrite(transaction, table))?;
+                erasing::RELEASE.into_iter().try_for_each(|step| writer.erase_in(step))
+            }
+            Part::Overwrite => erasing::OVERWRITE.into_iter().try_for_each(|step| writer.erase_in(step)),
+        });
+        if let Some(erasing) = &mut self.erasing {
+            match result {
+                Ok(()) => erasing.done(began.elapsed()),
+                Err(_) => erasing.failed(),
+            }
+        }
+        result
+    }
+
+    /// Waits a moment until nobody reads an earlier snapshot, whose pages are not free. Returns false if somebody does.
+    fn wait_for_reads(&mut self) -> bool {
+        let deadline = Instant::now() + READS_MAX;
+        loop {
+            self.replaced.retain(|snapshot| snapshot.strong_count() > 0);
+            if self.replaced.is_empty() || Instant::now() > deadline {
+                return self.replaced.is_empty();
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Overwrites everything that was removed, at the end.
+    fn erase_all(&mut self) -> Result<()> {
+        self.erasing.iter_mut().for_each(Erasing::hurry);
+        let deadline = Instant::now() + CLOSING_READS_MAX;
+        while self.unavailable().is_none() && self.erasing.as_ref().is_some_and(|erasing| erasing.due().is_some()) {
+            self.erase()?;
+            if Instant::now() > deadline && !self.replaced.is_empty() {
+                return Err(Error::Storage(StorageError::new("a read goes on, so removed rows are not overwritten")));
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs a step of overwriting removed rows in a transaction of its own.
+    fn erase_in(&mut self, step: impl FnOnce(&WriteTransaction, u64) -> Result<()>) -> Result<()> {
+        self.look_if_due()?;
+        let file = self.origin.as_ref().and_then(Origin::file).ok_or(Error::Closed)?;
+        let transaction = self.begin()?;
+        step(&transaction, file.len()?)?;
+        self.commit(transaction, Durability::Full, Repair::Slow)?;
+        self.publish()
     }
 
     /// Runs code that may fail in redb. After a failure redb refuses writes until the database is reopened, so this
@@ -478,6 +568,7 @@ impl Writer {
         // After a mismatch there is no database left to close, and the error is the one that everybody gets.
         let _ = self.look();
         let synced = self.sync();
+        let erased = self.erase_all();
         if let (None, Some(error)) = (&self.database, self.published.error()) {
             self.published.withdraw(Readable::Nothing(Error::Closed));
             return Err(error);
@@ -486,12 +577,18 @@ impl Writer {
         self.retry = None;
         let database = self.database.take().and_then(Arc::into_inner);
         let closed = catching_panics(|| match database {
-            Some(database) => database.close().map_err(|error| failed("the file cannot be closed cleanly", error)),
+            Some(mut database) => {
+                if self.erasing.is_some() {
+                    // Passes move live pages to where pages were free. The file is no less whole if they stay there.
+                    let _ = database.compact();
+                }
+                database.close().map_err(|error| failed("the file cannot be closed cleanly", error))
+            }
             // The application's database, which stays open.
             None => Ok(()),
         });
         (self.claim, self.origin) = (None, None);
-        synced.and(closed)
+        synced.and(erased).and(closed)
     }
 }
 
