@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use authkv::models::{NewSession, NewUser};
+use authkv::redb::{Database, ReadableTable, TableDefinition};
 use authkv::{Adapter, AuthKv};
 use chrono::{TimeDelta, Utc};
 use cluster::Cluster;
@@ -68,6 +69,31 @@ fn a_file_moves_to_another_file_and_replaces_none() {
     let second = run();
     assert_eq!(second.status.code(), Some(1), "{second:?}");
     assert!(second.stdout.is_empty() && String::from_utf8(second.stderr).unwrap().contains("it is not empty"));
+}
+
+#[test]
+fn damaged_rows_stop_a_copy_and_are_left_out_and_listed_by_a_salvage() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, to) = (new_file(folder.path()), folder.path().join("salvaged.redb"));
+    let database = Database::open(&file).unwrap();
+    let txn = database.begin_write().unwrap();
+    let users = TableDefinition::<&[u8], &[u8]>::new("authkv_users");
+    let mut table = txn.open_table(users).unwrap();
+    let key = table.first().unwrap().unwrap().0.value().to_vec();
+    table.insert(key.as_slice(), &b"no record"[..]).unwrap();
+    drop(table);
+    txn.commit().unwrap();
+    drop(database);
+
+    let [from, to] = [file, to].map(|path| path.to_str().unwrap().to_owned());
+    let stopped = authkv(&["copy", &from, &to]);
+    assert!(!stopped.status.success());
+    let salvaged = authkv(&["copy", "--salvage", &from, &to]);
+    assert!(salvaged.status.success(), "{salvaged:?}");
+    let listed = String::from_utf8(salvaged.stderr).unwrap();
+    let expected = format!("left out: authkv_users {}", key.escape_ascii());
+    assert_eq!(listed.lines().collect::<Vec<_>>(), [expected]);
+    assert!(String::from_utf8(salvaged.stdout).unwrap().starts_with(&format!("{} rows copied", 5 * USERS - 1)));
 }
 
 #[test]

@@ -13,6 +13,7 @@ mod fork;
 mod history;
 #[path = "../seeds/mod.rs"]
 mod seeds;
+mod size;
 
 #[cfg(target_os = "linux")]
 mod full_disk;

@@ -84,6 +84,9 @@ fn an_address_is_the_same_in_other_case(on: &Store) {
     let ada = sign_in(on, NewUser::email("Ada@example.com")).user;
     assert_eq!(sign_in(on, NewUser::email("aDA@Example.com")).user, ada);
     assert_eq!(ada.email.as_deref(), Some("Ada@example.com"));
+    let patch = UserPatch { email: Change::to("ADA@example.com"), ..UserPatch::new(ada.id) };
+    let spelt_anew = on.auth.update_user(patch).wait().unwrap();
+    assert_eq!(spelt_anew.email_verified, ada.email_verified, "another spelling of a proven address stays proven");
     assert!(sign_in(on, NewUser::email("ada@example.co")).is_new_user);
 }
 

@@ -82,11 +82,6 @@ impl OpenFile {
         handle.rewind().and_then(|()| start_of(handle)).map_err(unreadable)
     }
 
-    /// How long the file is.
-    pub(super) fn bytes(&self) -> Result<u64> {
-        self.handle.metadata().map(|found| found.len()).map_err(unreadable)
-    }
-
     /// Checks that the path still names this file.
     ///
     /// # Errors

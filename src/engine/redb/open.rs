@@ -165,7 +165,7 @@ impl Origin {
     /// Has redb verify every page, and repair the file if it was not closed. redb visits each page twice; it reads each
     /// once if its cache holds the file. So it gets such a cache, and is closed to give it back.
     fn recover(&self, pages: Pages) -> Result<()> {
-        let file_bytes = self.file().map_or(Ok(0), |file| file.bytes())?;
+        let file_bytes = self.file().map_or(Ok(0), |file| file.len())?;
         let cache_bytes = usize::try_from(file_bytes.min(RECOVERY_CACHE_BYTES_MAX)).unwrap_or(pages.cache_bytes);
         let tell: Rc<dyn Fn(f64)> = Rc::new(move |done| {
             // A panic of the application's code is reported, and does not matter here.

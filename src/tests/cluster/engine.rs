@@ -74,6 +74,25 @@ fn each_fault_of_a_write_is_resolved() {
     }
 }
 
+/// A cluster refuses a transaction that changes a key twice, as etcd does.
+#[test]
+fn a_write_that_removes_and_puts_a_row_sends_it_once() {
+    let auth = store(Arc::new(Memory::new()));
+    let [kept, gone] = ["kept", "gone"].map(str::to_owned);
+    let op = move |txn: &mut Txn<'_>| {
+        txn.remove(&META, &kept);
+        txn.put(&META, &kept, &"new".to_owned())?;
+        txn.put(&META, &gone, &"new".to_owned())?;
+        txn.remove(&META, &gone);
+        Ok(())
+    };
+    for _ in 0..2 {
+        auth.write(op.clone(), Ok).wait().unwrap();
+        let read = |txn: &Txn<'_>| Ok(["kept", "gone"].map(|row| txn.get(&META, &row.to_owned()).unwrap()));
+        assert_eq!(auth.read(read, Ok).wait().unwrap(), [Some("new".to_owned()), None]);
+    }
+}
+
 #[test]
 fn a_cluster_without_space_refuses_at_once_and_takes_writes_when_it_has_some() {
     let is_full = Arc::new(AtomicBool::new(false));
