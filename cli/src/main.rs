@@ -41,15 +41,18 @@ fn main() -> ExitCode {
         bar.set_position(progress.rows_done);
     };
     let copied = if salvage {
-        authkv::salvage(&from, &to, on_progress).map(|salvaged| (salvaged.rows, salvaged.left_out))
+        authkv::salvage(&from, &to, on_progress).map(|salvaged| (salvaged.rows, salvaged.left_out, salvaged.hidden))
     } else {
-        authkv::copy(&from, &to, on_progress).map(|rows| (rows, Vec::new()))
+        authkv::copy(&from, &to, on_progress).map(|rows| (rows, Vec::new(), 0))
     };
     bar.finish_and_clear();
     match copied {
-        Ok((rows, left_out)) => {
+        Ok((rows, left_out, hidden)) => {
             for row in &left_out {
                 eprintln!("left out: {row}");
+            }
+            if hidden > 0 {
+                eprintln!("left out: {hidden} rows that damaged pages hide");
             }
             println!("{rows} rows copied from {from} to {to}, and verified");
             ExitCode::SUCCESS

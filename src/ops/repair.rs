@@ -1,9 +1,11 @@
 //! Lists what would make a damaged store sound, and does what was listed. The pages are the engine's to verify.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::{Bound, ControlFlow};
+
+use serde::de::DeserializeOwned;
 
 use crate::error::{Error, Result, StorageError};
 use crate::kv::key::Key;
@@ -11,7 +13,12 @@ use crate::kv::table::{RowKey, Table, TableId};
 use crate::kv::txn::Txn;
 use crate::models::{Indexes, UserId};
 use crate::records::entries::{Record, change_row};
-use crate::records::schema::{DELETED_USERS, SWEEP, USERS, indexes};
+use crate::records::expiring::Expiring;
+use crate::records::schema::{
+    ACCOUNT_BY_FIELD, ACCOUNT_BY_PROVIDER, ACCOUNTS, ACCOUNTS_BY_USER, AUTHENTICATORS, AUTHENTICATORS_BY_USER,
+    BY_EXPIRY, CODES, DELETED_USERS, SESSION_BY_TOKEN, SESSIONS, STATES, SWEEP, USER_BY_EMAIL, USER_BY_FIELD, USERS,
+    VERIFICATION_TOKENS, WEB_SESSIONS, WEB_SESSIONS_BY_USER, indexes,
+};
 use crate::records::{
     AccountRecord, AuthenticatorRecord, CodeRecord, SessionRecord, StateRecord, TokenRecord, UserRecord,
     WebSessionRecord,
@@ -58,8 +65,19 @@ pub struct RepairStep {
     table: TableId,
     /// The row that was found. It must still be the same when the step is carried out.
     found: Option<Vec<u8>>,
+    /// The record for which the step is right.
+    because: Option<Because>,
     /// The row that takes its place.
     wanted: Option<Vec<u8>>,
+}
+
+/// A record on which a step depends: the one that an entry belongs to, or the user of a record.
+#[derive(Clone, PartialEq, Eq)]
+struct Because {
+    table: TableId,
+    key: Vec<u8>,
+    /// The fingerprint of the record that was found.
+    found: Option<u64>,
 }
 
 /// What a repair would do with a row.
@@ -104,7 +122,7 @@ impl fmt::Debug for RepairStep {
 pub struct Repaired {
     /// Rows that were written or removed.
     pub done: usize,
-    /// Rows that had changed since they were listed, and were left as they are.
+    /// Rows that were left as they are: they, or the records for which they were listed, had changed since.
     pub changed: usize,
 }
 
@@ -124,8 +142,8 @@ macro_rules! of_each_record {
 
 /// Reads everything and lists the rows to change. It needs 8 bytes and a little of memory for each index entry.
 pub(crate) fn plan(txn: &Txn<'_>, indexes: &Indexes) -> Result<Repair> {
-    let mut planner =
-        Planner { txn, indexes, wanted: BTreeSet::new(), shared: BTreeSet::new(), repair: Repair::default() };
+    let (wanted, shared, orphaned) = (BTreeSet::new(), BTreeSet::new(), BTreeMap::new());
+    let mut planner = Planner { txn, indexes, wanted, shared, orphaned, repair: Repair::default() };
     of_each_record!(planner.records);
     planner.notes(&DELETED_USERS)?;
     planner.notes(&SWEEP)?;
@@ -141,6 +159,8 @@ struct Planner<'p, 'v> {
     wanted: BTreeSet<u64>,
     /// Of those that more than one record has.
     shared: BTreeSet<u64>,
+    /// Of the entries of records of no user, with that user.
+    orphaned: BTreeMap<u64, Option<Because>>,
     repair: Repair,
 }
 
@@ -150,14 +170,18 @@ impl Planner<'_, '_> {
         let txn = self.txn;
         self.scan(R::TABLE.id, |planner, key, value| {
             let Ok((_, record)) = R::TABLE.row(key, value) else {
-                planner.remove(RepairKind::RemoveDamaged, R::TABLE.id, key, value);
+                planner.remove(RepairKind::RemoveDamaged, (R::TABLE.id, key, value), None);
                 return Ok(());
             };
             if found(txn, R::TABLE.id, key)?.is_none() {
                 planner.repair.block(format!("{}: a record is not found by its key", R::TABLE.id.name));
             }
             if planner.is_orphan(&record)? {
-                planner.remove(RepairKind::RemoveOrphan, R::TABLE.id, key, value);
+                let user = record.owner().map(|id| Because { table: USERS.id, key: id.to_bytes(), found: None });
+                for entry in record.entries(planner.indexes)? {
+                    planner.orphaned.insert(fingerprint(entry.table, &entry.key), user.clone());
+                }
+                planner.remove(RepairKind::RemoveOrphan, (R::TABLE.id, key, value), user);
                 return Ok(());
             }
             for entry in record.entries(planner.indexes)? {
@@ -174,18 +198,25 @@ impl Planner<'_, '_> {
     fn notes<K: Key>(&mut self, table: &Table<K, ()>) -> Result<()> {
         self.scan(table.id, |planner, key, value| {
             if table.row(key, value).is_err() {
-                planner.remove(RepairKind::RemoveDamaged, table.id, key, value);
+                planner.remove(RepairKind::RemoveDamaged, (table.id, key, value), None);
             }
             Ok(())
         })
     }
 
     fn surplus_entries(&mut self) -> Result<()> {
+        let txn = self.txn;
         for index in indexes() {
             self.scan(index, |planner, key, value| {
-                if !planner.wanted.contains(&fingerprint(index, key)) {
-                    planner.remove(RepairKind::RemoveEntry, index, key, value);
+                let fingerprint = fingerprint(index, key);
+                if planner.wanted.contains(&fingerprint) {
+                    return Ok(());
                 }
+                let because = match planner.orphaned.get(&fingerprint) {
+                    Some(user) => user.clone(),
+                    None => record_of(index, key, value).map(|(table, key)| because(txn, table, key)).transpose()?,
+                };
+                planner.remove(RepairKind::RemoveEntry, (index, key, value), because);
                 Ok(())
             })?;
         }
@@ -212,7 +243,9 @@ impl Planner<'_, '_> {
                     continue;
                 }
                 let kind = if found.is_some() { RepairKind::CorrectEntry } else { RepairKind::AddEntry };
-                planner.step(kind, entry.table, &entry.key, found, Some(entry.value));
+                let record =
+                    Because { table: R::TABLE.id, key: key.to_vec(), found: Some(fingerprint(R::TABLE.id, value)) };
+                planner.step(kind, (entry.table, &entry.key), found, Some(entry.value), Some(record));
             }
             Ok(())
         })
@@ -241,13 +274,21 @@ impl Planner<'_, '_> {
         Ok(())
     }
 
-    fn remove(&mut self, kind: RepairKind, table: TableId, key: &[u8], found: &[u8]) {
-        self.step(kind, table, key, Some(found.to_vec()), None);
+    fn remove(&mut self, kind: RepairKind, (table, key, found): (TableId, &[u8], &[u8]), because: Option<Because>) {
+        self.step(kind, (table, key), Some(found.to_vec()), None, because);
     }
 
-    fn step(&mut self, kind: RepairKind, table: TableId, key: &[u8], found: Option<Vec<u8>>, wanted: Option<Vec<u8>>) {
+    fn step(
+        &mut self,
+        kind: RepairKind,
+        (table, key): (TableId, &[u8]),
+        found: Option<Vec<u8>>,
+        wanted: Option<Vec<u8>>,
+        because: Option<Because>,
+    ) {
         if self.repair.steps.len() < STEPS_MAX {
-            self.repair.steps.push(RepairStep { kind, row: RowKey::new(table, key), table, found, wanted });
+            let row = RowKey::new(table, key);
+            self.repair.steps.push(RepairStep { kind, row, table, found, because, wanted });
         } else {
             self.repair.more = true;
         }
@@ -260,10 +301,49 @@ impl Planner<'_, '_> {
     }
 }
 
-fn fingerprint(table: TableId, key: &[u8]) -> u64 {
+/// Of a key or a value.
+fn fingerprint(table: TableId, bytes: &[u8]) -> u64 {
     let mut hasher = DefaultHasher::new();
-    (table.index, key).hash(&mut hasher);
+    (table.index, bytes).hash(&mut hasher);
     hasher.finish()
+}
+
+fn because(txn: &Txn<'_>, table: TableId, key: Vec<u8>) -> Result<Because> {
+    let found = found(txn, table, &key)?.map(|value| fingerprint(table, &value));
+    Ok(Because { table, key, found })
+}
+
+/// The table and the key of the record that an entry names. Only that record can come to have the entry while the entry
+/// stays as it is. `None` if the entry is damaged: then it does not stay as it is when a record comes to have it.
+fn record_of(index: TableId, key: &[u8], value: &[u8]) -> Option<(TableId, Vec<u8>)> {
+    fn named<K: Key, V: DeserializeOwned>(table: &Table<K, V>, key: &[u8], value: &[u8]) -> Option<(K, V)> {
+        table.row(key, value).ok()
+    }
+
+    let is = |table: TableId| table == index;
+    let record = if is(USER_BY_EMAIL.id) {
+        (USERS.id, named(&USER_BY_EMAIL, key, value)?.1.to_bytes())
+    } else if is(USER_BY_FIELD.id) {
+        (USERS.id, named(&USER_BY_FIELD, key, value)?.0.1.to_bytes())
+    } else if is(ACCOUNT_BY_PROVIDER.id) {
+        (ACCOUNTS.id, named(&ACCOUNT_BY_PROVIDER, key, value)?.1.0.to_bytes())
+    } else if is(ACCOUNTS_BY_USER.id) {
+        (ACCOUNTS.id, named(&ACCOUNTS_BY_USER, key, value)?.0.1.to_bytes())
+    } else if is(ACCOUNT_BY_FIELD.id) {
+        (ACCOUNTS.id, named(&ACCOUNT_BY_FIELD, key, value)?.0.1.to_bytes())
+    } else if is(SESSION_BY_TOKEN.id) {
+        let entry = named(&SESSION_BY_TOKEN, key, value)?.1;
+        (SESSIONS.id, (entry.user_id, entry.id).to_bytes())
+    } else if is(AUTHENTICATORS_BY_USER.id) {
+        (AUTHENTICATORS.id, named(&AUTHENTICATORS_BY_USER, key, value)?.0.1.to_bytes())
+    } else if is(WEB_SESSIONS_BY_USER.id) {
+        (WEB_SESSIONS.id, named(&WEB_SESSIONS_BY_USER, key, value)?.0.1.to_bytes())
+    } else if is(BY_EXPIRY.id) {
+        expiring_record(named(&BY_EXPIRY, key, value)?.0.1)
+    } else {
+        return None;
+    };
+    Some(record)
 }
 
 fn found(txn: &Txn<'_>, table: TableId, key: &[u8]) -> Result<Option<Vec<u8>>> {
@@ -273,6 +353,16 @@ fn found(txn: &Txn<'_>, table: TableId, key: &[u8]) -> Result<Option<Vec<u8>>> {
         Ok(())
     })?;
     Ok(found)
+}
+
+fn expiring_record(expiring: Expiring) -> (TableId, Vec<u8>) {
+    match expiring {
+        Expiring::Session(user_id, id) => (SESSIONS.id, (user_id, id).to_bytes()),
+        Expiring::Token(hash, identifier) => (VERIFICATION_TOKENS.id, (hash, identifier).to_bytes()),
+        Expiring::Code(identifier) => (CODES.id, identifier.to_bytes()),
+        Expiring::State(hash) => (STATES.id, hash.to_bytes()),
+        Expiring::WebSession(hash) => (WEB_SESSIONS.id, hash.to_bytes()),
+    }
 }
 
 /// Carries out the steps after the first ones, as many as one transaction may take.
@@ -286,7 +376,8 @@ pub(crate) fn carry_out(txn: &mut Txn<'_>, repair: &Repair, after: usize) -> Res
     let limit = txn.step_records(STEP_ROWS_MAX);
     let mut repaired = Repaired::default();
     for step in repair.steps.iter().skip(after).take(limit) {
-        if found(txn, step.table, &step.row.key)? == step.found {
+        let is_same = found(txn, step.table, &step.row.key)? == step.found;
+        if is_same && step.because.as_ref().map_or(Ok(true), |record| is_right(txn, step, record))? {
             change_row(txn, step.table, step.row.key.clone(), step.wanted.clone());
             repaired.done += 1;
         } else {
@@ -294,6 +385,14 @@ pub(crate) fn carry_out(txn: &mut Txn<'_>, repair: &Repair, after: usize) -> Res
         }
     }
     Ok(repaired)
+}
+
+/// True if the record for which a step was listed is as it was. One that is gone by now has no entries.
+fn is_right(txn: &Txn<'_>, step: &RepairStep, record: &Because) -> Result<bool> {
+    Ok(match because(txn, record.table, record.key.clone())?.found {
+        None => step.wanted.is_none(),
+        now => now == record.found,
+    })
 }
 
 /// How many rows one transaction changes at most.

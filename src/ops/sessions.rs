@@ -1,17 +1,22 @@
 //! Operations on sessions.
 
+use std::ops::Bound;
 use std::sync::Arc;
 
+use serde::de::DeserializeOwned;
+
 use crate::error::{Error, Result, UniqueKey};
+use crate::kv::key::Key;
+use crate::kv::table::Table;
 use crate::kv::txn::Txn;
 use crate::models::{
     Cursor, Extra, Fields, Millis, Page, Session, SessionAndUser, SessionId, Token, TokenHash, UserId, WebSessionId,
     instant,
 };
 use crate::ops::pages::{self, PageLimit, keys_of};
-use crate::ops::{resolve, resolve_all, users};
+use crate::ops::{resolve, users};
 use crate::records::entries::{Record, replace};
-use crate::records::schema::{SESSION_BY_TOKEN, SESSIONS, SessionEntry, WEB_SESSIONS_BY_USER};
+use crate::records::schema::{SESSION_BY_TOKEN, SESSIONS, SessionEntry, WEB_SESSIONS, WEB_SESSIONS_BY_USER};
 use crate::records::{AsOf, SessionRecord, SessionUpdate, UserRecord, WebSessionRecord};
 
 pub(crate) fn create(txn: &mut Txn<'_>, session: &SessionRecord, as_of: AsOf) -> Result<()> {
@@ -130,32 +135,76 @@ pub(crate) struct Ended {
     pub(crate) count: usize,
     /// True if there may be more to end.
     pub(crate) more: bool,
+    /// True if a session that is missing or damaged was left as it is.
+    pub(crate) damaged: bool,
 }
 
 /// Removes at most `limit` sessions and web sessions of a user, expired or not, except one if it is given. If none is
-/// excepted, the sign-out is recorded in the user's record.
+/// excepted, the sign-out is recorded in the user's record. A damaged session keeps no other.
 pub(crate) fn end_all(txn: &mut Txn<'_>, user_id: &UserId, except: Option<&AnySession>, limit: usize) -> Result<Ended> {
     let limit = txn.step_records(limit);
-    let mut ended = 0;
-    for (_, session) in txn.with_prefix(&SESSIONS, user_id, limit + 1)? {
-        if ended < limit && except != Some(&AnySession::Session(session.id.clone())) {
-            replace(txn, Some(&session), None)?;
-            ended += 1;
+    let mut ended = Ended { count: 0, more: false, damaged: false };
+    let is_kept = |session: AnySession| except == Some(&session);
+    end_some(txn, &SESSIONS, user_id, limit, &mut ended, |_, (_, id), session| {
+        let session: SessionRecord = session;
+        Ok(if is_kept(AnySession::Session(id)) { Found::Kept } else { Found::Sound(session) })
+    })?;
+    end_some(txn, &WEB_SESSIONS_BY_USER, user_id, limit, &mut ended, |txn, (_, token), ()| {
+        if is_kept(AnySession::WebSession(WebSessionId::of(&token))) {
+            return Ok(Found::Kept);
         }
-    }
-    let mut entries = txn.with_prefix(&WEB_SESSIONS_BY_USER, user_id, limit + 1 - ended)?;
-    entries.retain(|((_, token), ())| except != Some(&AnySession::WebSession(WebSessionId::of(token))));
-    entries.truncate(limit - ended);
-    for session in resolve_all::<WebSessionRecord, _>(txn, &entries)? {
-        replace(txn, Some(&session), None)?;
-        ended += 1;
-    }
+        let session: Option<WebSessionRecord> = txn.get_sound(&WEB_SESSIONS, &token)?;
+        Ok(session.map_or(Found::Damaged, Found::Sound))
+    })?;
     if except.is_none()
         && let Some(user) = users::get(txn, user_id)?
     {
         replace(txn, Some(&user), Some(&user.clone().signed_out()))?;
     }
-    Ok(Ended { count: ended, more: ended == limit })
+    ended.more = ended.count == limit;
+    Ok(ended)
+}
+
+/// A session in the list of a user's.
+enum Found<R> {
+    Sound(R),
+    /// The caller wants to keep it.
+    Kept,
+    Damaged,
+}
+
+/// Removes the sound sessions of a user's rows in a table, until `limit` have ended. `session` returns the session of a row.
+fn end_some<K: Key, V: DeserializeOwned, R: Record>(
+    txn: &mut Txn<'_>,
+    table: &Table<(UserId, K), V>,
+    user_id: &UserId,
+    limit: usize,
+    ended: &mut Ended,
+    session: impl Fn(&Txn<'_>, (UserId, K), V) -> Result<Found<R>>,
+) -> Result<()> {
+    let (start, end) = keys_of(user_id);
+    let end = end.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+    let mut start = Bound::Included(start);
+    while ended.count < limit {
+        let wanted = limit + 1 - ended.count;
+        let rows = txn.rows_or_damaged(table, (start.as_ref().map(Vec::as_slice), end), wanted)?;
+        let is_last = rows.len() < wanted;
+        for (key, row) in rows {
+            match row.map_or(Ok(Found::Damaged), |(key, value)| session(txn, key, value))? {
+                Found::Sound(session) if ended.count < limit => {
+                    replace(txn, Some(&session), None)?;
+                    ended.count += 1;
+                }
+                Found::Sound(_) | Found::Kept => {}
+                Found::Damaged => ended.damaged = true,
+            }
+            start = Bound::Excluded(key);
+        }
+        if is_last {
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// Removes a session, expired or not. A session that is waiting to be swept counts as absent.

@@ -1,6 +1,7 @@
 //! The rows of each record: the record itself, and its index entries.
 
 use std::borrow::Cow;
+use std::ops::Bound;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -115,11 +116,11 @@ pub(crate) fn clear_field_indexes(txn: &mut Txn<'_>, limit: usize) -> Result<boo
 }
 
 fn clear<K: Key>(txn: &mut Txn<'_>, index: &Table<K, ()>, limit: usize) -> Result<bool> {
-    let rows = txn.first(index, limit)?;
-    for (key, ()) in &rows {
-        txn.remove_bytes(index.id, key.to_bytes());
-    }
-    Ok(rows.len() == limit)
+    // The entries are computed anew, so a damaged one holds nothing up.
+    let rows = txn.rows_or_damaged(index, (Bound::Unbounded, Bound::Unbounded), limit)?;
+    let is_full = rows.len() == limit;
+    rows.into_iter().for_each(|(key, _)| txn.remove_bytes(index.id, key));
+    Ok(is_full)
 }
 
 impl Record for UserRecord {

@@ -81,7 +81,7 @@ pub struct CopyProgress {
 /// # Errors
 /// [`Open`](Error::Open) when the source has no store or one of an older format, which opening it changes, when the destination has a store or the unfinished copy of
 /// another one, when the source keeps changing, and as when the places are opened; [`Storage`](Error::Storage) also
-/// when a row of the source is damaged: see [`salvage`].
+/// when a row of the source is damaged or hidden by damage: see [`salvage`].
 pub fn copy(from: &Place, to: &Place, on_progress: impl FnMut(CopyProgress)) -> Result<u64> {
     copy_rows(from, to, on_progress, Damaged::Stops).map(|salvaged| salvaged.rows)
 }
@@ -94,9 +94,12 @@ pub struct Salvaged {
     pub rows: u64,
     /// Each row that was not, because it is damaged.
     pub left_out: Vec<RowKey>,
+    /// How many more rows a file counts: damaged pages hide them, so that nobody can tell which they are.
+    pub hidden: u64,
 }
 
-/// Like [`copy`], for a source of which rows are damaged: it leaves them out and lists each. The source stays as it is.
+/// Like [`copy`], for a source of which rows are damaged: it leaves them out and lists each, and counts those that damaged
+/// pages hide. The source stays as it is.
 ///
 /// A record that is left out may have index entries that are not, and the other way round. So open the copy and
 /// [repair](crate::AuthKv::repair) it, which makes the entries agree with the records that are there.
@@ -130,6 +133,12 @@ fn copy_rows(
                 on_progress(progress);
             })?;
         }
+        // Nobody else has a file open. On a cluster rows may have come and gone since they were counted.
+        let found = progress.rows_done + left_out.len() as u64;
+        let hidden = if matches!(from, Place::File(_)) { in_all.saturating_sub(found) } else { 0 };
+        if hidden > 0 && damaged == Damaged::Stops {
+            return Err(Error::corrupt("damage hides rows of the source"));
+        }
         if differences == 0 {
             let meta = rows(&source, META.id, None, None, Damaged::Stops)?;
             let meta: Vec<_> = meta.rows.into_iter().filter(|(key, _)| !meta::is_local(key)).collect();
@@ -138,7 +147,7 @@ fn copy_rows(
             let original = if has_id { source.read(meta::identity, Ok).wait()?.store } else { None };
             copied.write(move |txn| copy::finish(txn, &meta, original.as_deref()), Ok).wait()?;
             copied.close().wait()?;
-            return Ok(Salvaged { rows: progress.rows_done, left_out });
+            return Ok(Salvaged { rows: progress.rows_done, left_out, hidden });
         }
     }
     Err(OpenProblem::KeepsChanging.into())
@@ -287,6 +296,47 @@ mod tests {
         assert_eq!(auth.carry_out(repair).wait().unwrap().done, damaged.len(), "their addresses are free");
         let report = auth.check().wait().unwrap();
         assert!(report.is_sound() && report.users == 144, "{report:?}");
+    }
+
+    /// A leaf of redb's with the first half of its entries.
+    fn halved(leaf: &[u8]) -> Vec<u8> {
+        let number = |at: usize| u32::from_le_bytes(leaf[at..at + 4].try_into().unwrap()) as usize;
+        let count = usize::from(u16::from_le_bytes([leaf[2], leaf[3]]));
+        let (ends, half) = (|table: usize, entry: usize| number(4 + 4 * (table * count + entry)), count / 2);
+        let (keys, values) = (&leaf[4 + 8 * count..ends(0, half - 1)], &leaf[ends(0, count - 1)..ends(1, half - 1)]);
+        let mut page = [&leaf[..2], &u16::try_from(half).unwrap().to_le_bytes()].concat();
+        let moved = 8 * (count - half);
+        (0..half).for_each(|entry| page.extend(((ends(0, entry) - moved) as u32).to_le_bytes()));
+        let moved = moved + ends(0, count - 1) - ends(0, half - 1);
+        (0..half).for_each(|entry| page.extend(((ends(1, entry) - moved) as u32).to_le_bytes()));
+        page.extend([keys, values].concat());
+        page.resize(leaf.len(), 0);
+        page
+    }
+
+    #[test]
+    fn rows_that_damage_hides_are_not_left_out_in_silence() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = |name: &str| Place::File(folder.path().join(name));
+        let auth = AuthKv::open(folder.path().join("first")).unwrap();
+        let users = (0..100).map(|number| auth.create_user(NewUser::email(format!("{number}@example.com"))));
+        users.collect::<Vec<_>>().into_iter().for_each(|reply| drop(reply.wait().unwrap()));
+        drop(auth);
+        let mut bytes = std::fs::read(folder.path().join("first")).unwrap();
+        // Every page with users, older ones included.
+        let has_users =
+            |page: &[u8]| page[0] == 1 && page[2] > 3 && page.windows(12).any(|text| text == b"@example.com");
+        bytes
+            .chunks_mut(4_096)
+            .skip(1)
+            .filter(|page| has_users(page))
+            .for_each(|page| page.copy_from_slice(&halved(page)));
+        std::fs::write(folder.path().join("damaged"), bytes).unwrap();
+        let refused = copy(&place("damaged"), &place("second"), |_| ()).unwrap_err();
+        assert!(matches!(refused, Error::Storage(_)), "{refused}");
+        let salvaged = salvage(&place("damaged"), &place("third"), |_| ()).unwrap();
+        assert!(salvaged.hidden > 0 && salvaged.left_out.is_empty(), "{salvaged:?}");
+        assert_eq!(salvaged.rows + salvaged.hidden, 200);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::error::Result;
+use crate::error::{Error, Result, StorageError};
 use crate::kv::txn::Txn;
 use crate::models::{
     Cursor, Extra, Millis, Models, NewSession, Page, Session, SessionAndUser, SessionId, SessionInfo, Token, TokenHash,
@@ -134,6 +134,8 @@ impl<M: Models> AuthKv<M> {
     ///
     /// # Errors
     /// The errors of every writing method of [`Adapter`].
+    /// [`OutcomeUnknown`](crate::Error::OutcomeUnknown) also when a session is missing or damaged: the others have ended,
+    /// 1,000 at most, but that one may still be valid until the store is [repaired](Self::repair).
     ///
     /// ```
     /// # use authkv::{Adapter, AuthKv, models::NewUser};
@@ -159,12 +161,14 @@ impl<M: Models> AuthKv<M> {
         let (of_user, but) = (user_id.clone(), except.clone());
         let step = move |txn: &mut Txn<'_>| sessions::end_all(txn, &of_user, but.as_ref(), SESSIONS_MAX - before);
         if !self.is_shared() {
-            return self.write(step, move |ended| Ok(ended.count));
+            return self.write(step, |ended| if ended.damaged { Err(not_all_ended()) } else { Ok(ended.count) });
         }
         self.then(self.write(step, Ok), move |auth, ended| match ended {
-            Ok(Ended { count, more: true }) if before + count < SESSIONS_MAX => {
+            Ok(Ended { count, more: true, .. }) if before + count < SESSIONS_MAX => {
                 auth.end_more_sessions(user_id, except, before + count)
             }
+            // It is met in the last step again.
+            Ok(Ended { damaged: true, .. }) => Reply::ready(Err(not_all_ended())),
             Ok(Ended { count, .. }) => Reply::ready(Ok(before + count)),
             Err(error) => Reply::ready(Err(error)),
         })
@@ -213,6 +217,10 @@ impl<M: Models> AuthKv<M> {
         // Nobody waits for the extension. If it fails, it is due again at the next request.
         drop(self.write(extend, Ok));
     }
+}
+
+fn not_all_ended() -> Error {
+    Error::OutcomeUnknown(StorageError::new("a session is missing or damaged and may be valid; the others have ended"))
 }
 
 /// A session to create, with its token and the configured lifetime.

@@ -96,8 +96,8 @@ impl<M: Models> AuthKv<M> {
         })
     }
 
-    /// Carries out what a [`repair`](Self::repair) has listed. A row that has changed since is left as it is. Every few
-    /// hundred rows are one step, so some may have been carried out when an error is answered; carrying out the same
+    /// Carries out what a [`repair`](Self::repair) has listed. A row is left as it is if it has changed since, or the
+    /// record has for which it was listed: one that an entry belongs to, or the user of a record. Every few hundred rows are one step, so some may have been carried out when an error is answered; carrying out the same
     /// again is harmless.
     ///
     /// # Errors

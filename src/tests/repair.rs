@@ -14,7 +14,7 @@ use super::upkeep::{Row, Rows, change, damaged, options, rows, scale, some_of_ev
 use crate::conformance::{Clock, authenticator};
 use crate::kv::key::Key;
 use crate::models::{AccountType, NewAccount, NewUser, UserId};
-use crate::records::schema::{META, TABLES, USERS, indexes};
+use crate::records::schema::{META, TABLES, USER_BY_EMAIL, USERS, WEB_SESSIONS, indexes};
 use crate::{Adapter, AuthKv, Error, Repair, RepairKind};
 
 /// A store with two users who have some of everything, and one who was deleted.
@@ -188,4 +188,68 @@ fn a_step_says_what_and_where_and_its_debug_form_no_address() {
     let before = rows(&auth);
     auth.carry_out(Repair { steps: Vec::new(), ..repair }).wait().unwrap();
     assert!(rows(&auth) == before);
+}
+
+/// Removes the address of a user from the index, and returns the repair that lists it.
+fn without_address(auth: &AuthKv, email: &str) -> Repair {
+    let entry = (USER_BY_EMAIL.id, email.to_owned().to_bytes());
+    change(auth, vec![(entry, None)]);
+    let repair = auth.repair().wait().unwrap();
+    assert_eq!(kinds(&repair), [RepairKind::AddEntry]);
+    repair
+}
+
+#[test]
+fn an_entry_of_a_record_that_has_changed_since_is_not_added() {
+    let auth = AuthKv::in_memory().unwrap();
+    let ada = auth.create_user(NewUser::email("ada@example.com")).wait().unwrap();
+    let repair = without_address(&auth, "ada@example.com");
+    let email = crate::models::Change::Set("countess@example.com".to_owned());
+    let patch = crate::models::UserPatch { email, ..crate::models::UserPatch::new(ada.id.clone()) };
+    auth.update_user(patch).wait().unwrap();
+    let repaired = auth.carry_out(repair).wait().unwrap();
+    assert_eq!((repaired.done, repaired.changed), (0, 1));
+    assert_eq!(auth.get_user_by_email("ada@example.com").wait().unwrap(), None, "nobody has this address");
+
+    let repair = without_address(&auth, "countess@example.com");
+    auth.delete_user(&ada.id).wait().unwrap();
+    auth.carry_out(repair).wait().unwrap();
+    auth.create_user(NewUser::email("countess@example.com")).wait().unwrap();
+    assert!(auth.check().wait().unwrap().is_sound());
+}
+
+#[test]
+fn an_entry_that_a_record_has_by_now_is_not_removed() {
+    let (auth, expires) = (AuthKv::in_memory().unwrap(), chrono::Utc::now() + chrono::TimeDelta::days(1));
+    let ada = auth.create_user(NewUser::email("ada@example.com")).wait().unwrap();
+    let data = [("axum-login.data".to_owned(), serde_json::json!({ "user_id": ada.id.as_str() }))].into();
+    let web = crate::WebSessions::new(auth.clone());
+    web.create_session("token", &data, expires).wait().unwrap();
+    let session = rows(&auth).into_keys().find(|row| row.0 == WEB_SESSIONS.id).unwrap();
+    change(&auth, vec![(session, None)]);
+    let repair = auth.repair().wait().unwrap();
+    assert_eq!(kinds(&repair), [RepairKind::RemoveEntry; 2]);
+    web.create_session("token", &data, expires).wait().unwrap();
+    auth.carry_out(repair).wait().unwrap();
+    let report = auth.check().wait().unwrap();
+    assert!(report.is_sound(), "{:?}", report.problems);
+}
+
+#[test]
+fn a_record_whose_user_is_there_by_now_is_not_removed() {
+    let auth = AuthKv::in_memory().unwrap();
+    let ada = NewUser { id: Some("ada".into()), ..NewUser::email("ada@example.com") };
+    auth.create_user(ada.clone()).wait().unwrap();
+    auth.link_account(NewAccount::new("ada", AccountType::Oauth, "github", "1")).wait().unwrap();
+    let user = rows(&auth).into_keys().find(|row| row.0 == USERS.id).unwrap();
+    change(&auth, vec![(user, None)]);
+    let repair = auth.repair().wait().unwrap();
+    assert!(kinds(&repair).contains(&RepairKind::RemoveOrphan));
+    // The address is taken by the entry, so the user comes back without.
+    auth.create_user(NewUser { email: None, ..ada }).wait().unwrap();
+    auth.carry_out(repair).wait().unwrap();
+    let account = crate::models::AccountKey::new("github", "1");
+    assert!(auth.get_user_by_account(&account).wait().unwrap().is_some(), "the account was removed");
+    auth.carry_out(auth.repair().wait().unwrap()).wait().unwrap();
+    assert!(auth.check().wait().unwrap().is_sound());
 }

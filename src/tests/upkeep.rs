@@ -348,3 +348,28 @@ fn a_damaged_row_does_not_stop_the_sweep_of_the_others() {
         damaged_rows_hold_up_no_sweep(&options(&Clock::new()).in_memory().unwrap(), &mut Rng::with_seed(seed));
     }
 }
+
+#[test]
+fn a_damaged_session_keeps_no_other_session_of_its_user() {
+    let clock = Clock::new();
+    let auth = options(&clock).in_memory().unwrap();
+    let ada = auth.create_user(NewUser::email("ada@example.com")).wait().unwrap();
+    let sessions: Vec<_> = (0..5).map(|_| auth.start_session(ada.id.clone(), ()).wait().unwrap()).collect();
+    let data = [("axum-login.data".into(), serde_json::json!({ "user_id": ada.id.as_str() }))].into();
+    let (web, expires) = (WebSessions::new(auth.clone()), clock.now() + TimeDelta::days(1));
+    web.create_session("web", &data, expires).wait().unwrap();
+    web.create_session("damaged", &data, expires).wait().unwrap();
+    let session = (SESSIONS.id, (ada.id.clone(), sessions[0].id.clone()).to_bytes());
+    let web_session = (WEB_SESSIONS.id, crate::models::Token::from("damaged").hash().to_bytes());
+    change(&auth, vec![(session, Some(b"no session".to_vec())), (web_session, None)]);
+
+    let ended = auth.end_sessions(&ada.id, Some(&sessions[4].id)).wait();
+    assert!(matches!(ended, Err(Error::OutcomeUnknown(_))), "{ended:?}");
+    for session in &sessions[1..4] {
+        assert_eq!(auth.authenticate(session.session_token.as_str()).wait().unwrap(), None);
+    }
+    assert!(auth.authenticate(sessions[4].session_token.as_str()).wait().unwrap().is_some());
+    assert_eq!(web.find_session("web").wait().unwrap(), None);
+    auth.carry_out(auth.repair().wait().unwrap()).wait().unwrap();
+    assert_eq!(auth.end_sessions(&ada.id, None).wait().unwrap(), 1);
+}

@@ -108,10 +108,12 @@ const FAILED: &str = "removed rows cannot be overwritten";
 
 /// The table under construction. It is renamed in the transaction that creates it.
 const COPY: TableDefinition<'static, Bytes, Bytes> = TableDefinition::new("authkv_copy");
-/// The table that fills the free pages. A pass that was cut off may leave it in the file, and the next one removes it.
-const FILLER: TableDefinition<'static, u64, Bytes> = TableDefinition::new("authkv_filler");
-/// The table that keeps pages free for commits while the filler takes the others. It may be left too.
-const RESERVE: TableDefinition<'static, u64, Bytes> = TableDefinition::new("authkv_reserve");
+/// What a pass that was cut off may leave in the file. The next opening removes it, and so does the next pass.
+pub(super) const LEFTOVERS: [&str; 2] = ["authkv_filler", "authkv_reserve"];
+/// The table that fills the free pages.
+const FILLER: TableDefinition<'static, u64, Bytes> = TableDefinition::new(LEFTOVERS[0]);
+/// The table that keeps pages free for commits while the filler takes the others.
+const RESERVE: TableDefinition<'static, u64, Bytes> = TableDefinition::new(LEFTOVERS[1]);
 
 /// Writes a table anew. Inserting rows in their order into an empty table puts nothing else into its pages.
 pub(super) fn rewrite(transaction: &WriteTransaction, table: TableId) -> Result<()> {
@@ -177,7 +179,7 @@ fn nothing(_: &WriteTransaction, _: u64) -> Result<()> {
     Ok(())
 }
 
-fn remove_leftovers(transaction: &WriteTransaction, _: u64) -> Result<()> {
+pub(super) fn remove_leftovers(transaction: &WriteTransaction, _: u64) -> Result<()> {
     called(FAILED, || transaction.delete_table(FILLER))?;
     remove_reserve(transaction, 0)
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use redb::{
     Database, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition,
-    TableError, WriteTransaction,
+    TableError, TableHandle, WriteTransaction,
 };
 
 use super::published::Published;
@@ -71,6 +71,14 @@ impl Snapshot {
             }
         }
         Ok(None)
+    }
+
+    /// True if there is a table with one of these names.
+    pub(super) fn has_any(&self, names: &[&str]) -> Result<bool> {
+        let transaction = self.transaction.as_ref().ok_or(Error::Closed)?;
+        called("the tables cannot be listed", || {
+            transaction.list_tables().map(|mut tables| tables.any(|table| names.contains(&table.name())))
+        })
     }
 
     fn table(&self, table: TableId) -> Result<&ReadOnlyTable<Bytes, Bytes>> {

@@ -347,7 +347,7 @@ impl Writer {
         self.publish()
     }
 
-    /// Creates and fills missing tables.
+    /// Creates and fills missing tables, and removes what a pass that was cut off has left: perhaps no pass follows.
     fn synchronize(&mut self) -> Result<()> {
         if let Some(error) = self.unavailable()
             && self.missing_table.is_none()
@@ -357,6 +357,7 @@ impl Writer {
         self.guard(|writer| {
             if !writer.is_synchronized()? {
                 let transaction = writer.begin()?;
+                erasing::remove_leftovers(&transaction, 0)?;
                 let mut view = WriteView::new(&transaction);
                 for table in TABLES {
                     view.create(table)?;
@@ -379,7 +380,7 @@ impl Writer {
     fn is_synchronized(&self) -> Result<bool> {
         let database = self.database.as_ref().ok_or(Error::Closed)?;
         let snapshot = Snapshot::begin(&**database)?;
-        if snapshot.missing_table()?.is_some() {
+        if snapshot.missing_table()?.is_some() || snapshot.has_any(&erasing::LEFTOVERS)? {
             return Ok(false);
         }
         let mut txn = Txn::new(&snapshot);

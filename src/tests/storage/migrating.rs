@@ -9,7 +9,7 @@ use super::{Call, Flaky};
 use crate::engine::redb::Source;
 use crate::kv::key::Key;
 use crate::kv::table::RowKey;
-use crate::models::{DynamicFields, MigrationError, Models, NewUser, User, Value};
+use crate::models::{DynamicFields, FieldKey, Index, MigrationError, Models, NewUser, User, Value};
 use crate::records::schema;
 use crate::tests::upkeep::change;
 use crate::{Adapter, AuthKv, Durability, Error, Options, Result};
@@ -120,5 +120,23 @@ fn a_migration_stops_at_a_damaged_record_unless_it_is_told_to_go_on() {
     }
     assert_eq!(auth.check().wait().unwrap().problem_count, damaged.len() as u64);
     auth.carry_out(auth.repair().wait().unwrap()).wait().unwrap();
+    assert!(auth.check().wait().unwrap().is_sound());
+}
+
+models! {
+    Indexed 1
+    const USER_INDEXES: &'static [Index] = &[Index::new("once")];
+}
+
+#[test]
+fn a_damaged_entry_of_an_index_stops_no_migration() {
+    let disk = Flaky::default();
+    let auth = open(&disk, AuthKv::options().models::<Indexed>()).unwrap();
+    let user = auth.create_user(once()).wait().unwrap();
+    let value = FieldKey::of(Value::Integer(1)).unwrap().unwrap();
+    let entry = (("once".to_owned(), value), user.id.clone()).to_bytes();
+    change(&auth, vec![((schema::USER_BY_FIELD.id, entry), Some(b"no entry".to_vec()))]);
+    drop(auth);
+    let auth = open(&disk, AuthKv::options().models::<Second>()).unwrap();
     assert!(auth.check().wait().unwrap().is_sound());
 }

@@ -190,3 +190,29 @@ fn a_panic_in_an_operation_harms_only_its_caller() {
         assert!(!store.read(crate::ops::upkeep::must_sweep, Ok).wait().unwrap());
     }
 }
+
+/// The process may have been killed while it overwrote removed rows, and the option may be off now.
+#[test]
+fn what_a_pass_has_left_is_removed_by_the_next_opening() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("app.redb");
+    drop(AuthKv::open(&path).unwrap());
+    let names = || {
+        let database = redb::Database::open(&path).unwrap();
+        let transaction = redb::ReadableDatabase::begin_read(&database).unwrap();
+        let tables = transaction.list_tables().unwrap();
+        tables.map(|table| redb::TableHandle::name(&table).to_owned()).collect::<Vec<_>>()
+    };
+    let before = names();
+    let database = redb::Database::open(&path).unwrap();
+    let transaction = database.begin_write().unwrap();
+    for name in ["authkv_filler", "authkv_reserve"] {
+        let table = redb::TableDefinition::<u64, &[u8]>::new(name);
+        transaction.open_table(table).unwrap().insert(0, [0; 4_000].as_slice()).unwrap();
+    }
+    transaction.commit().unwrap();
+    drop(database);
+    assert_ne!(names(), before);
+    drop(AuthKv::open(&path).unwrap());
+    assert_eq!(names(), before);
+}
