@@ -265,6 +265,7 @@ mod tests {
     use crate::models::NewUser;
     use crate::records::Identity;
     use crate::records::schema::USERS;
+    use crate::tests::storage::hide_half_of_the_users;
 
     #[test]
     fn a_salvage_leaves_out_damaged_rows_and_lists_each() {
@@ -298,22 +299,6 @@ mod tests {
         assert!(report.is_sound() && report.users == 144, "{report:?}");
     }
 
-    /// A leaf of redb's with the first half of its entries.
-    fn halved(leaf: &[u8]) -> Vec<u8> {
-        let number = |at: usize| u32::from_le_bytes(leaf[at..at + 4].try_into().unwrap()) as usize;
-        let count = usize::from(u16::from_le_bytes([leaf[2], leaf[3]]));
-        let (ends, half) = (|table: usize, entry: usize| number(4 + 4 * (table * count + entry)), count / 2);
-        let (keys, values) = (&leaf[4 + 8 * count..ends(0, half - 1)], &leaf[ends(0, count - 1)..ends(1, half - 1)]);
-        let mut page = [&leaf[..2], &u16::try_from(half).unwrap().to_le_bytes()].concat();
-        let moved = 8 * (count - half);
-        (0..half).for_each(|entry| page.extend(((ends(0, entry) - moved) as u32).to_le_bytes()));
-        let moved = moved + ends(0, count - 1) - ends(0, half - 1);
-        (0..half).for_each(|entry| page.extend(((ends(1, entry) - moved) as u32).to_le_bytes()));
-        page.extend([keys, values].concat());
-        page.resize(leaf.len(), 0);
-        page
-    }
-
     #[test]
     fn rows_that_damage_hides_are_not_left_out_in_silence() {
         let folder = tempfile::tempdir().unwrap();
@@ -323,14 +308,7 @@ mod tests {
         users.collect::<Vec<_>>().into_iter().for_each(|reply| drop(reply.wait().unwrap()));
         drop(auth);
         let mut bytes = std::fs::read(folder.path().join("first")).unwrap();
-        // Every page with users, older ones included.
-        let has_users =
-            |page: &[u8]| page[0] == 1 && page[2] > 3 && page.windows(12).any(|text| text == b"@example.com");
-        bytes
-            .chunks_mut(4_096)
-            .skip(1)
-            .filter(|page| has_users(page))
-            .for_each(|page| page.copy_from_slice(&halved(page)));
+        hide_half_of_the_users(&mut bytes);
         std::fs::write(folder.path().join("damaged"), bytes).unwrap();
         let refused = copy(&place("damaged"), &place("second"), |_| ()).unwrap_err();
         assert!(matches!(refused, Error::Storage(_)), "{refused}");

@@ -138,9 +138,9 @@ impl<M: Models> Options<M> {
     /// that into an error; there it ends the process. So damage that a file has when it is opened is an error, and damage
     /// that comes later may still end the process.
     ///
-    /// Pages are verified when the store is opened, not when it reopens its file by itself after a failure. The option
-    /// has no effect in memory or on a database that the application opened, which can be verified with
-    /// [`set_check_integrity_on_open`](redb::Builder::set_check_integrity_on_open).
+    /// Pages are verified when the store is opened; when it reopens its file by itself after a failure, only in a build
+    /// with `panic = "abort"`. The option has no effect in memory or on a database that the application opened, which can be
+    /// verified with [`set_check_integrity_on_open`](redb::Builder::set_check_integrity_on_open).
     #[must_use]
     pub fn verify(mut self, on: bool) -> Self {
         self.choices.verify = on;
@@ -155,13 +155,15 @@ impl<M: Models> Options<M> {
     /// removal, and when the store is closed, which returns when nothing removed is left in the file. Between two passes
     /// is a hundred times as long as a pass takes, so that they take at most a hundredth of the time. A read that has not
     /// ended holds a pass up; if it goes on for more than ten seconds, closing returns [`Storage`](crate::Error::Storage).
+    /// It does so too if a table is damaged, in which removed rows may be left.
     ///
     /// A pass takes time proportional to the file, however little was removed: for tens of megabytes seconds. Writes wait
     /// while one table is written anew and while the free pages are filled, for up to half of that time; reads do not
-    /// wait. Records of a deleted user that still wait to be removed are erased by a pass after that. While the store is open, the file may be twice as long as without the option, or
-    /// somewhat more; closing moves everything to its front and cuts off the rest. If the process dies in a pass, the
-    /// store is whole, and the next one makes up for it. If the disk is full, writes go on, reads may fail for the moment
-    /// in which the store reopens its file, and a pass is tried again after a minute; closing then returns the error.
+    /// wait. Records of a deleted user that still wait to be removed are erased by a pass after that. While the store is
+    /// open, the file may be twice as long as without the option, or somewhat more; closing moves everything to its front
+    /// and cuts off the rest. If the process dies in a pass, the store is whole, and the next one makes up for it. If the
+    /// disk is full, writes go on, reads may fail for the moment in which the store reopens its file, and a pass is tried
+    /// again after a minute; closing then returns the error.
     ///
     /// Not erased is what is outside of the file: copies and snapshots of it, journals of the file system, blocks that it
     /// gave back, and cells that a solid-state disk has replaced. Files of more than 4 GiB may keep a few removed

@@ -11,8 +11,8 @@ use crate::reply::Reply;
 use crate::store::AuthKv;
 
 impl<M: Models> AuthKv<M> {
-    /// Removes expired sessions, web sessions, verification tokens, codes and states, oldest first, a few hundred at most. Answers
-    /// how many; call it again while there are [`more`](Purged::more). Calling it is only necessary when
+    /// Removes expired sessions, web sessions, verification tokens, codes and states, oldest first, a few hundred at most.
+    /// Answers how many; call it again while there are [`more`](Purged::more). Calling it is only necessary when
     /// [`purge_in_background`](crate::Options::purge_in_background) is off.
     ///
     /// If the record of an entry in the expiry index is missing or damaged, the entry is dropped and
@@ -51,10 +51,12 @@ impl<M: Models> AuthKv<M> {
     /// [`check`](Self::check) that is not sound. Look at the steps, take out what should stay, and give the rest to
     /// [`carry_out`](Self::carry_out). The store never repairs by itself.
     ///
-    /// First every page of the file is read and verified; calls that come meanwhile answer [`Busy`](Error::Busy). If a page is damaged, or a row is not found where it should be, the repair is
+    /// First every page of the file is read and verified; reads that come meanwhile answer [`Busy`](Error::Busy), and
+    /// writes wait. If a page is damaged, or a row is not found where it should be, the repair is
     /// [blocked](Repair::blocked), for what seems to be missing may only be hidden. Restore a backup then, or salvage
-    /// what can be read by copying it. The pages of an application's database are the application's to verify, so a
-    /// repair is blocked there: open the file without the application.
+    /// what can be read by copying it. (In a build with `panic = "abort"` the store cannot be used with a damaged page:
+    /// this and every later call answers [`Storage`](Error::Storage).) The pages of an application's database are the
+    /// application's to verify, so a repair is blocked there: open the file without the application.
     ///
     /// Then all records and index entries are read on the calling thread. Entries are computed from the records; a
     /// record that cannot be read is lost, and with it what only it said. Removing a damaged user leaves their accounts
@@ -96,9 +98,9 @@ impl<M: Models> AuthKv<M> {
         })
     }
 
-    /// Carries out what a [`repair`](Self::repair) has listed. A row is left as it is if it has changed since, or the
-    /// record has for which it was listed: one that an entry belongs to, or the user of a record. Every few hundred rows are one step, so some may have been carried out when an error is answered; carrying out the same
-    /// again is harmless.
+    /// Carries out what a [`repair`](Self::repair) has listed. A row is left as it is if it has changed since, or if the
+    /// record has for which it was listed: the one that an entry belongs to, or the user of a record. Every few hundred rows
+    /// are one step, so some may have been carried out when an error is answered; carrying out the same again is harmless.
     ///
     /// # Errors
     /// [`Storage`](Error::Storage) when the repair is [blocked](Repair::blocked): then nothing is changed. The errors of

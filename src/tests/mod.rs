@@ -25,7 +25,7 @@ mod repair;
 mod sessions;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
-mod storage;
+pub(crate) mod storage;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 mod upkeep;

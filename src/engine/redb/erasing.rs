@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use redb::{ReadableTableMetadata, TableDefinition, WriteTransaction};
 
 use super::view::{Bytes, WriteView, called, definition, discard};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::kv::table::TableId;
 use crate::kv::view::View;
 use crate::records::schema::TABLES;
@@ -38,6 +38,8 @@ pub(super) struct Erasing {
     rest_until: Instant,
     /// True if rows were removed after the pass began.
     again: bool,
+    /// True if a table could not be written anew.
+    left_out: bool,
 }
 
 /// What happens between two opportunities for writes.
@@ -52,7 +54,7 @@ impl Erasing {
     /// What was removed before the store was opened is not known, so that a pass is due.
     pub(super) fn new() -> Self {
         let now = Instant::now();
-        Self { due: Some(now + SETTLE), next: 0, spent: Duration::ZERO, rest_until: now, again: false }
+        Self { due: Some(now + SETTLE), next: 0, spent: Duration::ZERO, rest_until: now, again: false, left_out: false }
     }
 
     /// When the next part of a pass is due.
@@ -71,6 +73,16 @@ impl Erasing {
         } else {
             self.again = true;
         }
+    }
+
+    /// A table is damaged, so that removed rows may stay in it.
+    pub(super) fn leave_out(&mut self) {
+        self.left_out = true;
+    }
+
+    /// True if removed rows may be left in a damaged table.
+    pub(super) fn has_left_out(&self) -> bool {
+        self.left_out
     }
 
     /// A part of the pass was carried out.
@@ -115,8 +127,9 @@ const FILLER: TableDefinition<'static, u64, Bytes> = TableDefinition::new(LEFTOV
 /// The table that keeps pages free for commits while the filler takes the others.
 const RESERVE: TableDefinition<'static, u64, Bytes> = TableDefinition::new(LEFTOVERS[1]);
 
-/// Writes a table anew. Inserting rows in their order into an empty table puts nothing else into its pages.
-pub(super) fn rewrite(transaction: &WriteTransaction, table: TableId) -> Result<()> {
+/// Writes a table anew. Inserting rows in their order into an empty table puts nothing else into its pages. Returns false if
+/// damage hides rows: they may be found in the table as it is, so it stays.
+pub(super) fn rewrite(transaction: &WriteTransaction, table: TableId) -> Result<bool> {
     let view = WriteView::new(transaction);
     let rows = view.len(table)?;
     let mut copied = 0;
@@ -128,12 +141,14 @@ pub(super) fn rewrite(transaction: &WriteTransaction, table: TableId) -> Result<
     })?;
     discard(copy);
     drop(view);
-    if copied != rows {
-        // Damage hides rows. They may be found in the table as it is.
-        return Err(Error::corrupt("a table is damaged, and is not written anew"));
+    let is_whole = copied == rows;
+    if is_whole {
+        called(FAILED, || transaction.delete_table(definition(table)))?;
+        called(FAILED, || transaction.rename_table(COPY, definition(table)))?;
+    } else {
+        called(FAILED, || transaction.delete_table(COPY))?;
     }
-    called(FAILED, || transaction.delete_table(definition(table)))?;
-    called(FAILED, || transaction.rename_table(COPY, definition(table)))
+    Ok(is_whole)
 }
 
 /// A step of overwriting the free pages: a transaction of its own. It gets the length of the file.

@@ -428,7 +428,12 @@ impl Writer {
         }
         let result = self.guard(|writer| match part {
             Part::Rewrite(table) => {
-                writer.erase_in(|transaction, _| erasing::rewrite(transaction, table))?;
+                let mut is_whole = true;
+                writer.erase_in(|transaction, _| {
+                    is_whole = erasing::rewrite(transaction, table)?;
+                    Ok(())
+                })?;
+                writer.erasing.iter_mut().filter(|_| !is_whole).for_each(Erasing::leave_out);
                 erasing::RELEASE.into_iter().try_for_each(|step| writer.erase_in(step))
             }
             Part::Overwrite => erasing::OVERWRITE.into_iter().try_for_each(|step| writer.erase_in(step)),
@@ -464,7 +469,12 @@ impl Writer {
                 return Err(Error::Storage(StorageError::new("a read goes on, so removed rows are not overwritten")));
             }
         }
-        Ok(())
+        match &self.erasing {
+            Some(erasing) if erasing.has_left_out() => {
+                Err(Error::corrupt("removed rows may be left in a damaged table"))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Runs a step of overwriting removed rows in a transaction of its own.

@@ -183,3 +183,27 @@ fn assert_all_there(store: &AuthKv, users: &[User]) {
     let report = eventually(|| store.check().wait());
     assert!(report.is_sound(), "{:?}", report.problems);
 }
+
+/// Takes half of the entries out of every leaf with users, older ones included, as damage may. They have addresses at
+/// example.com.
+pub(crate) fn hide_half_of_the_users(file: &mut [u8]) {
+    let has_users = |page: &[u8]| page[0] == 1 && page[2] > 3 && page.windows(12).any(|text| text == b"@example.com");
+    let leaves = file.chunks_mut(4_096).skip(1).filter(|page| has_users(page));
+    leaves.for_each(|page| page.copy_from_slice(&halved(page)));
+}
+
+/// A leaf of redb's with the first half of its entries.
+fn halved(leaf: &[u8]) -> Vec<u8> {
+    let number = |at: usize| u32::from_le_bytes(leaf[at..at + 4].try_into().unwrap()) as usize;
+    let count = usize::from(u16::from_le_bytes([leaf[2], leaf[3]]));
+    let (ends, half) = (|table: usize, entry: usize| number(4 + 4 * (table * count + entry)), count / 2);
+    let (keys, values) = (&leaf[4 + 8 * count..ends(0, half - 1)], &leaf[ends(0, count - 1)..ends(1, half - 1)]);
+    let mut page = [&leaf[..2], &u16::try_from(half).unwrap().to_le_bytes()].concat();
+    let moved = 8 * (count - half);
+    (0..half).for_each(|entry| page.extend(((ends(0, entry) - moved) as u32).to_le_bytes()));
+    let moved = moved + ends(0, count - 1) - ends(0, half - 1);
+    (0..half).for_each(|entry| page.extend(((ends(1, entry) - moved) as u32).to_le_bytes()));
+    page.extend([keys, values].concat());
+    page.resize(leaf.len(), 0);
+    page
+}

@@ -1,7 +1,7 @@
 //! Writes while the storage fails.
 
-use super::{Call, Flaky, assert_all_there, eventually, user};
-use crate::models::{AccountType, NewUser, ProviderAccount, SignIn};
+use super::{Call, Flaky, assert_all_there, eventually, hide_half_of_the_users, user};
+use crate::models::{AccountKey, AccountType, NewAccount, NewUser, ProviderAccount, SignIn};
 use crate::{Adapter, AuthKv, Durability, Error};
 
 /// One call of each kind fails at each of the first places where it can, once or for good until the disk heals.
@@ -215,4 +215,34 @@ fn what_a_pass_has_left_is_removed_by_the_next_opening() {
     assert_ne!(names(), before);
     drop(AuthKv::open(&path).unwrap());
     assert_eq!(names(), before);
+}
+
+#[test]
+fn a_damaged_table_keeps_no_other_from_being_overwritten() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("app.redb");
+    let auth = AuthKv::open(&path).unwrap();
+    let users: Vec<_> = (0..100).map(|number| auth.create_user(user(number)).wait().unwrap()).collect();
+    for number in 0..400_u64 {
+        let text = if number % 3 == 0 { "a removed token" } else { "another token" };
+        let refresh_token = Some(format!("{text} {number}").as_str().into());
+        let new = NewAccount::new(users[0].id.clone(), AccountType::Oidc, "google", number);
+        auth.link_account(NewAccount { refresh_token, ..new }).wait().unwrap();
+    }
+    // Together, so that many pages become free at once.
+    let unlink = |number: u64| auth.unlink_account(&AccountKey::new("google", number));
+    let unlinked: Vec<_> = (0..400).step_by(3).map(unlink).collect();
+    unlinked.into_iter().for_each(|reply| drop(reply.wait().unwrap()));
+    auth.close().wait().unwrap();
+    let mut bytes = std::fs::read(&path).unwrap();
+    let has_secret = |bytes: &[u8]| bytes.windows(15).any(|part| part == b"a removed token");
+    assert!(has_secret(&bytes));
+    hide_half_of_the_users(&mut bytes);
+    std::fs::write(&path, bytes).unwrap();
+
+    let auth = AuthKv::options().secure_delete(true).open(&path).unwrap();
+    let refused = auth.close().wait().unwrap_err();
+    assert!(refused.to_string().contains("damaged table"), "{refused}");
+    drop(auth);
+    assert!(!has_secret(&std::fs::read(&path).unwrap()), "the damaged table of users stopped the pass");
 }
