@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 
-import { newAccount, newSession, newToken, newUser, onEachStore, rejects } from "./stores.mjs";
+import { newAccount, newSession, newToken, newUser, onEachStore, PARALLEL, race, rejects } from "./stores.mjs";
 
 const nested = (levels) => (levels === 0 ? "innermost" : [nested(levels - 1)]);
 
@@ -156,4 +156,17 @@ onEachStore("any value comes back as it was", async (auth) => {
         assert.deepStrictEqual(Object.entries(own).sort(), fields);
         assert.deepStrictEqual(await auth.getUser(id), { id, ...own });
     }
+});
+
+onEachStore("requests that overlap keep each other's changes", async (auth) => {
+    await auth.createUser(newUser("ada"));
+    await auth.createSession(newSession("token", "ada"));
+    const names = Array.from({ length: PARALLEL }, (_, place) => `field${place}`);
+    const changes = names.flatMap((name) => [
+        () => auth.updateUser({ id: "ada", [name]: 1 }),
+        () => auth.updateSession({ sessionToken: "token", [name]: 1 }),
+    ]);
+    await race(changes);
+    const { user, session } = await auth.getSessionAndUser("token");
+    for (const name of names) assert.deepEqual([user[name], session[name]], [1, 1], name);
 });
