@@ -148,6 +148,8 @@ pub enum OpenProblem {
     CutOff,
     /// An older version of redb wrote the file, in a form that this one does not read.
     OlderRedb,
+    /// There is no such file, and [`create_if_missing`](crate::Options::create_if_missing) is off.
+    Missing,
     /// The path is a folder.
     Folder,
     /// The file is not writable.
@@ -349,6 +351,7 @@ impl fmt::Display for OpenProblem {
             Self::NotRedb => f.write_str("it is not a redb database"),
             Self::CutOff => f.write_str("it is cut off: only the beginning of a redb database is left"),
             Self::OlderRedb => f.write_str("it was written by an older redb: open it with redb 2 or 3 and `upgrade`"),
+            Self::Missing => f.write_str("there is no such file"),
             Self::Folder => f.write_str("it is a folder"),
             Self::ReadOnly => f.write_str("it is read-only"),
             Self::Locked => f.write_str("it is already open, in another process or in this one"),

@@ -143,6 +143,6 @@ onEachStore("valid sessions are listed in pages, however many have expired", asy
     assert.deepEqual(found, ids);
 
     for (const wrong of ["no cursor", 7]) await rejects(store.listSessions("ada", { after: wrong }), "INVALID_ARGUMENT", "after");
-    for (const limit of [-1, 1.5, "2"]) await rejects(store.listSessions("ada", { limit }), "INVALID_ARGUMENT", "limit");
+    for (const limit of [-1, 0, 1_001, 1.5, "2"]) await rejects(store.listSessions("ada", { limit }), "INVALID_ARGUMENT", "limit");
     await rejects(store.listSessions("ada", "2"), "INVALID_ARGUMENT", "options");
 });

@@ -39,6 +39,13 @@ impl Token {
     }
 }
 
+/// The secret itself, as from [`as_str`](Token::as_str).
+impl AsRef<str> for Token {
+    fn as_ref(&self) -> &str {
+        self.as_str()
+    }
+}
+
 /// Bytes of the operating system's randomness.
 ///
 /// # Errors

@@ -52,7 +52,8 @@ impl<M: Models> AuthKv<M> {
     /// 1,000. Each page is read from one snapshot.
     ///
     /// # Errors
-    /// The errors of every reading method of [`Adapter`](crate::Adapter).
+    /// [`InvalidArgument`](crate::Error::InvalidArgument) for another limit, and the errors of every reading method of
+    /// [`Adapter`](crate::Adapter).
     pub fn list_accounts(
         &self,
         user_id: &UserId,
@@ -61,7 +62,7 @@ impl<M: Models> AuthKv<M> {
     ) -> Reply<Page<Account<M::Account>>> {
         let (user_id, after, limit) = (user_id.clone(), after.cloned(), page_limit(limit));
         self.read(
-            move |txn| accounts::page(txn, &user_id, after.as_ref(), limit),
+            move |txn| accounts::page(txn, &user_id, after.as_ref(), limit.clone()?),
             |page| page.try_map(AccountRecord::into_model),
         )
     }

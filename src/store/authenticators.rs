@@ -47,7 +47,8 @@ impl<M: Models> AuthKv<M> {
     /// [`list_authenticators_by_user_id`](crate::Adapter::list_authenticators_by_user_id) returns them all.
     ///
     /// # Errors
-    /// The errors of every reading method of [`Adapter`](crate::Adapter).
+    /// [`InvalidArgument`](crate::Error::InvalidArgument) for another limit, and the errors of every reading method of
+    /// [`Adapter`](crate::Adapter).
     pub fn list_authenticators(
         &self,
         user_id: &UserId,
@@ -56,7 +57,7 @@ impl<M: Models> AuthKv<M> {
     ) -> Reply<Page<Authenticator>> {
         let (user_id, after, limit) = (user_id.clone(), after.cloned(), page_limit(limit));
         self.read(
-            move |txn| authenticators::page(txn, &user_id, after.as_ref(), limit),
+            move |txn| authenticators::page(txn, &user_id, after.as_ref(), limit.clone()?),
             |page| page.try_map(|authenticator| Ok(AuthenticatorRecord::into_model(authenticator))),
         )
     }

@@ -75,7 +75,8 @@ impl<M: Models> AuthKv<M> {
     ///
     /// # Errors
     /// [`InvalidArgument`](Error::InvalidArgument) when the field has no index in
-    /// [`USER_INDEXES`](Models::USER_INDEXES), and the errors of every method of [`Adapter`](crate::Adapter).
+    /// [`USER_INDEXES`](Models::USER_INDEXES), or for another limit, and the errors of every method of
+    /// [`Adapter`](crate::Adapter).
     ///
     /// ```
     /// use authkv::models::{FieldRange, Index, Models, NewUser};
@@ -169,7 +170,7 @@ impl<M: Models> AuthKv<M> {
         let (after, limit) = (after.cloned(), page_limit(limit));
         match index {
             Ok(index) => self.read(
-                move |txn| op(txn, &index.field, &range.0, after.as_ref(), limit),
+                move |txn| op(txn, &index.field, &range.0, after.as_ref(), limit.clone()?),
                 move |page| page.try_map(into_model),
             ),
             Err(error) => Reply::ready(Err(error)),

@@ -61,6 +61,7 @@ impl AuthKv {
     pub fn options() -> Options {
         let choices = Choices {
             synchronize: true,
+            create_if_missing: true,
             verify: false,
             secure_delete: false,
             durability: Durability::Full,
@@ -100,6 +101,7 @@ pub struct Options<M: Models = ()> {
 /// The options that do not depend on the models.
 struct Choices {
     synchronize: bool,
+    create_if_missing: bool,
     verify: bool,
     secure_delete: bool,
     durability: Durability,
@@ -308,6 +310,25 @@ impl<M: Models> Options<M> {
         self
     }
 
+    /// Whether [`open`](Self::open) creates a file that does not exist; on by default. When it is off, a missing file is
+    /// [`OpenProblem::Missing`](crate::OpenProblem::Missing) and an empty one
+    /// [`OpenProblem::NoStore`](crate::OpenProblem::NoStore): so a mistyped path does not become a new store in which
+    /// nobody has an account. It has no effect on stores without a file of their own.
+    ///
+    /// ```
+    /// # let folder = tempfile::tempdir()?;
+    /// use authkv::{AuthKv, Error, OpenProblem};
+    ///
+    /// let mistyped = AuthKv::options().create_if_missing(false).open(folder.path().join("ap.redb"));
+    /// assert!(matches!(mistyped, Err(Error::Open { problem: OpenProblem::Missing, .. })));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn create_if_missing(mut self, on: bool) -> Self {
+        self.choices.create_if_missing = on;
+        self
+    }
+
     /// Lets a migration go on behind records that are damaged, which stay as they are, and calls this with the place of
     /// each, on the opening thread. Without it a damaged record is an error, and nothing is changed. A
     /// [`check`](AuthKv::check) reports such records afterwards, and a [`repair`](AuthKv::repair) removes them.
@@ -317,8 +338,8 @@ impl<M: Models> Options<M> {
         self
     }
 
-    /// Opens the store in this file, and creates it if it does not exist. Only the owner can read and write a new file
-    /// (on Unix). One process at a time can have it open.
+    /// Opens the store in this file, and creates it if it does not exist and
+    /// [`create_if_missing`](Self::create_if_missing) is on. Only the owner can read and write a new file (on Unix). One process at a time can have it open.
     ///
     /// The path is made absolute and its links are followed once, here. A link to a file that does not exist yet creates
     /// that file. If the file is later deleted, moved or replaced while the store is open, calls return
@@ -333,7 +354,8 @@ impl<M: Models> Options<M> {
     /// indexes on a field, or one on a standard field of the record.
     pub fn open(self, path: impl AsRef<Path>) -> Result<AuthKv<M>> {
         let path = path.as_ref();
-        self.open_source(Source::File(path.to_owned())).map_err(|error| error.opening(Some(path.to_owned())))
+        let source = if self.choices.create_if_missing { Source::File } else { Source::KnownFile };
+        self.open_source(source(path.to_owned())).map_err(|error| error.opening(Some(path.to_owned())))
     }
 
     /// Creates an empty store in memory. It is gone when the last clone is dropped. It starts no thread: writes run on
@@ -489,6 +511,7 @@ impl<M: Models> fmt::Debug for Options<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Options")
             .field("synchronize", &self.choices.synchronize)
+            .field("create_if_missing", &self.choices.create_if_missing)
             .field("verify", &self.choices.verify)
             .field("secure_delete", &self.choices.secure_delete)
             .field("durability", &self.choices.durability)

@@ -86,7 +86,8 @@ impl<M: Models> AuthKv<M> {
     /// The order is that of the sessions' ids, which ascend with the clock of the machine that created them.
     ///
     /// # Errors
-    /// The errors of every reading method of [`Adapter`].
+    /// [`InvalidArgument`](crate::Error::InvalidArgument) for another limit, and the errors of every reading method of
+    /// [`Adapter`].
     ///
     /// ```
     /// # use authkv::{Adapter, AuthKv, models::NewUser};
@@ -106,7 +107,7 @@ impl<M: Models> AuthKv<M> {
     ) -> Reply<Page<SessionInfo<M::Session>>> {
         let (user_id, as_of, after, limit) = (user_id.clone(), self.as_of(), after.cloned(), page_limit(limit));
         self.read(
-            move |txn| sessions::page(txn, &user_id, as_of, after.as_ref(), limit),
+            move |txn| sessions::page(txn, &user_id, as_of, after.as_ref(), limit.clone()?),
             move |page| page.try_map(|session| session.into_info(as_of.max_age)),
         )
     }

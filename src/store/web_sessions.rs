@@ -252,12 +252,12 @@ impl<M: Models> WebSessions<M> {
     /// may have fewer sessions than `limit`, or none, although there are more. Go on while there is a `next`.
     ///
     /// # Errors
-    /// [`InvalidArgument`](crate::Error::InvalidArgument) when `after` is no cursor of such a list, and the errors of
-    /// every reading method of [`Adapter`](crate::Adapter).
+    /// [`InvalidArgument`](crate::Error::InvalidArgument) when `after` is no cursor of such a list, for another limit, and the
+    /// errors of every reading method of [`Adapter`](crate::Adapter).
     pub fn list_sessions(&self, user_id: &UserId, after: Option<&Cursor>, limit: usize) -> Reply<Page<WebSession>> {
         let (user_id, now, after, limit) = (user_id.clone(), self.auth.now(), after.cloned(), page_limit(limit));
         self.auth.read(
-            move |txn| web_sessions::page(txn, &user_id, now, after.as_ref(), limit),
+            move |txn| web_sessions::page(txn, &user_id, now, after.as_ref(), limit.clone()?),
             |page| page.try_map(WebSessionRecord::into_model),
         )
     }

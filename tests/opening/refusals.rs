@@ -95,6 +95,32 @@ fn a_file_in_a_folder_that_does_not_exist_is_a_storage_error() {
 }
 
 #[test]
+fn a_file_that_must_be_there_is_not_made() {
+    let (folder, path) = place();
+    let open = |path: &PathBuf| AuthKv::options().create_if_missing(false).open(path);
+    let problem = |path: &PathBuf| match open(path).unwrap_err() {
+        Error::Open { problem, .. } => problem,
+        error => panic!("{error}"),
+    };
+    assert!(matches!(problem(&path), OpenProblem::Missing));
+    assert!(matches!(problem(&folder.path().join("no/such/folder/app.redb")), OpenProblem::Missing));
+    #[cfg(unix)]
+    {
+        let link = folder.path().join("link.redb");
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        assert!(matches!(problem(&link), OpenProblem::Missing));
+        fs::remove_file(link).unwrap();
+    }
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "something was made");
+    fs::write(&path, "").unwrap();
+    assert!(matches!(problem(&path), OpenProblem::NoStore));
+    assert_eq!(fs::read(&path).unwrap(), b"");
+    fs::remove_file(&path).unwrap();
+    drop(AuthKv::open(&path).unwrap());
+    drop(open(&path).unwrap());
+}
+
+#[test]
 fn a_read_only_file_is_refused() {
     let (_folder, path) = place();
     drop(AuthKv::open(&path).unwrap());

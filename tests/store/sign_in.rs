@@ -4,9 +4,9 @@ use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use authkv::Error;
-use authkv::conformance::eventually;
+use authkv::conformance::{eventually, invalid};
 use authkv::models::{NewSession, Session, SessionInfo, UserId};
+use authkv::{Error, Problem, WebSessions};
 use chrono::TimeDelta;
 
 use crate::stores::Store;
@@ -19,6 +19,7 @@ cases! {
     a_burst_of_requests_gets_one_answer_and_one_expiry,
     sessions_are_listed_without_their_tokens,
     valid_sessions_are_listed_however_many_have_expired,
+    a_page_has_a_limit_that_makes_sense,
     a_session_is_ended_by_its_id,
     all_sessions_but_one_are_ended,
     of_ending_and_using_a_session_ending_wins,
@@ -150,6 +151,27 @@ fn valid_sessions_are_listed_however_many_have_expired(on: &Store) {
         }
     }
     assert_eq!(ids(found), valid);
+}
+
+fn a_page_has_a_limit_that_makes_sense(on: &Store) {
+    let ada = on.user("ada").id;
+    let web = WebSessions::new(on.kv.clone());
+    for (limit, is_valid) in [(0, false), (1, true), (1_000, true), (1_001, false), (usize::MAX, false)] {
+        let pages = [
+            on.kv.list_sessions(&ada, None, limit).wait().map(|page| page.items.len()),
+            on.kv.list_accounts(&ada, None, limit).wait().map(|page| page.items.len()),
+            on.kv.list_authenticators(&ada, None, limit).wait().map(|page| page.items.len()),
+            web.list_sessions(&ada, None, limit).wait().map(|page| page.items.len()),
+        ];
+        for page in pages {
+            match is_valid {
+                true => assert_eq!(page.unwrap(), 0),
+                false => {
+                    assert_eq!(invalid(page), ("limit".to_owned(), Problem::OutOfRange { least: 1, most: 1_000 }))
+                }
+            }
+        }
+    }
 }
 
 fn a_session_is_ended_by_its_id(on: &Store) {

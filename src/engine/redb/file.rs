@@ -36,7 +36,6 @@ pub(crate) struct OpenFile {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Absent {
     Make,
-    #[cfg(feature = "etcd")]
     Refuse,
 }
 
@@ -44,8 +43,11 @@ impl OpenFile {
     /// Opens the file that the path names, and changes nothing in it.
     pub(super) fn open(path: &Path, absent: Absent) -> Result<Self> {
         let path = resolved(path);
-        if absent == Absent::Make && !path.try_exists().map_err(unreadable)? {
-            make(&path)?;
+        if !path.try_exists().map_err(unreadable)? {
+            match absent {
+                Absent::Make => make(&path)?,
+                Absent::Refuse => return Err(OpenProblem::Missing.into()),
+            }
         }
         let metadata = std::fs::metadata(&path).map_err(unreadable)?;
         if metadata.is_dir() {

@@ -51,7 +51,6 @@ pub(crate) enum Source {
     /// In this file, created if it does not exist.
     File(PathBuf),
     /// In this file, which must exist.
-    #[cfg(feature = "etcd")]
     KnownFile(PathBuf),
     Memory,
     /// A database that the application has open.
@@ -88,7 +87,6 @@ impl Source {
         let accept = |txn: &Txn<'_>| (setup.accept)(txn);
         let origin = match self {
             Self::File(path) => Origin::File(Arc::new(OpenFile::open(&path, Absent::Make)?)),
-            #[cfg(feature = "etcd")]
             Self::KnownFile(path) => {
                 let origin = Origin::File(Arc::new(OpenFile::open(&path, Absent::Refuse)?));
                 return Ok((origin.open(pages, &accept, Empty::Refused)?, Some(origin)));
