@@ -109,9 +109,9 @@ fn must_be_reported(store: &Store, table: &str) {
     assert!(report.problems.iter().any(|problem| problem.starts_with(&of_table)), "{table}: {:?}", report.problems);
 }
 
-/// How many of three calls answer a storage error.
+/// How many of three calls answer a storage error: nothing was done, or only a part.
 fn failing<T: std::fmt::Debug>(call: impl Fn(usize) -> Result<T>) -> usize {
-    (0..3).filter(|number| matches!(call(*number), Err(Error::Storage(_)))).count()
+    (0..3).filter(|number| matches!(call(*number), Err(Error::Storage(_) | Error::OutcomeUnknown(_)))).count()
 }
 
 #[test]
