@@ -132,8 +132,8 @@ fn a_mistyped_place_is_named_and_nothing_is_made() {
 fn the_arguments_are_explained() {
     let help = authkv(&["copy", "--help"]);
     let text = String::from_utf8(help.stdout).unwrap();
-    assert!(help.status.success() && text.contains("Usage: authkv copy <FROM> <TO>"), "{text}");
-    assert!(text.contains("etcd://a:2379,b:2379,c:2379/namespace"), "{text}");
+    assert!(help.status.success() && text.contains("Usage: authkv copy [OPTIONS] <FROM> <TO>"), "{text}");
+    assert!(text.contains("etcd://a:2379,b:2379,c:2379/namespace") && text.contains("--salvage"), "{text}");
 
     let version = authkv(&["--version"]);
     assert!(version.status.success());
