@@ -22,7 +22,7 @@ impl<M: Models> AuthKv<M> {
     /// [`session_max_age`](crate::Options::session_max_age). The token is only in the answer; the store keeps its hash.
     ///
     /// # Errors
-    /// The errors of [`create_session`](Adapter::create_session), and [`Storage`](crate::Error::Storage) when the
+    /// The errors of [`create_session`](crate::Adapter::create_session), and [`Storage`](crate::Error::Storage) when the
     /// operating system cannot provide randomness.
     ///
     /// ```
@@ -64,7 +64,7 @@ impl<M: Models> AuthKv<M> {
     /// meanwhile.
     ///
     /// # Errors
-    /// The errors of every reading method of [`Adapter`].
+    /// The errors of every reading method of [`Adapter`](crate::Adapter).
     pub fn authenticate(&self, session_token: &str) -> Reply<Option<SessionAndUser<M::Session, M::User>>> {
         let (token, as_of) = (Token::from(session_token), self.as_of());
         let hash = token.hash();
@@ -87,7 +87,7 @@ impl<M: Models> AuthKv<M> {
     ///
     /// # Errors
     /// [`InvalidArgument`](crate::Error::InvalidArgument) for another limit, and the errors of every reading method of
-    /// [`Adapter`].
+    /// [`Adapter`](crate::Adapter).
     ///
     /// ```
     /// # use authkv::{Adapter, AuthKv, models::NewUser};
@@ -116,7 +116,7 @@ impl<M: Models> AuthKv<M> {
     /// or `None` if this user has no such session, so nobody can end another user's session.
     ///
     /// # Errors
-    /// The errors of every writing method of [`Adapter`].
+    /// The errors of every writing method of [`Adapter`](crate::Adapter).
     pub fn end_session(&self, user_id: &UserId, id: &SessionId) -> Reply<Option<SessionInfo<M::Session>>> {
         let (user_id, id, max_age) = (user_id.clone(), id.clone(), self.session_ages().max);
         self.write(
@@ -134,7 +134,7 @@ impl<M: Models> AuthKv<M> {
     /// stored.
     ///
     /// # Errors
-    /// The errors of every writing method of [`Adapter`].
+    /// The errors of every writing method of [`Adapter`](crate::Adapter).
     /// [`OutcomeUnknown`](crate::Error::OutcomeUnknown) also when a session is missing or damaged: the others have ended,
     /// 1,000 at most, but that one may still be valid until the store is [repaired](Self::repair).
     ///
