@@ -3,22 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io;
 use std::ops::{Bound, ControlFlow};
-
-use serde::de::DeserializeOwned;
 
 use crate::error::{Error, Result, StorageError};
 use crate::kv::key::Key;
 use crate::kv::table::{RowKey, Table, TableId};
 use crate::kv::txn::Txn;
 use crate::models::{Indexes, UserId};
-use crate::records::entries::{Record, change_row};
-use crate::records::expiring::Expiring;
-use crate::records::schema::{
-    ACCOUNT_BY_FIELD, ACCOUNT_BY_PROVIDER, ACCOUNTS, ACCOUNTS_BY_USER, AUTHENTICATORS, AUTHENTICATORS_BY_USER,
-    BY_EXPIRY, CODES, DELETED_USERS, SESSION_BY_TOKEN, SESSIONS, STATES, SWEEP, USER_BY_EMAIL, USER_BY_FIELD, USERS,
-    VERIFICATION_TOKENS, WEB_SESSIONS, WEB_SESSIONS_BY_USER, indexes,
-};
+use crate::records::entries::{Record, change_row, record_of};
+use crate::records::schema::{DELETED_USERS, SWEEP, USERS, indexes};
 use crate::records::{
     AccountRecord, AuthenticatorRecord, CodeRecord, SessionRecord, StateRecord, TokenRecord, UserRecord,
     WebSessionRecord,
@@ -26,6 +20,10 @@ use crate::records::{
 
 /// How many steps a repair lists at most.
 const STEPS_MAX: usize = 10_000;
+/// How many cases for the application it describes at most.
+const UNDECIDED_MAX: usize = 100;
+/// How many rows one transaction changes at most.
+const STEP_ROWS_MAX: usize = 256;
 
 /// What [`AuthKv::repair`](crate::AuthKv::repair) has found. Nothing has been changed yet.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -295,7 +293,7 @@ impl Planner<'_, '_> {
     }
 
     fn undecided(&mut self, what: String) {
-        if self.repair.undecided.len() < 100 {
+        if self.repair.undecided.len() < UNDECIDED_MAX {
             self.repair.undecided.push(what);
         }
     }
@@ -313,39 +311,6 @@ fn because(txn: &Txn<'_>, table: TableId, key: Vec<u8>) -> Result<Because> {
     Ok(Because { table, key, found })
 }
 
-/// The table and the key of the record that an entry names. Only that record can come to have the entry while the entry
-/// stays as it is. `None` if the entry is damaged: then it does not stay as it is when a record comes to have it.
-fn record_of(index: TableId, key: &[u8], value: &[u8]) -> Option<(TableId, Vec<u8>)> {
-    fn named<K: Key, V: DeserializeOwned>(table: &Table<K, V>, key: &[u8], value: &[u8]) -> Option<(K, V)> {
-        table.row(key, value).ok()
-    }
-
-    let is = |table: TableId| table == index;
-    let record = if is(USER_BY_EMAIL.id) {
-        (USERS.id, named(&USER_BY_EMAIL, key, value)?.1.to_bytes())
-    } else if is(USER_BY_FIELD.id) {
-        (USERS.id, named(&USER_BY_FIELD, key, value)?.0.1.to_bytes())
-    } else if is(ACCOUNT_BY_PROVIDER.id) {
-        (ACCOUNTS.id, named(&ACCOUNT_BY_PROVIDER, key, value)?.1.0.to_bytes())
-    } else if is(ACCOUNTS_BY_USER.id) {
-        (ACCOUNTS.id, named(&ACCOUNTS_BY_USER, key, value)?.0.1.to_bytes())
-    } else if is(ACCOUNT_BY_FIELD.id) {
-        (ACCOUNTS.id, named(&ACCOUNT_BY_FIELD, key, value)?.0.1.to_bytes())
-    } else if is(SESSION_BY_TOKEN.id) {
-        let entry = named(&SESSION_BY_TOKEN, key, value)?.1;
-        (SESSIONS.id, (entry.user_id, entry.id).to_bytes())
-    } else if is(AUTHENTICATORS_BY_USER.id) {
-        (AUTHENTICATORS.id, named(&AUTHENTICATORS_BY_USER, key, value)?.0.1.to_bytes())
-    } else if is(WEB_SESSIONS_BY_USER.id) {
-        (WEB_SESSIONS.id, named(&WEB_SESSIONS_BY_USER, key, value)?.0.1.to_bytes())
-    } else if is(BY_EXPIRY.id) {
-        expiring_record(named(&BY_EXPIRY, key, value)?.0.1)
-    } else {
-        return None;
-    };
-    Some(record)
-}
-
 fn found(txn: &Txn<'_>, table: TableId, key: &[u8]) -> Result<Option<Vec<u8>>> {
     let mut found = None;
     txn.get_bytes(table, key, &mut |value| {
@@ -355,23 +320,13 @@ fn found(txn: &Txn<'_>, table: TableId, key: &[u8]) -> Result<Option<Vec<u8>>> {
     Ok(found)
 }
 
-fn expiring_record(expiring: Expiring) -> (TableId, Vec<u8>) {
-    match expiring {
-        Expiring::Session(user_id, id) => (SESSIONS.id, (user_id, id).to_bytes()),
-        Expiring::Token(hash, identifier) => (VERIFICATION_TOKENS.id, (hash, identifier).to_bytes()),
-        Expiring::Code(identifier) => (CODES.id, identifier.to_bytes()),
-        Expiring::State(hash) => (STATES.id, hash.to_bytes()),
-        Expiring::WebSession(hash) => (WEB_SESSIONS.id, hash.to_bytes()),
-    }
-}
-
 /// Carries out the steps after the first ones, as many as one transaction may take.
 ///
 /// # Errors
 /// A storage failure if nothing may be carried out.
 pub(crate) fn carry_out(txn: &mut Txn<'_>, repair: &Repair, after: usize) -> Result<Repaired> {
     if let Some(why) = &repair.blocked {
-        return Err(Error::Storage(StorageError::caused("nothing was repaired", Blocked(why.clone()))));
+        return Err(Error::Storage(StorageError::caused("nothing was repaired", io::Error::other(why.clone()))));
     }
     let limit = txn.step_records(STEP_ROWS_MAX);
     let mut repaired = Repaired::default();
@@ -394,17 +349,3 @@ fn is_right(txn: &Txn<'_>, step: &RepairStep, record: &Because) -> Result<bool> 
         now => now == record.found,
     })
 }
-
-/// How many rows one transaction changes at most.
-const STEP_ROWS_MAX: usize = 256;
-
-#[derive(Debug)]
-struct Blocked(String);
-
-impl fmt::Display for Blocked {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Blocked {}

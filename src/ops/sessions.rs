@@ -1,23 +1,18 @@
 //! Operations on sessions.
 
-use std::ops::Bound;
-use std::sync::Arc;
-
-use serde::de::DeserializeOwned;
-
 use crate::error::{Error, Result, UniqueKey};
-use crate::kv::key::Key;
-use crate::kv::table::Table;
 use crate::kv::txn::Txn;
 use crate::models::{
     Cursor, Extra, Fields, Millis, Page, Session, SessionAndUser, SessionId, Token, TokenHash, UserId, WebSessionId,
     instant,
 };
 use crate::ops::pages::{self, PageLimit, keys_of};
+use crate::ops::upkeep::{Step, remove_sessions};
 use crate::ops::{resolve, users};
 use crate::records::entries::{Record, replace};
-use crate::records::schema::{SESSION_BY_TOKEN, SESSIONS, SessionEntry, WEB_SESSIONS, WEB_SESSIONS_BY_USER};
-use crate::records::{AsOf, SessionRecord, SessionUpdate, UserRecord, WebSessionRecord};
+use crate::records::schema::{SESSION_BY_TOKEN, SESSIONS, SessionEntry};
+use crate::records::{AsOf, SessionRecord, SessionUpdate, UserRecord};
+use std::sync::Arc;
 
 pub(crate) fn create(txn: &mut Txn<'_>, session: &SessionRecord, as_of: AsOf) -> Result<()> {
     users::require(txn, &session.user_id)?;
@@ -143,68 +138,17 @@ pub(crate) struct Ended {
 /// excepted, the sign-out is recorded in the user's record. A damaged session keeps no other.
 pub(crate) fn end_all(txn: &mut Txn<'_>, user_id: &UserId, except: Option<&AnySession>, limit: usize) -> Result<Ended> {
     let limit = txn.step_records(limit);
-    let mut ended = Ended { count: 0, more: false, damaged: false };
-    let is_kept = |session: AnySession| except == Some(&session);
-    end_some(txn, &SESSIONS, user_id, limit, &mut ended, |_, (_, id), session| {
-        let session: SessionRecord = session;
-        Ok(if is_kept(AnySession::Session(id)) { Found::Kept } else { Found::Sound(session) })
-    })?;
-    end_some(txn, &WEB_SESSIONS_BY_USER, user_id, limit, &mut ended, |txn, (_, token), ()| {
-        if is_kept(AnySession::WebSession(WebSessionId::of(&token))) {
-            return Ok(Found::Kept);
-        }
-        let session: Option<WebSessionRecord> = txn.get_sound(&WEB_SESSIONS, &token)?;
-        Ok(session.map_or(Found::Damaged, Found::Sound))
-    })?;
+    let mut step = Step { room: limit, damaged: false };
+    let keeps = |id: &SessionId| matches!(except, Some(AnySession::Session(kept)) if kept == id);
+    let keeps_web =
+        |token: &TokenHash| matches!(except, Some(AnySession::WebSession(kept)) if *kept == WebSessionId::of(token));
+    remove_sessions(txn, user_id, &mut step, keeps, keeps_web)?;
     if except.is_none()
         && let Some(user) = users::get(txn, user_id)?
     {
         replace(txn, Some(&user), Some(&user.clone().signed_out()))?;
     }
-    ended.more = ended.count == limit;
-    Ok(ended)
-}
-
-/// A session in the list of a user's.
-enum Found<R> {
-    Sound(R),
-    /// The caller wants to keep it.
-    Kept,
-    Damaged,
-}
-
-/// Removes the sound sessions of a user's rows in a table, until `limit` have ended. `session` returns the session of a row.
-fn end_some<K: Key, V: DeserializeOwned, R: Record>(
-    txn: &mut Txn<'_>,
-    table: &Table<(UserId, K), V>,
-    user_id: &UserId,
-    limit: usize,
-    ended: &mut Ended,
-    session: impl Fn(&Txn<'_>, (UserId, K), V) -> Result<Found<R>>,
-) -> Result<()> {
-    let (start, end) = keys_of(user_id);
-    let end = end.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
-    let mut start = Bound::Included(start);
-    while ended.count < limit {
-        let wanted = limit + 1 - ended.count;
-        let rows = txn.rows_or_damaged(table, (start.as_ref().map(Vec::as_slice), end), wanted)?;
-        let is_last = rows.len() < wanted;
-        for (key, row) in rows {
-            match row.map_or(Ok(Found::Damaged), |(key, value)| session(txn, key, value))? {
-                Found::Sound(session) if ended.count < limit => {
-                    replace(txn, Some(&session), None)?;
-                    ended.count += 1;
-                }
-                Found::Sound(_) | Found::Kept => {}
-                Found::Damaged => ended.damaged = true,
-            }
-            start = Bound::Excluded(key);
-        }
-        if is_last {
-            break;
-        }
-    }
-    Ok(())
+    Ok(Ended { count: limit - step.room, more: step.room == 0, damaged: step.damaged })
 }
 
 /// Removes a session, expired or not. A session that is waiting to be swept counts as absent.

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::kv::key::{Key, prefix_end};
 use crate::kv::table::Table;
 use crate::kv::txn::{RowOrDamaged, Txn};
-use crate::models::{Millis, UserId};
+use crate::models::{Millis, SessionId, TokenHash, UserId};
 use crate::records::entries::{Record, drop_expiry_entry, replace};
 use crate::records::expiring::Expiring;
 use crate::records::schema::{
@@ -257,18 +257,17 @@ enum Left {
 }
 
 /// The records that a step may still remove, and whether it has met a damaged one.
-struct Step {
-    room: usize,
-    damaged: bool,
+pub(crate) struct Step {
+    pub(crate) room: usize,
+    pub(crate) damaged: bool,
 }
 
 /// Removes as many sound records of a user as one step may.
 fn remove_step(txn: &mut Txn<'_>, user_id: &UserId) -> Result<Left> {
     let mut step = Step { room: txn.step_records(STEP_RECORDS_MAX), damaged: false };
-    remove_listed::<AccountRecord>(txn, &ACCOUNTS_BY_USER, user_id, &mut step)?;
-    remove_listed::<AuthenticatorRecord>(txn, &AUTHENTICATORS_BY_USER, user_id, &mut step)?;
-    remove_listed::<WebSessionRecord>(txn, &WEB_SESSIONS_BY_USER, user_id, &mut step)?;
-    remove_some(txn, &SESSIONS, user_id, &mut step, |_, _| (), |_, _, session: SessionRecord| Ok(Some(session)))?;
+    remove_listed::<AccountRecord>(txn, &ACCOUNTS_BY_USER, user_id, &mut step, |_| false)?;
+    remove_listed::<AuthenticatorRecord>(txn, &AUTHENTICATORS_BY_USER, user_id, &mut step, |_| false)?;
+    remove_sessions(txn, user_id, &mut step, |_| false, |_| false)?;
     Ok(match step {
         Step { room: 0, .. } => Left::More,
         Step { damaged: true, .. } => Left::Damaged,
@@ -276,22 +275,36 @@ fn remove_step(txn: &mut Txn<'_>, user_id: &UserId) -> Result<Left> {
     })
 }
 
+/// Removes as many sound sessions and web sessions of a user as the step may, except those to keep.
+pub(crate) fn remove_sessions(
+    txn: &mut Txn<'_>,
+    user_id: &UserId,
+    step: &mut Step,
+    keeps: impl Fn(&SessionId) -> bool,
+    keeps_web: impl Fn(&TokenHash) -> bool,
+) -> Result<()> {
+    remove_some(txn, &SESSIONS, user_id, step, keeps, |_, _| (), |_, _, session: SessionRecord| Ok(Some(session)))?;
+    remove_listed::<WebSessionRecord>(txn, &WEB_SESSIONS_BY_USER, user_id, step, keeps_web)
+}
+
 fn remove_listed<R: Record>(
     txn: &mut Txn<'_>,
     by_user: &Table<(UserId, R::Key), ()>,
     user_id: &UserId,
     step: &mut Step,
+    keeps: impl Fn(&R::Key) -> bool,
 ) -> Result<()> {
     let prefetch = |txn: &Txn<'_>, key: &R::Key| txn.prefetch(&R::TABLE, key);
-    remove_some(txn, by_user, user_id, step, prefetch, |txn, key, ()| txn.get_sound(&R::TABLE, &key))
+    remove_some(txn, by_user, user_id, step, keeps, prefetch, |txn, key, ()| txn.get_sound(&R::TABLE, &key))
 }
 
-/// Removes the sound records of a user's rows in a table. `record` returns the record of a row.
+/// Removes the sound records of a user's rows in a table, except those to keep. `record` returns the record of a row.
 fn remove_some<K: Key, V: DeserializeOwned, R: Record>(
     txn: &mut Txn<'_>,
     table: &Table<(UserId, K), V>,
     user_id: &UserId,
     step: &mut Step,
+    keeps: impl Fn(&K) -> bool,
     prefetch: impl Fn(&Txn<'_>, &K),
     record: impl Fn(&Txn<'_>, K, V) -> Result<Option<R>>,
 ) -> Result<()> {
@@ -302,9 +315,14 @@ fn remove_some<K: Key, V: DeserializeOwned, R: Record>(
     loop {
         let wanted = step.room;
         let rows = txn.rows_or_damaged(table, (start.as_ref().map(Vec::as_slice), end), wanted)?;
+        let is_kept = |row: &Option<((UserId, K), V)>| row.as_ref().is_some_and(|((_, key), _)| keeps(key));
         rows.iter().filter_map(|(_, row)| row.as_ref()).for_each(|((_, key), _)| prefetch(txn, key));
         let is_last = rows.len() < wanted;
         for (key_bytes, row) in rows {
+            start = Bound::Excluded(key_bytes);
+            if is_kept(&row) {
+                continue;
+            }
             let found = row.map_or(Ok(None), |((_, key), value)| record(txn, key, value))?;
             match found {
                 Some(found) => {
@@ -313,7 +331,6 @@ fn remove_some<K: Key, V: DeserializeOwned, R: Record>(
                 }
                 None => step.damaged = true,
             }
-            start = Bound::Excluded(key_bytes);
         }
         if is_last || step.room == 0 {
             return Ok(());

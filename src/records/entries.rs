@@ -104,6 +104,49 @@ pub(crate) fn change_row(txn: &mut Txn<'_>, table: TableId, key: Vec<u8>, value:
     }
 }
 
+/// The table and the key of the record that an entry names. Only that record can come to have the entry while the entry
+/// stays as it is. `None` if the entry is damaged: then it does not stay as it is when a record comes to have it.
+pub(crate) fn record_of(index: TableId, key: &[u8], value: &[u8]) -> Option<(TableId, Vec<u8>)> {
+    fn named<K: Key, V: DeserializeOwned>(table: &Table<K, V>, key: &[u8], value: &[u8]) -> Option<(K, V)> {
+        table.row(key, value).ok()
+    }
+
+    let is = |table: TableId| table == index;
+    let record = if is(USER_BY_EMAIL.id) {
+        (USERS.id, named(&USER_BY_EMAIL, key, value)?.1.to_bytes())
+    } else if is(USER_BY_FIELD.id) {
+        (USERS.id, named(&USER_BY_FIELD, key, value)?.0.1.to_bytes())
+    } else if is(ACCOUNT_BY_PROVIDER.id) {
+        (ACCOUNTS.id, named(&ACCOUNT_BY_PROVIDER, key, value)?.1.0.to_bytes())
+    } else if is(ACCOUNTS_BY_USER.id) {
+        (ACCOUNTS.id, named(&ACCOUNTS_BY_USER, key, value)?.0.1.to_bytes())
+    } else if is(ACCOUNT_BY_FIELD.id) {
+        (ACCOUNTS.id, named(&ACCOUNT_BY_FIELD, key, value)?.0.1.to_bytes())
+    } else if is(SESSION_BY_TOKEN.id) {
+        let entry = named(&SESSION_BY_TOKEN, key, value)?.1;
+        (SESSIONS.id, (entry.user_id, entry.id).to_bytes())
+    } else if is(AUTHENTICATORS_BY_USER.id) {
+        (AUTHENTICATORS.id, named(&AUTHENTICATORS_BY_USER, key, value)?.0.1.to_bytes())
+    } else if is(WEB_SESSIONS_BY_USER.id) {
+        (WEB_SESSIONS.id, named(&WEB_SESSIONS_BY_USER, key, value)?.0.1.to_bytes())
+    } else if is(BY_EXPIRY.id) {
+        expiring_record(named(&BY_EXPIRY, key, value)?.0.1)
+    } else {
+        return None;
+    };
+    Some(record)
+}
+
+fn expiring_record(expiring: Expiring) -> (TableId, Vec<u8>) {
+    match expiring {
+        Expiring::Session(user_id, id) => (SESSIONS.id, (user_id, id).to_bytes()),
+        Expiring::Token(hash, identifier) => (VERIFICATION_TOKENS.id, (hash, identifier).to_bytes()),
+        Expiring::Code(identifier) => (CODES.id, identifier.to_bytes()),
+        Expiring::State(hash) => (STATES.id, hash.to_bytes()),
+        Expiring::WebSession(hash) => (WEB_SESSIONS.id, hash.to_bytes()),
+    }
+}
+
 /// Removes an entry of the expiry index that is damaged or of no sound record, by the bytes of its key.
 pub(crate) fn drop_expiry_entry(txn: &mut Txn<'_>, entry: Vec<u8>) {
     txn.remove_bytes(BY_EXPIRY.id, entry);

@@ -11,7 +11,7 @@ use crate::models::{
     VerificationToken,
 };
 use crate::records::EmailMatching::AsciiCaseInsensitive;
-use crate::records::entries::Record;
+use crate::records::entries::{Record, record_of};
 use crate::records::schema::{DELETED_USERS, TABLES, WEB_SESSIONS};
 use crate::records::{
     AccountRecord, AuthenticatorRecord, CodeRecord, Owner, Save, Saved, SessionRecord, StateRecord, TokenRecord,
@@ -314,6 +314,9 @@ fn an_authenticator_and_its_entry_have_these_bytes() {
 fn must_have_the_rows<R: Record, const N: usize>(record: &R, rows: [(&str, &str, &str); N]) {
     let row = R::TABLE.entry(&record.key(), record).unwrap();
     let entries = record.entries(&declared()).unwrap();
+    for entry in &entries {
+        assert!(record_of(entry.table, &entry.key, &entry.value) == Some((row.table, row.key.clone())));
+    }
     let found = [&row].into_iter().chain(&entries).map(|row| (row.table.name, hex(&row.key), hex(&row.value)));
     let expected = rows.map(|(table, key, value)| (table, key.to_owned(), value.split_whitespace().collect()));
     assert_eq!(found.collect::<Vec<_>>(), expected);
