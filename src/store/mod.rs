@@ -195,7 +195,8 @@ impl<M: Models> AuthKv<M> {
     /// [`Storage`](crate::Error::Storage) when the file cannot be closed cleanly, although acknowledged writes are in it,
     /// and when the path no longer names the file that was opened, because it was deleted, moved or replaced: then the
     /// writes are in the file that was opened and not in the one that lies there. `Storage` also in
-    /// [a forked child](#after-fork2), where nothing is closed. [`Closed`](crate::Error::Closed) when the store was already
+    /// [a forked child](#after-fork2), where nothing is closed, and when removed rows could not be overwritten, which
+    /// [`secure_delete`](crate::Options::secure_delete) promises; the file is closed then. [`Closed`](crate::Error::Closed) when the store was already
     /// closed.
     pub fn close(&self) -> Reply<()> {
         self.inner.engine.close()
