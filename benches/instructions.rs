@@ -5,8 +5,8 @@
 
 use std::hint::black_box;
 
+use authkv::AuthKv;
 use authkv::models::{NewSession, NewUser, SessionPatch, UserId};
-use authkv::{Adapter, AuthKv};
 use chrono::{DateTime, TimeDelta, Utc};
 
 const USERS: usize = 2_000;

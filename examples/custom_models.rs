@@ -9,7 +9,7 @@ use std::path::Path;
 use authkv::models::{
     DynamicFields, FieldPatch, FieldRange, Index, MigrationError, Models, NewSession, NewUser, User, UserPatch, Value,
 };
-use authkv::{Adapter, AuthKv, UniqueKey};
+use authkv::{AuthKv, UniqueKey};
 use chrono::{TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 

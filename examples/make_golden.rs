@@ -8,7 +8,7 @@ use std::path::Path;
 
 use authkv::conformance::Clock;
 use authkv::models::{Models, NewUser};
-use authkv::{Adapter, AuthKv, Options, WebSessions, redb};
+use authkv::{AuthKv, Options, WebSessions, redb};
 use chrono::{DateTime, TimeDelta, Utc};
 use content::{FILES, Numbered, Shop};
 
@@ -61,7 +61,7 @@ where
         auth.put_state("golden", "a state of which nobody knows the handle", valid_for).wait()?;
     }
     clock.set(content::now());
-    drop(auth.start_session(content::MADE_FOR, M::Session::number(9)).wait()?);
+    drop(auth.start_session_with(content::MADE_FOR, M::Session::number(9)).wait()?);
     let sessions = WebSessions::new(auth.clone());
     for (token, data, expires) in content::web_sessions() {
         sessions.create_session(token, &data, expires).wait()?;
@@ -71,7 +71,7 @@ where
     let extra = M::User::number(9);
     let id = Some(content::DELETED.into());
     auth.create_user(NewUser { id, name: None, email: None, email_verified: None, image: None, extra }).wait()?;
-    auth.delete_user(&content::DELETED.into()).wait()?;
+    auth.delete_user(content::DELETED).wait()?;
     auth.close().wait()?;
     redb::Database::open(path)?.compact()?;
     Ok(())

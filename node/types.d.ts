@@ -124,8 +124,8 @@ export declare class Store {
     endSession(userId: string, id: string): Promise<SessionInfo | null>;
 
     /**
-     * Ends the sessions of a user, all but the one with the id `except` if that is given. Returns how many it ended:
-     * 1,000 at most, so call it again while it ends that many.
+     * Ends the sessions of a user, all but the one with the id `except` if that is given. Returns how many it ended.
+     * Rejects with `UNKNOWN_SESSION`, and ends none, if the user has no session `except`.
      */
     endSessions(userId: string, except?: string): Promise<number>;
 
@@ -183,6 +183,7 @@ export type ErrorCode =
     | "READ_ONLY"
     | "STORAGE"
     | "UNKNOWN_CREDENTIAL"
+    | "UNKNOWN_SESSION"
     | "UNKNOWN_USER";
 
 export interface RedbAdapterFunction {

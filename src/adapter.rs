@@ -1,8 +1,8 @@
 //! The adapter: the 19 methods of Auth.js, in Rust spelling.
 
 use crate::models::{
-    Account, AccountKey, Authenticator, CredentialId, Models, NewAccount, NewSession, NewUser, ProviderAccountId,
-    Session, SessionAndUser, SessionPatch, User, UserId, UserPatch, VerificationToken,
+    Account, AccountKey, Authenticator, CredentialId, Models, NewAccount, NewSession, NewUser, Session, SessionAndUser,
+    SessionPatch, User, UserId, UserPatch, VerificationToken,
 };
 use crate::reply::Reply;
 
@@ -28,57 +28,16 @@ pub trait Adapter<M: Models = ()>: Send + Sync {
     /// # Errors
     /// [`Conflict`](crate::Error::Conflict) when the id, the e-mail address or the value of an own field with a unique
     /// index is taken, and [`InvalidArgument`](crate::Error::InvalidArgument).
-    ///
-    /// ```
-    /// use authkv::models::NewUser;
-    /// use authkv::{Adapter, AuthKv, Error, UniqueKey};
-    ///
-    /// let auth = AuthKv::in_memory()?;
-    /// let ada = auth.create_user(NewUser::email("ada@example.com")).wait()?;
-    /// let again = auth.create_user(NewUser::email("Ada@example.com")).wait();
-    /// assert!(matches!(again, Err(Error::Conflict(UniqueKey::Email))));
-    /// # Ok::<(), Error>(())
-    /// ```
     fn create_user(&self, user: NewUser<M::User>) -> Reply<User<M::User>>;
 
     /// Returns the user with this id.
-    ///
-    /// ```
-    /// # use authkv::models::NewUser;
-    /// # use authkv::{Adapter, AuthKv};
-    /// # let auth = AuthKv::in_memory()?;
-    /// let ada = auth.create_user(NewUser::email("ada@example.com")).wait()?;
-    /// assert_eq!(auth.get_user(&ada.id).wait()?, Some(ada));
-    /// assert_eq!(auth.get_user(&"nobody".into()).wait()?, None);
-    /// # Ok::<(), authkv::Error>(())
-    /// ```
     fn get_user(&self, id: &UserId) -> Reply<Option<User<M::User>>>;
 
     /// Returns the user with this e-mail address. Addresses are compared as the store's
     /// [`EmailMatching`](crate::EmailMatching) says.
-    ///
-    /// ```
-    /// # use authkv::models::NewUser;
-    /// # use authkv::{Adapter, AuthKv};
-    /// # let auth = AuthKv::in_memory()?;
-    /// auth.create_user(NewUser::email("Ada@Example.com")).wait()?;
-    /// let ada = auth.get_user_by_email("ada@example.com").wait()?.expect("she was just created");
-    /// assert_eq!(ada.email.as_deref(), Some("Ada@Example.com"));
-    /// # Ok::<(), authkv::Error>(())
-    /// ```
     fn get_user_by_email(&self, email: &str) -> Reply<Option<User<M::User>>>;
 
     /// Returns the user to whom this account is linked.
-    ///
-    /// ```
-    /// # use authkv::{Adapter, AuthKv, models::*};
-    /// # let auth = AuthKv::in_memory()?;
-    /// let ada = auth.create_user(NewUser::email("ada@example.com")).wait()?;
-    /// auth.link_account(NewAccount::new(ada.id.clone(), AccountType::Oauth, "github", 583_231_u64)).wait()?;
-    /// let found = auth.get_user_by_account(&AccountKey::new("github", "583231")).wait()?;
-    /// assert_eq!(found, Some(ada));
-    /// # Ok::<(), authkv::Error>(())
-    /// ```
     fn get_user_by_account(&self, account: &AccountKey) -> Reply<Option<User<M::User>>>;
 
     /// Changes the fields that the patch names, and no others, and returns the user. A new e-mail address is taken and
@@ -88,16 +47,6 @@ pub trait Adapter<M: Models = ()>: Send + Sync {
     /// [`UnknownUser`](crate::Error::UnknownUser), [`Conflict`](crate::Error::Conflict) when another user has the
     /// e-mail address or the value of an own field with a unique index, and
     /// [`InvalidArgument`](crate::Error::InvalidArgument), also for an empty e-mail address: clear it instead.
-    ///
-    /// ```
-    /// # use authkv::{Adapter, AuthKv, models::*};
-    /// # let auth = AuthKv::in_memory()?;
-    /// let ada = auth.create_user(NewUser::email("ada@example.com")).wait()?;
-    /// let patch = UserPatch { name: Change::to("Ada"), email: Change::Clear, ..UserPatch::new(ada.id) };
-    /// let ada = auth.update_user(patch).wait()?;
-    /// assert_eq!((ada.name.as_deref(), ada.email), (Some("Ada"), None));
-    /// # Ok::<(), authkv::Error>(())
-    /// ```
     fn update_user(&self, patch: UserPatch) -> Reply<User<M::User>>;
 
     /// Removes a user with all accounts, sessions and authenticators, and returns the user, or `None` if there is none.
@@ -110,17 +59,6 @@ pub trait Adapter<M: Models = ()>: Send + Sync {
     ///
     /// Removing a record does not remove its bytes: address, name and tokens may stay readable in the file until other
     /// writes happen to overwrite them. [`Options::secure_delete`](crate::Options::secure_delete) overwrites them.
-    ///
-    /// ```
-    /// # use authkv::{Adapter, AuthKv, models::*};
-    /// # let auth = AuthKv::in_memory()?;
-    /// # let expires = chrono::Utc::now() + chrono::Days::new(30);
-    /// let ada = auth.create_user(NewUser::email("ada@example.com")).wait()?;
-    /// auth.create_session(NewSession::new("a-secret", ada.id.clone(), expires)).wait()?;
-    /// assert_eq!(auth.delete_user(&ada.id).wait()?.map(|user| user.id), Some(ada.id));
-    /// assert_eq!(auth.get_session_and_user("a-secret").wait()?, None);
-    /// # Ok::<(), authkv::Error>(())
-    /// ```
     fn delete_user(&self, id: &UserId) -> Reply<Option<User<M::User>>>;
 
     /// Links an account to a user and returns it. The account gets a fresh id if none is given.
@@ -129,82 +67,25 @@ pub trait Adapter<M: Models = ()>: Send + Sync {
     /// [`UnknownUser`](crate::Error::UnknownUser), [`Conflict`](crate::Error::Conflict) when the pair of provider and
     /// provider account id is already linked, even to the same user, or when the id or the value of an own field with a
     /// unique index is taken, and [`InvalidArgument`](crate::Error::InvalidArgument).
-    ///
-    /// ```
-    /// # use authkv::{Adapter, AuthKv, models::*};
-    /// # let auth = AuthKv::in_memory()?;
-    /// let ada = auth.create_user(NewUser::email("ada@example.com")).wait()?;
-    /// let account = NewAccount {
-    ///     scope: Some("read:user".into()),
-    ///     ..NewAccount::new(ada.id, AccountType::Oauth, "github", 583_231_u64)
-    /// };
-    /// assert_eq!(auth.link_account(account).wait()?.provider, "github");
-    /// # Ok::<(), authkv::Error>(())
-    /// ```
     fn link_account(&self, account: NewAccount<M::Account>) -> Reply<Account<M::Account>>;
 
     /// Removes this account and returns it, or `None` if there is none. With a WebAuthn account, the user's
     /// authenticators with the same provider account id are removed too. Sessions stay.
-    ///
-    /// ```
-    /// # use authkv::{Adapter, AuthKv, models::*};
-    /// # let auth = AuthKv::in_memory()?;
-    /// let ada = auth.create_user(NewUser::email("ada@example.com")).wait()?;
-    /// auth.link_account(NewAccount::new(ada.id, AccountType::Oauth, "github", 583_231_u64)).wait()?;
-    /// let key = AccountKey::new("github", 583_231_u64);
-    /// assert!(auth.unlink_account(&key).wait()?.is_some());
-    /// assert!(auth.unlink_account(&key).wait()?.is_none());
-    /// # Ok::<(), authkv::Error>(())
-    /// ```
     fn unlink_account(&self, account: &AccountKey) -> Reply<Option<Account<M::Account>>>;
 
-    /// Returns the account with this id at this provider. The id comes first, as in Auth.js.
-    ///
-    /// ```
-    /// # use authkv::{Adapter, AuthKv, models::*};
-    /// # let auth = AuthKv::in_memory()?;
-    /// let ada = auth.create_user(NewUser::email("ada@example.com")).wait()?;
-    /// auth.link_account(NewAccount::new(ada.id, AccountType::Oauth, "github", 583_231_u64)).wait()?;
-    /// assert!(auth.get_account(&583_231_u64.into(), "github").wait()?.is_some());
-    /// # Ok::<(), authkv::Error>(())
-    /// ```
-    fn get_account(
-        &self,
-        provider_account_id: &ProviderAccountId,
-        provider: &str,
-    ) -> Reply<Option<Account<M::Account>>>;
+    /// Returns the account with this key.
+    fn get_account(&self, account: &AccountKey) -> Reply<Option<Account<M::Account>>>;
 
     /// Creates a session. An expired session with the same token is replaced.
     ///
     /// # Errors
     /// [`UnknownUser`](crate::Error::UnknownUser), [`Conflict`](crate::Error::Conflict) when the token is in use, and
     /// [`InvalidArgument`](crate::Error::InvalidArgument).
-    ///
-    /// ```
-    /// # use authkv::{Adapter, AuthKv, models::*};
-    /// # let auth = AuthKv::in_memory()?;
-    /// let expires = chrono::Utc::now() + chrono::Days::new(30);
-    /// let ada = auth.create_user(NewUser::email("ada@example.com")).wait()?;
-    /// let session = auth.create_session(NewSession::new("a-secret", ada.id, expires)).wait()?;
-    /// assert_eq!(session.session_token.as_str(), "a-secret");
-    /// # Ok::<(), authkv::Error>(())
-    /// ```
     fn create_session(&self, session: NewSession<M::Session>) -> Reply<Session<M::Session>>;
 
     /// Returns the session with this token and its user, both from one moment, or `None` if the session is unknown or
     /// has expired.
-    ///
-    /// ```
-    /// # use authkv::{Adapter, AuthKv, models::*};
-    /// # let auth = AuthKv::in_memory()?;
-    /// # let expires = chrono::Utc::now() + chrono::Days::new(30);
-    /// let ada = auth.create_user(NewUser::email("ada@example.com")).wait()?;
-    /// auth.create_session(NewSession::new("a-secret", ada.id.clone(), expires)).wait()?;
-    /// let found = auth.get_session_and_user("a-secret").wait()?.expect("it was just created");
-    /// assert_eq!(found.user, ada);
-    /// # Ok::<(), authkv::Error>(())
-    /// ```
-    fn get_session_and_user(&self, session_token: &str) -> Reply<Option<SessionAndUser<M::Session, M::User>>>;
+    fn get_session_and_user(&self, session_token: &str) -> Reply<Option<SessionAndUser<M::User, M::Session>>>;
 
     /// Changes the fields that the patch names and returns the session. Returns `None` if the session is unknown or has
     /// expired; it never creates one.
@@ -212,32 +93,9 @@ pub trait Adapter<M: Models = ()>: Send + Sync {
     /// # Errors
     /// [`UnknownUser`](crate::Error::UnknownUser) when the patch names a user who does not exist, and
     /// [`InvalidArgument`](crate::Error::InvalidArgument).
-    ///
-    /// ```
-    /// # use authkv::{Adapter, AuthKv, models::*};
-    /// # let auth = AuthKv::in_memory()?;
-    /// # let expires = chrono::Utc::now() + chrono::Days::new(30);
-    /// let ada = auth.create_user(NewUser::email("ada@example.com")).wait()?;
-    /// auth.create_session(NewSession::new("a-secret", ada.id, expires)).wait()?;
-    /// let later = expires + chrono::Days::new(30);
-    /// let patch = SessionPatch { expires: Some(later), ..SessionPatch::new("a-secret") };
-    /// assert!(auth.update_session(patch).wait()?.is_some());
-    /// # Ok::<(), authkv::Error>(())
-    /// ```
     fn update_session(&self, patch: SessionPatch) -> Reply<Option<Session<M::Session>>>;
 
     /// Removes a session, expired or not, and returns it. Returns `None` if there is none, as with a stale cookie.
-    ///
-    /// ```
-    /// # use authkv::{Adapter, AuthKv, models::*};
-    /// # let auth = AuthKv::in_memory()?;
-    /// # let expires = chrono::Utc::now() + chrono::Days::new(30);
-    /// let ada = auth.create_user(NewUser::email("ada@example.com")).wait()?;
-    /// auth.create_session(NewSession::new("a-secret", ada.id, expires)).wait()?;
-    /// assert!(auth.delete_session("a-secret").wait()?.is_some());
-    /// assert!(auth.delete_session("a-secret").wait()?.is_none());
-    /// # Ok::<(), authkv::Error>(())
-    /// ```
     fn delete_session(&self, session_token: &str) -> Reply<Option<Session<M::Session>>>;
 
     /// Stores a verification token and returns it. An identifier may have several tokens. Storing the same pair again
@@ -245,14 +103,6 @@ pub trait Adapter<M: Models = ()>: Send + Sync {
     ///
     /// # Errors
     /// [`InvalidArgument`](crate::Error::InvalidArgument).
-    ///
-    /// ```
-    /// # use authkv::{Adapter, AuthKv, models::*};
-    /// # let auth = AuthKv::in_memory()?;
-    /// let expires = chrono::Utc::now() + chrono::TimeDelta::minutes(15);
-    /// auth.create_verification_token(VerificationToken::new("ada@example.com", "a-secret", expires)).wait()?;
-    /// # Ok::<(), authkv::Error>(())
-    /// ```
     fn create_verification_token(
         &self,
         token: VerificationToken<M::VerificationToken>,
@@ -263,18 +113,6 @@ pub trait Adapter<M: Models = ()>: Send + Sync {
     /// as in Auth.js: accept it only if it is not [expired](VerificationToken::is_expired).
     ///
     /// Without an identifier, the token is looked up by itself, and is found if exactly one identifier has it.
-    ///
-    /// ```
-    /// # use authkv::{Adapter, AuthKv, models::*};
-    /// # let auth = AuthKv::in_memory()?;
-    /// # let expires = chrono::Utc::now() + chrono::TimeDelta::minutes(15);
-    /// auth.create_verification_token(VerificationToken::new("ada@example.com", "a-secret", expires)).wait()?;
-    /// assert!(auth.use_verification_token(Some("ada@example.com"), "a-guess").wait()?.is_none());
-    /// let used = auth.use_verification_token(Some("ada@example.com"), "a-secret").wait()?;
-    /// assert!(used.is_some_and(|token| !token.is_expired(chrono::Utc::now())));
-    /// assert!(auth.use_verification_token(Some("ada@example.com"), "a-secret").wait()?.is_none());
-    /// # Ok::<(), authkv::Error>(())
-    /// ```
     fn use_verification_token(
         &self,
         identifier: Option<&str>,
@@ -286,68 +124,12 @@ pub trait Adapter<M: Models = ()>: Send + Sync {
     /// # Errors
     /// [`UnknownUser`](crate::Error::UnknownUser), [`Conflict`](crate::Error::Conflict) when the credential id is
     /// taken, and [`InvalidArgument`](crate::Error::InvalidArgument).
-    ///
-    /// ```
-    /// # use authkv::{Adapter, AuthKv, models::*};
-    /// # let auth = AuthKv::in_memory()?;
-    /// let ada = auth.create_user(NewUser::email("ada@example.com")).wait()?;
-    /// let authenticator = Authenticator {
-    ///     credential_id: "b64url".into(),
-    ///     user_id: ada.id,
-    ///     provider_account_id: "b64url".into(),
-    ///     credential_public_key: "b64".into(),
-    ///     counter: 0,
-    ///     credential_device_type: "multiDevice".into(),
-    ///     credential_backed_up: true,
-    ///     transports: Some("internal".into()),
-    /// };
-    /// auth.create_authenticator(authenticator).wait()?;
-    /// # Ok::<(), authkv::Error>(())
-    /// ```
     fn create_authenticator(&self, authenticator: Authenticator) -> Reply<Authenticator>;
 
     /// Returns the authenticator with this credential id.
-    ///
-    /// ```
-    /// # use authkv::{Adapter, AuthKv, models::*};
-    /// # let auth = AuthKv::in_memory()?;
-    /// # let ada = auth.create_user(NewUser::email("ada@example.com")).wait()?;
-    /// # auth.create_authenticator(Authenticator {
-    /// #     credential_id: "b64url".into(),
-    /// #     user_id: ada.id.clone(),
-    /// #     provider_account_id: "b64url".into(),
-    /// #     credential_public_key: "b64".into(),
-    /// #     counter: 0,
-    /// #     credential_device_type: "multiDevice".into(),
-    /// #     credential_backed_up: true,
-    /// #     transports: None,
-    /// # }).wait()?;
-    /// let found = auth.get_authenticator(&"b64url".into()).wait()?;
-    /// assert_eq!(found.map(|found| found.user_id), Some(ada.id));
-    /// # Ok::<(), authkv::Error>(())
-    /// ```
     fn get_authenticator(&self, credential_id: &CredentialId) -> Reply<Option<Authenticator>>;
 
     /// Returns every authenticator of a user once, in the order of their credential ids. An unknown user has none.
-    ///
-    /// ```
-    /// # use authkv::{Adapter, AuthKv, models::*};
-    /// # let auth = AuthKv::in_memory()?;
-    /// # let ada = auth.create_user(NewUser::email("ada@example.com")).wait()?;
-    /// # auth.create_authenticator(Authenticator {
-    /// #     credential_id: "b64url".into(),
-    /// #     user_id: ada.id.clone(),
-    /// #     provider_account_id: "b64url".into(),
-    /// #     credential_public_key: "b64".into(),
-    /// #     counter: 0,
-    /// #     credential_device_type: "multiDevice".into(),
-    /// #     credential_backed_up: true,
-    /// #     transports: None,
-    /// # }).wait()?;
-    /// assert_eq!(auth.list_authenticators_by_user_id(&ada.id).wait()?.len(), 1);
-    /// assert!(auth.list_authenticators_by_user_id(&"nobody".into()).wait()?.is_empty());
-    /// # Ok::<(), authkv::Error>(())
-    /// ```
     fn list_authenticators_by_user_id(&self, user_id: &UserId) -> Reply<Vec<Authenticator>>;
 
     /// Sets the signature counter and returns the authenticator. A counter never goes back: one that is lower than the
@@ -358,24 +140,5 @@ pub trait Adapter<M: Models = ()>: Send + Sync {
     /// # Errors
     /// [`UnknownCredential`](crate::Error::UnknownCredential), and [`InvalidArgument`](crate::Error::InvalidArgument)
     /// with the field `counter` when it is lower than the stored one. Nothing was written then.
-    ///
-    /// ```
-    /// # use authkv::{Adapter, AuthKv, models::*};
-    /// # let auth = AuthKv::in_memory()?;
-    /// # let ada = auth.create_user(NewUser::email("ada@example.com")).wait()?;
-    /// # auth.create_authenticator(Authenticator {
-    /// #     credential_id: "b64url".into(),
-    /// #     user_id: ada.id.clone(),
-    /// #     provider_account_id: "b64url".into(),
-    /// #     credential_public_key: "b64".into(),
-    /// #     counter: 0,
-    /// #     credential_device_type: "multiDevice".into(),
-    /// #     credential_backed_up: true,
-    /// #     transports: None,
-    /// # }).wait()?;
-    /// assert_eq!(auth.update_authenticator_counter(&"b64url".into(), 7).wait()?.counter, 7);
-    /// assert!(auth.update_authenticator_counter(&"b64url".into(), 6).wait().is_err(), "it went back");
-    /// # Ok::<(), authkv::Error>(())
-    /// ```
     fn update_authenticator_counter(&self, credential_id: &CredentialId, counter: u32) -> Reply<Authenticator>;
 }

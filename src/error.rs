@@ -21,6 +21,8 @@ pub enum Error {
     UnknownUser,
     /// No authenticator has this credential id. Nothing was written.
     UnknownCredential,
+    /// The user has no such session to keep. No session was ended.
+    UnknownSession,
     /// Unlinking this account would leave its user with no way to sign in. Nothing was written.
     LastWayToSignIn,
     /// Another request has changed the web session since it was loaded, and
@@ -275,6 +277,7 @@ impl fmt::Display for Error {
             Self::Conflict(key) => write!(f, "{key} is already in use"),
             Self::UnknownUser => f.write_str("there is no such user"),
             Self::UnknownCredential => f.write_str("there is no authenticator with this credential id"),
+            Self::UnknownSession => f.write_str("the user has no such session to keep"),
             Self::LastWayToSignIn => f.write_str("it is the last way in which the user can sign in"),
             Self::StaleSession => f.write_str("another request has changed the session since it was loaded"),
             Self::InvalidArgument { field, problem } => write!(f, "{field} {problem}"),

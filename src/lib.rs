@@ -30,6 +30,7 @@ pub mod conformance;
 mod tests;
 
 pub use adapter::Adapter;
+pub use chrono;
 pub use engine::Durability;
 #[cfg(feature = "etcd")]
 pub use engine::remote::etcd::Etcd;

@@ -22,7 +22,7 @@ type Finish<T> = Box<dyn FnOnce() -> Result<T> + Send>;
 ///
 /// ```
 /// use authkv::models::NewUser;
-/// use authkv::{Adapter, AuthKv};
+/// use authkv::AuthKv;
 ///
 /// let auth = AuthKv::in_memory()?;
 /// let user = auth.create_user(NewUser::email("ada@example.com")).wait()?; // in blocking code

@@ -11,9 +11,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use authkv::AuthKv;
 use authkv::models::{NewSession, NewUser};
 use authkv::redb::{Database, ReadableTable, TableDefinition};
-use authkv::{Adapter, AuthKv};
 use chrono::{TimeDelta, Utc};
 use cluster::Cluster;
 

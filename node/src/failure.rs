@@ -65,6 +65,7 @@ fn code(error: &Error) -> &'static str {
         },
         Error::UnknownUser => "UNKNOWN_USER",
         Error::UnknownCredential => "UNKNOWN_CREDENTIAL",
+        Error::UnknownSession => "UNKNOWN_SESSION",
         Error::InvalidArgument { .. } => "INVALID_ARGUMENT",
         Error::Open { problem, .. } => match problem {
             OpenProblem::NotRedb => "NOT_REDB",

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use authkv::models::{DynamicFields, Value};
+use authkv::models::{Check, DynamicFields, Value};
 
 use crate::failure::{Failure, Result};
 
@@ -69,6 +69,13 @@ impl Output for () {
 impl Output for bool {
     fn into_value(self) -> Value {
         Value::Bool(self)
+    }
+}
+
+/// Whether a check passed.
+impl Output for Check {
+    fn into_value(self) -> Value {
+        self.has_passed().into_value()
     }
 }
 

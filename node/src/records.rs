@@ -79,7 +79,7 @@ pub(crate) fn account_key(mut input: Input) -> Result<AccountKey> {
 
 impl Output for Account<DynamicFields> {
     fn into_value(self) -> Value {
-        let token = |token: Option<Token>| token.map(|token| token.as_str().to_owned());
+        let token = |token: Option<Token>| token.map(|token| token.reveal().to_owned());
         let account_type = ACCOUNT_TYPES.into_iter().find(|(_, known)| *known == self.account_type);
         Fields::with(self.extra)
             .set("id", self.id.as_str())
@@ -124,7 +124,7 @@ impl Output for Session<DynamicFields> {
     fn into_value(self) -> Value {
         Fields::with(self.extra)
             .set("id", self.id.as_str())
-            .set("sessionToken", self.session_token.as_str())
+            .set("sessionToken", self.session_token.reveal())
             .set("userId", self.user_id.as_str())
             .set("expires", self.expires)
             .into_value()
@@ -173,7 +173,7 @@ impl Output for VerificationToken<DynamicFields> {
     fn into_value(self) -> Value {
         Fields::with(self.extra)
             .set("identifier", self.identifier)
-            .set("token", self.token.as_str())
+            .set("token", self.token.reveal())
             .set("expires", self.expires)
             .into_value()
     }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 use authkv::models::{AccountKey, Cursor, Dynamic};
-use authkv::{Adapter, AuthKv, Reply};
+use authkv::{AuthKv, Reply};
 use napi::bindgen_prelude::{AsyncTask, Either};
 use napi::{Env, Task};
 use napi_derive::napi;
@@ -111,7 +111,7 @@ impl Store {
 
     #[napi]
     pub fn get_user(&self, ticket: u32, id: String) -> Option<String> {
-        self.call(ticket, |auth| Ok(auth.get_user(&id.into())))
+        self.call(ticket, |auth| Ok(auth.get_user(id)))
     }
 
     #[napi]
@@ -131,7 +131,7 @@ impl Store {
 
     #[napi]
     pub fn delete_user(&self, ticket: u32, id: String) -> Option<String> {
-        self.call(ticket, |auth| Ok(auth.delete_user(&id.into())))
+        self.call(ticket, |auth| Ok(auth.delete_user(id)))
     }
 
     #[napi]
@@ -146,10 +146,7 @@ impl Store {
 
     #[napi]
     pub fn get_account(&self, ticket: u32, account: String) -> Option<String> {
-        self.call_with(ticket, &account, records::account_key, |auth, account| {
-            let AccountKey { provider, provider_account_id } = account;
-            auth.get_account(&provider_account_id, &provider)
-        })
+        self.call_with(ticket, &account, records::account_key, |auth, account| auth.get_account(account))
     }
 
     #[napi]
@@ -191,17 +188,17 @@ impl Store {
 
     #[napi]
     pub fn get_authenticator(&self, ticket: u32, credential_id: String) -> Option<String> {
-        self.call(ticket, |auth| Ok(auth.get_authenticator(&credential_id.into())))
+        self.call(ticket, |auth| Ok(auth.get_authenticator(credential_id)))
     }
 
     #[napi]
     pub fn list_authenticators_by_user_id(&self, ticket: u32, user_id: String) -> Option<String> {
-        self.call(ticket, |auth| Ok(auth.list_authenticators_by_user_id(&user_id.into())))
+        self.call(ticket, |auth| Ok(auth.list_authenticators_by_user_id(user_id)))
     }
 
     #[napi]
     pub fn update_authenticator_counter(&self, ticket: u32, credential_id: String, counter: u32) -> Option<String> {
-        self.call(ticket, |auth| Ok(auth.update_authenticator_counter(&credential_id.into(), counter)))
+        self.call(ticket, |auth| Ok(auth.update_authenticator_counter(credential_id, counter)))
     }
 
     #[napi]
@@ -211,7 +208,7 @@ impl Store {
 
     #[napi]
     pub fn advance_counter(&self, ticket: u32, credential_id: String, from: u32, to: u32) -> Option<String> {
-        self.call(ticket, |auth| Ok(auth.advance_counter(&credential_id.into(), from, to)))
+        self.call(ticket, |auth| Ok(auth.advance_counter(credential_id, from, to)))
     }
 
     #[napi]
@@ -219,19 +216,23 @@ impl Store {
         self.call(ticket, |auth| {
             let after = after.map(|after| after.parse()).transpose();
             let after: Option<Cursor> = after.map_err(|_| Failure::invalid("after", "is no cursor of a list"))?;
-            Ok(auth.list_sessions(&user_id.into(), after.as_ref(), limit as usize))
+            Ok(auth.list_sessions(user_id, after.as_ref(), limit as usize))
         })
     }
 
     #[napi]
     pub fn end_session(&self, ticket: u32, user_id: String, id: String) -> Option<String> {
-        self.call(ticket, |auth| Ok(auth.end_session(&user_id.into(), &id.into())))
+        self.call(ticket, |auth| Ok(auth.end_session(user_id, id)))
     }
 
     #[napi]
     pub fn end_sessions(&self, ticket: u32, user_id: String, except: Option<String>) -> Option<String> {
-        let except = except.map(Into::into);
-        self.call(ticket, |auth| Ok(auth.end_sessions(&user_id.into(), except.as_ref())))
+        self.call(ticket, |auth| {
+            Ok(match except {
+                Some(except) => auth.end_other_sessions(user_id, except),
+                None => auth.end_all_sessions(user_id),
+            })
+        })
     }
 
     #[napi]

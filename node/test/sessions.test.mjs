@@ -120,6 +120,7 @@ onEachStore("a person's sessions are listed without their tokens, and ended by t
     assert.equal(await auth.getSessionAndUser("two"), null);
     assert.ok(await auth.getSessionAndUser("hers"));
     await rejects(store.endSessions("ada", 7), "INVALID_ARGUMENT");
+    await rejects(store.endSessions("ada", made[1].id), "UNKNOWN_SESSION");
     await rejects(store.listSessions(undefined), "INVALID_ARGUMENT");
 });
 

@@ -107,8 +107,8 @@ fn a_taken_account_id_is_a_conflict(on: &Subject) {
 fn get_account_takes_the_id_first(on: &Subject) {
     let ada = on.user("ada");
     let account = on.account("github", "google", &ada.id);
-    assert_eq!(on.auth.get_account(&"google".into(), "github").wait().unwrap(), Some(account));
-    assert_eq!(on.auth.get_account(&"github".into(), "google").wait().unwrap(), None);
+    assert_eq!(on.auth.get_account(&AccountKey::new("github", "google")).wait().unwrap(), Some(account));
+    assert_eq!(on.auth.get_account(&AccountKey::new("google", "github")).wait().unwrap(), None);
 }
 
 fn one_id_at_two_providers_is_two_accounts(on: &Subject) {
@@ -141,7 +141,7 @@ fn a_number_is_its_decimal_text(on: &Subject) {
         assert_eq!(account.provider_account_id.as_str(), text);
         assert_eq!(on.find_account("by-number", text), Some(account));
         let account = on.account("by-text", text, &ada.id);
-        assert_eq!(on.auth.get_account(&number, "by-text").wait().unwrap(), Some(account));
+        assert_eq!(on.auth.get_account(&AccountKey::new("by-text", number)).wait().unwrap(), Some(account));
     }
     for text in ["00", "0583231", "583231.0", "+583231", " 583231"] {
         assert_eq!(on.find_account("by-number", text), None);

@@ -117,12 +117,12 @@ where
         then(self.adapter.unlink_account(account), |account| account.map(without_account))
     }
 
-    fn get_account(&self, provider_account_id: &ProviderAccountId, provider: &str) -> Reply<Option<Account>> {
-        then(self.adapter.get_account(provider_account_id, provider), |account| account.map(without_account))
+    fn get_account(&self, account: &AccountKey) -> Reply<Option<Account>> {
+        then(self.adapter.get_account(account), |account| account.map(without_account))
     }
 
     fn create_session(&self, session: NewSession) -> Reply<Session> {
-        let number = number_of(&[session.session_token.as_str()]);
+        let number = number_of(&[session.session_token.reveal()]);
         then(self.adapter.create_session(session.with_extra(Sample::sample(number))), without_session)
     }
 
@@ -144,7 +144,7 @@ where
     }
 
     fn create_verification_token(&self, token: VerificationToken) -> Reply<VerificationToken> {
-        let number = number_of(&[&token.identifier, token.token.as_str()]);
+        let number = number_of(&[&token.identifier, token.token.reveal()]);
         then(self.adapter.create_verification_token(token.with_extra(Sample::sample(number))), without_token)
     }
 
@@ -185,13 +185,13 @@ fn without_account<X: Sample>(account: Account<X>) -> Account {
 }
 
 fn without_session<X: Sample>(session: Session<X>) -> Session {
-    let number = number_of(&[session.session_token.as_str()]);
+    let number = number_of(&[session.session_token.reveal()]);
     assert_eq!(session.extra, X::sample(number), "a session has other own fields than it was created with");
     session.with_extra(())
 }
 
 fn without_token<X: Sample>(token: VerificationToken<X>) -> VerificationToken {
-    let number = number_of(&[&token.identifier, token.token.as_str()]);
+    let number = number_of(&[&token.identifier, token.token.reveal()]);
     assert_eq!(token.extra, X::sample(number), "a verification token has other own fields than it was created with");
     token.with_extra(())
 }

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::models::{
-    Account, AccountType, Authenticator, NewAccount, NewSession, NewUser, ProviderAccountId, Session, SessionAndUser,
-    User, UserId, VerificationToken,
+    Account, AccountKey, AccountType, Authenticator, NewAccount, NewSession, NewUser, ProviderAccountId, Session,
+    SessionAndUser, User, UserId, VerificationToken,
 };
 use crate::{Adapter, Error, Problem, Result, UniqueKey};
 
@@ -132,7 +132,7 @@ impl Subject {
 
     /// Returns the account with this pair of provider and id.
     pub fn find_account(&self, provider: &str, id: &str) -> Option<Account> {
-        self.auth.get_account(&id.into(), provider).wait().expect("a lookup succeeds")
+        self.auth.get_account(&AccountKey::new(provider, id)).wait().expect("a lookup succeeds")
     }
 
     /// Returns the authenticator with this credential id.

@@ -29,7 +29,7 @@
 //!     }
 //!
 //!     async fn verify(&self, auth: &AuthKv, _: Option<&User>, link: Link) -> Result<bool, Error> {
-//!         Ok(auth.verify_link_token(&link.email, &link.token).await?.is_some())
+//!         Ok(auth.verify_link_token(&link.email, &link.token).await?.passed().is_some())
 //!     }
 //! }
 //!
@@ -42,7 +42,7 @@
 //!
 //! # Signing out everywhere
 //!
-//! [`AuthKv::end_sessions`] ends a user's sessions and changes the **security stamp**. axum-login copies the stamp into
+//! [`AuthKv::end_all_sessions`] ends a user's sessions and changes the **security stamp**. axum-login copies the stamp into
 //! each session at sign-in and compares it at each request. So sessions that are stored elsewhere, or were just being
 //! created, end too. A user with the id of a deleted one has another stamp as well. When a password changes, call
 //! [`Backend::sign_out_elsewhere`], which keeps the current browser signed in.
@@ -59,7 +59,6 @@ use crate::ops::users;
 use crate::records::UserRecord;
 use crate::reply::Reply;
 use crate::store::AuthKv;
-use crate::store::sessions::SESSIONS_MAX;
 
 /// The application's way to check who somebody is.
 pub trait CheckCredentials<M: Models = ()>: Send + Sync + 'static {
@@ -115,14 +114,14 @@ impl<C: CheckCredentials<M>, M: Models> Backend<C, M> {
     /// Call it after a password change. It does nothing if nobody is signed in.
     ///
     /// # Errors
-    /// The errors of [`AuthKv::end_sessions`] and of the session store. The user may be signed out already when it
+    /// The errors of [`AuthKv::end_all_sessions`] and of the session store. The user may be signed out already when it
     /// fails.
     pub async fn sign_out_elsewhere(here: &mut AuthSession<Self>) -> Result<(), ::axum_login::Error<Self>> {
         let Some(id) = here.user.as_ref().map(AuthUser::id) else {
             return Ok(());
         };
         let failed = |error: Error| ::axum_login::Error::Backend(error.into());
-        while here.backend.auth.end_sessions(&id, None).await.map_err(failed)? == SESSIONS_MAX {}
+        here.backend.auth.end_all_sessions(&id).await.map_err(failed)?;
         match here.backend.find(&id).await.map_err(failed)? {
             Some(user) => {
                 here.session.cycle_id().await?;

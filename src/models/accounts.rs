@@ -116,7 +116,25 @@ impl<X: Default> NewAccount<X> {
     }
 }
 
+impl<X> NewAccount<X> {
+    /// Like [`new`](Self::new), with own fields.
+    pub fn new_with(
+        user_id: impl Into<UserId>,
+        account_type: AccountType,
+        provider: impl Into<String>,
+        provider_account_id: impl Into<ProviderAccountId>,
+        extra: X,
+    ) -> Self {
+        ProviderAccount::new_with(account_type, provider, provider_account_id, extra).of_user(user_id)
+    }
+}
+
 impl<X> Account<X> {
+    /// The key of this account.
+    pub fn key(&self) -> AccountKey {
+        AccountKey::new(&self.provider, self.provider_account_id.clone())
+    }
+
     /// Returns this account with other own fields.
     #[must_use]
     pub fn with_extra<Y>(self, extra: Y) -> Account<Y> {
@@ -155,6 +173,18 @@ impl<X: Default> ProviderAccount<X> {
         provider: impl Into<String>,
         provider_account_id: impl Into<ProviderAccountId>,
     ) -> Self {
+        Self::new_with(account_type, provider, provider_account_id, X::default())
+    }
+}
+
+impl<X> ProviderAccount<X> {
+    /// Like [`new`](Self::new), with own fields.
+    pub fn new_with(
+        account_type: AccountType,
+        provider: impl Into<String>,
+        provider_account_id: impl Into<ProviderAccountId>,
+        extra: X,
+    ) -> Self {
         Self {
             account_type,
             provider: provider.into(),
@@ -166,12 +196,10 @@ impl<X: Default> ProviderAccount<X> {
             token_type: None,
             scope: None,
             session_state: None,
-            extra: X::default(),
+            extra,
         }
     }
-}
 
-impl<X> ProviderAccount<X> {
     /// The account to link to this user. The user must be signed in.
     pub fn of_user(self, user_id: impl Into<UserId>) -> NewAccount<X> {
         account_from!(self => NewAccount { id: None, user_id: user_id.into(), extra: self.extra })
@@ -191,6 +219,12 @@ impl AccountKey {
     /// Pairs both parts: `AccountKey::new("github", 583_231_u64)`.
     pub fn new(provider: impl Into<String>, provider_account_id: impl Into<ProviderAccountId>) -> Self {
         Self { provider: provider.into(), provider_account_id: provider_account_id.into() }
+    }
+}
+
+impl From<&Self> for AccountKey {
+    fn from(key: &Self) -> Self {
+        key.clone()
     }
 }
 
@@ -229,9 +263,9 @@ pub struct AccountPatch {
 
 impl AccountPatch {
     /// A patch that changes nothing yet.
-    pub fn new(account: AccountKey) -> Self {
+    pub fn new(account: impl Into<AccountKey>) -> Self {
         Self {
-            account,
+            account: account.into(),
             access_token: Change::Keep,
             refresh_token: Change::Keep,
             id_token: Change::Keep,

@@ -7,7 +7,7 @@ use super::{DynamicFields, Models};
 ///
 /// ```
 /// use authkv::models::{Dynamic, NewUser, Value};
-/// use authkv::{Adapter, AuthKv};
+/// use authkv::AuthKv;
 ///
 /// let auth = AuthKv::options().models::<Dynamic>().in_memory()?;
 /// let extra = [("phone_number".to_owned(), Value::from("+44 20 7946 0018"))].into();

@@ -29,8 +29,17 @@ impl Token {
         Ok(Self(format!("{number:0width$}", width = digits as usize)))
     }
 
-    /// The secret itself, for a cookie, a link or a request to a provider.
-    pub fn as_str(&self) -> &str {
+    /// Reveals the secret, for a cookie, a link or a request to a provider:
+    ///
+    /// ```
+    /// # let token = authkv::models::Token::from("a-secret");
+    /// let cookie = format!("session={}", token.reveal());
+    /// # assert_eq!(cookie, "session=a-secret");
+    /// ```
+    ///
+    /// `{:?}` does not show it, and there is no `{}`. [`VerificationToken::url`](crate::models::VerificationToken::url) makes
+    /// a link.
+    pub fn reveal(&self) -> &str {
         &self.0
     }
 
@@ -39,10 +48,10 @@ impl Token {
     }
 }
 
-/// The secret itself, as from [`as_str`](Token::as_str).
+/// The secret itself, as from [`reveal`](Token::reveal).
 impl AsRef<str> for Token {
     fn as_ref(&self) -> &str {
-        self.as_str()
+        self.reveal()
     }
 }
 
@@ -196,15 +205,15 @@ mod tests {
         let mut counts = [[0_i64; 10]; 6];
         for _ in 0..CODES {
             let code = Token::random_digits(6).unwrap();
-            assert_eq!(code.as_str().len(), 6);
-            for (place, digit) in code.as_str().chars().enumerate() {
+            assert_eq!(code.reveal().len(), 6);
+            for (place, digit) in code.reveal().chars().enumerate() {
                 counts[place][digit.to_digit(10).unwrap() as usize] += 1;
             }
         }
         // Eight standard deviations.
         let expected = CODES as i64 / 10;
         assert!(counts.iter().flatten().all(|count| (count - expected).abs() < 340), "{counts:?}");
-        assert_eq!(Token::random_digits(12).unwrap().as_str().len(), 12);
+        assert_eq!(Token::random_digits(12).unwrap().reveal().len(), 12);
     }
 
     #[test]

@@ -54,7 +54,19 @@ pub struct NewSession<X = ()> {
 impl<X: Default> NewSession<X> {
     /// A session that expires after `expires`.
     pub fn new(session_token: impl Into<Token>, user_id: impl Into<UserId>, expires: DateTime<Utc>) -> Self {
-        Self { session_token: session_token.into(), user_id: user_id.into(), expires, extra: X::default() }
+        Self::new_with(session_token, user_id, expires, X::default())
+    }
+}
+
+impl<X> NewSession<X> {
+    /// Like [`new`](Self::new), with own fields.
+    pub fn new_with(
+        session_token: impl Into<Token>,
+        user_id: impl Into<UserId>,
+        expires: DateTime<Utc>,
+        extra: X,
+    ) -> Self {
+        Self { session_token: session_token.into(), user_id: user_id.into(), expires, extra }
     }
 }
 
@@ -97,9 +109,21 @@ impl SessionPatch {
 
 /// A valid session and the user who is signed in, both from one moment.
 #[derive(Clone, Debug, PartialEq)]
-pub struct SessionAndUser<S = (), U = ()> {
+pub struct SessionAndUser<U = (), S = ()> {
     /// The session.
     pub session: Session<S>,
     /// The user.
     pub user: User<U>,
+}
+
+/// Who makes a request, as [`authenticate`](crate::AuthKv::authenticate) finds them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Authenticated<U = (), S = ()> {
+    /// The user.
+    pub user: User<U>,
+    /// The session, as it was before this request.
+    pub session: Session<S>,
+    /// The instant (UTC) to which this request extends the session: set the cookie again, with the same token and this
+    /// expiry. `None` if it does not extend it.
+    pub extended: Option<DateTime<Utc>>,
 }

@@ -39,7 +39,7 @@ pub struct SignedInWithEmail<U = (), S = ()> {
     /// True if the user existed, and nobody had proven before to own the address.
     ///
     /// Somebody else may have signed up with the address and be waiting for its owner to arrive. If that is possible,
-    /// end [the user's sessions](crate::AuthKv::end_sessions), unlink their accounts, and remove everything else that
+    /// end [the user's sessions](crate::AuthKv::end_all_sessions), unlink their accounts, and remove everything else that
     /// they could sign in with.
     pub was_unverified: bool,
 }

@@ -25,6 +25,24 @@ impl<X> VerificationToken<X> {
         self.expires < now
     }
 
+    /// The link to send: this page of the application, with the identifier and the token as the parameters `email` and
+    /// `token` of its query, percent-encoded. They come behind a query that the page has already, and before a fragment.
+    ///
+    /// ```
+    /// use authkv::models::VerificationToken;
+    ///
+    /// let token: VerificationToken = VerificationToken::new("ada+home@example.com", "a-secret", chrono::Utc::now());
+    /// let link = token.url("https://app.example.com/sign-in?lang=en");
+    /// assert_eq!(link, "https://app.example.com/sign-in?lang=en&email=ada%2Bhome%40example.com&token=a-secret");
+    /// ```
+    pub fn url(&self, page: &str) -> String {
+        let (page, fragment) = page.split_at(page.find('#').unwrap_or(page.len()));
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.append_pair("email", &self.identifier).append_pair("token", self.token.reveal());
+        let separator = if page.contains('?') { '&' } else { '?' };
+        format!("{page}{separator}{}{fragment}", query.finish())
+    }
+
     /// Returns this token with other own fields.
     #[must_use]
     pub fn with_extra<Y>(self, extra: Y) -> VerificationToken<Y> {
@@ -32,10 +50,17 @@ impl<X> VerificationToken<X> {
     }
 }
 
+impl<X> VerificationToken<X> {
+    /// Like [`new`](Self::new), with own fields.
+    pub fn new_with(identifier: impl Into<String>, token: impl Into<Token>, expires: DateTime<Utc>, extra: X) -> Self {
+        Self { identifier: identifier.into(), token: token.into(), expires, extra }
+    }
+}
+
 impl<X: Default> VerificationToken<X> {
     /// A token for an identifier.
     pub fn new(identifier: impl Into<String>, token: impl Into<Token>, expires: DateTime<Utc>) -> Self {
-        Self { identifier: identifier.into(), token: token.into(), expires, extra: X::default() }
+        Self::new_with(identifier, token, expires, X::default())
     }
 }
 

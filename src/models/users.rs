@@ -51,7 +51,26 @@ pub struct NewUser<X = ()> {
 impl<X: Default> NewUser<X> {
     /// A user with nothing but an e-mail address.
     pub fn email(email: impl Into<String>) -> Self {
-        Self { email: Some(email.into()), ..Self::default() }
+        Self::email_with(email, X::default())
+    }
+}
+
+impl<X> NewUser<X> {
+    /// A user with nothing but own fields, for a model without [`Default`].
+    ///
+    /// ```
+    /// # struct Profile { handle: String }
+    /// use authkv::models::NewUser;
+    ///
+    /// let ada = NewUser { name: Some("Ada".into()), ..NewUser::with(Profile { handle: "ada".into() }) };
+    /// ```
+    pub fn with(extra: X) -> Self {
+        Self { id: None, name: None, email: None, email_verified: None, image: None, extra }
+    }
+
+    /// A user with an e-mail address and own fields.
+    pub fn email_with(email: impl Into<String>, extra: X) -> Self {
+        Self { email: Some(email.into()), ..Self::with(extra) }
     }
 }
 

@@ -10,7 +10,7 @@ use crate::ops::pages::{self, PageLimit, keys_of};
 use crate::ops::upkeep::{Step, remove_sessions};
 use crate::ops::{resolve, users};
 use crate::records::entries::{Record, replace};
-use crate::records::schema::{SESSION_BY_TOKEN, SESSIONS, SessionEntry};
+use crate::records::schema::{SESSION_BY_TOKEN, SESSIONS, SessionEntry, WEB_SESSIONS_BY_USER};
 use crate::records::{AsOf, SessionRecord, SessionUpdate, UserRecord};
 use std::sync::Arc;
 
@@ -44,10 +44,10 @@ impl FoundSession {
     }
 
     /// Converts to the model, with the token that the caller passed.
-    pub(crate) fn into_model<S: Extra, U: Extra>(
+    pub(crate) fn into_model<U: Extra, S: Extra>(
         self: Arc<Self>,
         session_token: Token,
-    ) -> Result<SessionAndUser<S, U>> {
+    ) -> Result<SessionAndUser<U, S>> {
         let Self { id, expires, extra, user } = Arc::unwrap_or_clone(self);
         let (user_id, expires) = (user.id.clone(), instant(expires)?);
         let session = Session { id, session_token, user_id, expires, extra: extra.into_extra()? };
@@ -134,10 +134,22 @@ pub(crate) struct Ended {
     pub(crate) damaged: bool,
 }
 
-/// Removes at most `limit` sessions and web sessions of a user, expired or not, except one if it is given. If none is
-/// excepted, the sign-out is recorded in the user's record. A damaged session keeps no other.
-pub(crate) fn end_all(txn: &mut Txn<'_>, user_id: &UserId, except: Option<&AnySession>, limit: usize) -> Result<Ended> {
-    let limit = txn.step_records(limit);
+/// Refuses a session that the user does not have. An expired one that is not purged yet counts as had.
+pub(crate) fn require(txn: &Txn<'_>, user_id: &UserId, session: &AnySession) -> Result<()> {
+    let is_there = match session {
+        AnySession::Session(id) => txn.contains(&SESSIONS, &(user_id.clone(), id.clone()))?,
+        AnySession::WebSession(id) => match id.hash() {
+            Some(token) => txn.contains(&WEB_SESSIONS_BY_USER, &(user_id.clone(), token))?,
+            None => false,
+        },
+    };
+    if is_there && users::owner(txn, user_id)?.is_some() { Ok(()) } else { Err(Error::UnknownSession) }
+}
+
+/// Removes the sessions and web sessions of a user, expired or not, as many as a step may, except one if it is given. If
+/// none is excepted, the sign-out is recorded in the user's record. A damaged session keeps no other.
+pub(crate) fn end_all(txn: &mut Txn<'_>, user_id: &UserId, except: Option<&AnySession>) -> Result<Ended> {
+    let limit = txn.step_records(usize::MAX);
     let mut step = Step { room: limit, damaged: false };
     let keeps = |id: &SessionId| matches!(except, Some(AnySession::Session(kept)) if kept == id);
     let keeps_web =

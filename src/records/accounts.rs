@@ -148,9 +148,9 @@ fn check_oauth_texts(
     [access_token, refresh_token, id_token]: [Option<&Token>; 3],
     [token_type, scope, session_state]: [Option<&String>; 3],
 ) -> Result<()> {
-    check_text("access_token", access_token.map(Token::as_str))?;
-    check_text("refresh_token", refresh_token.map(Token::as_str))?;
-    check_text("id_token", id_token.map(Token::as_str))?;
+    check_text("access_token", access_token.map(Token::reveal))?;
+    check_text("refresh_token", refresh_token.map(Token::reveal))?;
+    check_text("id_token", id_token.map(Token::reveal))?;
     check_text("token_type", token_type.map(String::as_str))?;
     check_text("scope", scope.map(String::as_str))?;
     check_text("session_state", session_state.map(String::as_str))

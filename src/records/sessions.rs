@@ -35,7 +35,7 @@ impl SessionRecord {
         id: SessionId,
         created: Millis,
     ) -> Result<Self> {
-        check_key("session_token", session.session_token.as_str())?;
+        check_key("session_token", session.session_token.reveal())?;
         check_key("user_id", session.user_id.as_str())?;
         Ok(Self {
             id,

@@ -27,7 +27,7 @@ impl TokenRecord {
     /// Invalid argument, naming the field.
     pub(crate) fn new<X: Serialize + DeserializeOwned>(token: &VerificationToken<X>, created: Millis) -> Result<Self> {
         check_key("identifier", &token.identifier)?;
-        check_key("token", token.token.as_str())?;
+        check_key("token", token.token.reveal())?;
         Ok(Self {
             token_hash: token.token.hash(),
             identifier: token.identifier.clone(),

@@ -123,7 +123,7 @@ impl Save {
         id: SaveId,
         refuses_stale: bool,
     ) -> Result<Self> {
-        check_key("session_token", token.as_str())?;
+        check_key("session_token", token.reveal())?;
         let since = mark.map(|mark| mark.since(data, expires));
         let writer = since.as_ref().map_or(Writer::Unknown, |since| Writer::Whole(since.load));
         let trace = named.as_ref().map(UserId::trace);

@@ -2,14 +2,73 @@
 
 use crate::error::Result;
 use crate::kv::txn::Txn;
-use crate::models::{Account, AccountKey, AccountPatch, Cursor, Extra, Models, MustLeave, Page, UserId};
+use crate::models::{Account, AccountKey, AccountPatch, Cursor, Extra, Models, MustLeave, NewAccount, Page, UserId};
 use crate::ops::accounts;
 use crate::records::{AccountRecord, AccountUpdate};
 use crate::reply::Reply;
-use crate::store::AuthKv;
 use crate::store::lists::page_limit;
+use crate::store::{AuthKv, fresh_id};
 
 impl<M: Models> AuthKv<M> {
+    /// Links an account to a user and returns it. The account gets a fresh id if none is given.
+    ///
+    /// # Errors
+    /// [`UnknownUser`](crate::Error::UnknownUser), [`Conflict`](crate::Error::Conflict) when the pair of provider and
+    /// provider account id is already linked, even to the same user, or when the id or the value of an own field with a
+    /// unique index is taken, and [`InvalidArgument`](crate::Error::InvalidArgument).
+    ///
+    /// ```
+    /// # use authkv::{AuthKv, models::*};
+    /// # let auth = AuthKv::in_memory()?;
+    /// let ada = auth.create_user(NewUser::email("ada@example.com")).wait()?;
+    /// let account = NewAccount {
+    ///     scope: Some("read:user".into()),
+    ///     ..NewAccount::new(ada.id, AccountType::Oauth, "github", 583_231_u64)
+    /// };
+    /// assert_eq!(auth.link_account(account).wait()?.provider, "github");
+    /// # Ok::<(), authkv::Error>(())
+    /// ```
+    pub fn link_account(&self, account: NewAccount<M::Account>) -> Reply<Account<M::Account>> {
+        match AccountRecord::new(account, fresh_id, self.now()) {
+            Ok(account) => self
+                .write(move |txn| accounts::link(txn, &account).map(|()| account.clone()), AccountRecord::into_model),
+            Err(error) => Reply::ready(Err(error)),
+        }
+    }
+
+    /// Removes this account and returns it, or `None` if there is none. With a WebAuthn account, the user's
+    /// authenticators with the same provider account id are removed too. Sessions stay.
+    ///
+    /// ```
+    /// # use authkv::{AuthKv, models::*};
+    /// # let auth = AuthKv::in_memory()?;
+    /// let ada = auth.create_user(NewUser::email("ada@example.com")).wait()?;
+    /// auth.link_account(NewAccount::new(ada.id, AccountType::Oauth, "github", 583_231_u64)).wait()?;
+    /// let key = AccountKey::new("github", 583_231_u64);
+    /// assert!(auth.unlink_account(&key).wait()?.is_some());
+    /// assert!(auth.unlink_account(&key).wait()?.is_none());
+    /// # Ok::<(), authkv::Error>(())
+    /// ```
+    pub fn unlink_account(&self, account: impl Into<AccountKey>) -> Reply<Option<Account<M::Account>>> {
+        let account = account.into();
+        self.write(move |txn| accounts::unlink(txn, &account), account_model)
+    }
+
+    /// Returns the account with this key.
+    ///
+    /// ```
+    /// # use authkv::{AuthKv, models::*};
+    /// # let auth = AuthKv::in_memory()?;
+    /// let ada = auth.create_user(NewUser::email("ada@example.com")).wait()?;
+    /// auth.link_account(NewAccount::new(ada.id, AccountType::Oauth, "github", 583_231_u64)).wait()?;
+    /// assert!(auth.get_account(AccountKey::new("github", 583_231_u64)).wait()?.is_some());
+    /// # Ok::<(), authkv::Error>(())
+    /// ```
+    pub fn get_account(&self, account: impl Into<AccountKey>) -> Reply<Option<Account<M::Account>>> {
+        let account = account.into();
+        self.read(move |txn| accounts::get(txn, &account), account_model)
+    }
+
     /// Changes an account and answers its new state, or `None` if there is no such account. Fields without a patch stay
     /// unchanged.
     ///
@@ -20,7 +79,7 @@ impl<M: Models> AuthKv<M> {
     ///
     /// ```
     /// # use authkv::models::{AccountKey, AccountPatch, AccountType, Change, NewAccount, NewUser};
-    /// # use authkv::{Adapter, AuthKv};
+    /// # use authkv::AuthKv;
     /// # let auth = AuthKv::in_memory()?;
     /// # let ada = auth.create_user(NewUser::default()).wait()?;
     /// # auth.link_account(NewAccount::new(ada.id, AccountType::Oauth, "github", 583_231_u64)).wait()?;
@@ -56,11 +115,11 @@ impl<M: Models> AuthKv<M> {
     /// [`Adapter`](crate::Adapter).
     pub fn list_accounts(
         &self,
-        user_id: &UserId,
+        user_id: impl Into<UserId>,
         after: Option<&Cursor>,
         limit: usize,
     ) -> Reply<Page<Account<M::Account>>> {
-        let (user_id, after, limit) = (user_id.clone(), after.cloned(), page_limit(limit));
+        let (user_id, after, limit) = (user_id.into(), after.cloned(), page_limit(limit));
         self.read(
             move |txn| accounts::page(txn, &user_id, after.as_ref(), limit.clone()?),
             |page| page.try_map(AccountRecord::into_model),
@@ -80,7 +139,7 @@ impl<M: Models> AuthKv<M> {
     ///
     /// ```
     /// use authkv::models::{AccountKey, AccountType, MustLeave, NewAccount, NewUser};
-    /// use authkv::{Adapter, AuthKv, Error};
+    /// use authkv::{AuthKv, Error};
     ///
     /// # let auth = AuthKv::in_memory()?;
     /// let ada = auth.create_user(NewUser::email("ada@example.com")).wait()?;
@@ -96,11 +155,11 @@ impl<M: Models> AuthKv<M> {
     /// ```
     pub fn unlink_account_of(
         &self,
-        user_id: &UserId,
-        account: &AccountKey,
+        user_id: impl Into<UserId>,
+        account: impl Into<AccountKey>,
         must_leave: MustLeave,
     ) -> Reply<Option<Account<M::Account>>> {
-        let (user_id, account) = (user_id.clone(), account.clone());
+        let (user_id, account) = (user_id.into(), account.into());
         self.write(move |txn| accounts::unlink_of(txn, &user_id, &account, must_leave), account_model)
     }
 }

@@ -1,12 +1,10 @@
 //! One-time codes of a few digits, for people to type in.
 
-use chrono::TimeDelta;
-
-use crate::models::{CodeCheck, IssuedCode, Models, Token, TokenHash, instant};
+use crate::models::{CodeCheck, IssuedCode, Models, Span, Token, TokenHash, instant};
 use crate::ops::codes;
 use crate::records::{CodeRecord, Email};
 use crate::reply::Reply;
-use crate::store::{AuthKv, check_length_of_time};
+use crate::store::{AuthKv, positive};
 
 impl<M: Models> AuthKv<M> {
     /// Creates a code of [a few digits](crate::Options::code_digits) to send to the identifier, whose owner types it
@@ -31,27 +29,28 @@ impl<M: Models> AuthKv<M> {
     /// ```
     /// use authkv::AuthKv;
     /// use authkv::models::{CodeCheck, IssuedCode};
-    /// use chrono::TimeDelta;
+    /// use std::time::Duration;
     ///
     /// let auth = AuthKv::in_memory()?;
-    /// let IssuedCode::Code { code, .. } = auth.issue_code("ada@example.com", TimeDelta::minutes(10)).wait()? else {
+    /// let IssuedCode::Code { code, .. } = auth.issue_code("ada@example.com", Duration::from_secs(10 * 60)).wait()? else {
     ///     unreachable!("nobody has entered a wrong one")
     /// };
     /// assert_eq!(auth.verify_code("ada@example.com", "no code").wait()?, CodeCheck::Wrong { guesses_left: 4 });
-    /// assert_eq!(auth.verify_code("ada@example.com", code.as_str()).wait()?, CodeCheck::Right);
-    /// assert_eq!(auth.verify_code("ada@example.com", code.as_str()).wait()?, CodeCheck::NoCode);
+    /// assert_eq!(auth.verify_code("ada@example.com", code.reveal()).wait()?, CodeCheck::Right);
+    /// assert_eq!(auth.verify_code("ada@example.com", code.reveal()).wait()?, CodeCheck::NoCode);
     /// # Ok::<(), authkv::Error>(())
     /// ```
-    pub fn issue_code(&self, identifier: &str, valid_for: TimeDelta) -> Reply<IssuedCode> {
+    #[doc(alias = "otp")]
+    pub fn issue_code(&self, identifier: &str, valid_for: impl Into<Span>) -> Reply<IssuedCode> {
         let (identifier, rules, now) = (self.code_identifier(identifier), self.code_rules(), self.now());
-        let expires = now.plus(valid_for);
-        let new = check_length_of_time("valid_for", valid_for).and_then(|()| {
+        let new = positive("valid_for", valid_for).and_then(|valid_for| {
+            let expires = now.plus(valid_for);
             let code = Token::random_digits(rules.digits)?;
-            let hash = TokenHash::within(&identifier, code.as_str());
-            Ok((code, CodeRecord::new(identifier, hash, expires, now)?))
+            let hash = TokenHash::within(&identifier, code.reveal());
+            Ok((code, expires, CodeRecord::new(identifier, hash, expires, now)?))
         });
         match new {
-            Ok((code, record)) => self.write(
+            Ok((code, expires, record)) => self.write(
                 move |txn| codes::create(txn, &record, now, rules.guesses),
                 move |locked| match locked {
                     Some(until) => Ok(IssuedCode::Locked { until: instant(until)? }),
@@ -65,13 +64,16 @@ impl<M: Models> AuthKv<M> {
     /// Compares an entered code with the identifier's code. The right code is used up: of any number of concurrent
     /// calls at most one succeeds. Every wrong code is counted, however many arrive at once.
     ///
+    /// Blanks around the code and in it are ignored, as people type them.
+    ///
     /// A right code proves that somebody can read what is sent to the identifier, not who they are.
     ///
     /// # Errors
     /// The errors of every writing method of [`Adapter`](crate::Adapter).
     pub fn verify_code(&self, identifier: &str, code: &str) -> Reply<CodeCheck> {
         let (identifier, rules, now) = (self.code_identifier(identifier), self.code_rules(), self.now());
-        let hash = TokenHash::within(&identifier, code);
+        let code: String = code.split_whitespace().collect();
+        let hash = TokenHash::within(&identifier, &code);
         self.write(move |txn| codes::guess(txn, &identifier, hash, now, rules.guesses), Ok)
     }
 

@@ -260,7 +260,6 @@ fn open(place: &Place, setup: Setup, file: fn(PathBuf) -> Source, synchronize: b
 mod tests {
     use super::*;
     use crate::AuthKv;
-    use crate::adapter::Adapter;
     use crate::kv::key::Key;
     use crate::models::NewUser;
     use crate::records::Identity;

@@ -21,7 +21,7 @@ impl<M: Models> AuthKv<M> {
     ///
     /// ```
     /// use authkv::models::{Index, Models, NewUser};
-    /// use authkv::{Adapter, AuthKv, Error, UniqueKey};
+    /// use authkv::{AuthKv, Error, UniqueKey};
     /// use serde::{Deserialize, Serialize};
     ///
     /// #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -80,7 +80,7 @@ impl<M: Models> AuthKv<M> {
     ///
     /// ```
     /// use authkv::models::{FieldRange, Index, Models, NewUser};
-    /// use authkv::{Adapter, AuthKv};
+    /// use authkv::AuthKv;
     /// # use serde::{Deserialize, Serialize};
     /// # #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
     /// # struct Profile { plan: String }

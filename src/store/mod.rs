@@ -19,6 +19,7 @@ mod sign_in;
 mod states;
 mod tokens;
 mod upkeep;
+mod users;
 pub(crate) mod web_sessions;
 
 use std::fmt;
@@ -37,7 +38,7 @@ use crate::engine::redb::published::ReadSet;
 use crate::engine::{Engine, Signature};
 use crate::error::{Error, Problem, Result, StorageError};
 use crate::kv::txn::{Txn, with_indexes};
-use crate::models::{Indexes, Millis, Models};
+use crate::models::{Indexes, Millis, Models, Span};
 use crate::ops::check::{self, CheckReport};
 use crate::ops::meta;
 use crate::records::{AsOf, EmailMatching, Identity};
@@ -221,7 +222,7 @@ impl<M: Models> AuthKv<M> {
     /// Counters since the store was opened.
     ///
     /// ```
-    /// # use authkv::{Adapter, AuthKv};
+    /// # use authkv::AuthKv;
     /// let auth = AuthKv::in_memory()?;
     /// assert_eq!(auth.get_session_and_user("no such token").wait()?, None);
     /// assert_eq!(auth.stats().hot_session_misses, 1);
@@ -377,8 +378,9 @@ pub(crate) fn fresh_id<I: From<String>>() -> I {
 }
 
 /// Refuses a length of time that is over when it begins. The store counts in milliseconds, so a shorter one is as long as none.
-pub(crate) fn check_length_of_time(field: &'static str, length: TimeDelta) -> Result<()> {
-    if length < TimeDelta::milliseconds(1) { Err(Error::invalid(field, Problem::NotPositive)) } else { Ok(()) }
+pub(crate) fn positive(field: &'static str, length: impl Into<Span>) -> Result<TimeDelta> {
+    let Span(length) = length.into();
+    if length < TimeDelta::milliseconds(1) { Err(Error::invalid(field, Problem::NotPositive)) } else { Ok(length) }
 }
 
 /// The rows by which an engine recognises its file, with a new mark, and a new id for a store that has none.

@@ -14,13 +14,13 @@ use crate::engine::redb::{Config, OnRecovery, RedbEngine, Source};
 use crate::engine::{Durability, Engine, Setup};
 use crate::error::{Error, Problem, Result};
 use crate::kv::table::RowKey;
-use crate::models::{Dynamic, Indexes, MigrationProgress, Models};
+use crate::models::{Dynamic, Indexes, MigrationProgress, Models, Span};
 use crate::ops::meta::{self, Settings};
 use crate::records::{AccountRecord, EmailMatching, UserRecord};
 use crate::store::background::BackgroundPurge;
 use crate::store::hot_sessions::HotSessions;
 use crate::store::migration::{self, OnLeftOut, OnProgress};
-use crate::store::{AuthKv, CodeRules, Rules, SessionAges, check_length_of_time, signature};
+use crate::store::{AuthKv, CodeRules, Rules, SessionAges, positive, signature};
 
 const CACHE_BYTES: usize = 32 << 20;
 const HOT_SESSIONS: usize = 8_192;
@@ -36,7 +36,7 @@ impl AuthKv {
     /// # let folder = tempfile::tempdir()?;
     /// # let path = folder.path().join("app.redb");
     /// use authkv::models::NewUser;
-    /// use authkv::{Adapter, AuthKv};
+    /// use authkv::AuthKv;
     ///
     /// let auth = AuthKv::open(&path)?;
     /// let ada = auth.create_user(NewUser::email("ada@example.com")).wait()?;
@@ -238,8 +238,8 @@ impl<M: Models> Options<M> {
     /// Sessions of [`create_session`](crate::Adapter::create_session) and [web sessions](crate::WebSessions) keep the
     /// expiry that their caller chose; files of format 1 and 2 do not say who made a session, so those in them do too.
     #[must_use]
-    pub fn session_max_age(mut self, age: TimeDelta) -> Self {
-        self.choices.rules.session_ages.max = age;
+    pub fn session_max_age(mut self, age: impl Into<Span>) -> Self {
+        self.choices.rules.session_ages.max = age.into().0;
         self
     }
 
@@ -247,8 +247,8 @@ impl<M: Models> Options<M> {
     /// millisecond. By default a day, as in Auth.js, or a quarter of the [maximum age](Self::session_max_age) if that is
     /// shorter. It must be longer than zero and not longer than the maximum age; a millisecond extends with every request.
     #[must_use]
-    pub fn session_update_age(mut self, age: TimeDelta) -> Self {
-        self.choices.session_update_age = Some(age);
+    pub fn session_update_age(mut self, age: impl Into<Span>) -> Self {
+        self.choices.session_update_age = Some(age.into().0);
         self
     }
 
@@ -388,7 +388,7 @@ impl<M: Models> Options<M> {
     /// # let folder = tempfile::tempdir()?;
     /// # let path = folder.path().join("app.redb");
     /// use authkv::models::NewUser;
-    /// use authkv::{Adapter, AuthKv, redb};
+    /// use authkv::{AuthKv, redb};
     /// use std::sync::Arc;
     ///
     /// let db = Arc::new(redb::Database::create(&path)?);
@@ -473,10 +473,10 @@ impl SessionAges {
     /// # Errors
     /// When an age is not longer than zero, or the update age is longer than the maximum age.
     fn choose_update(&mut self, given: Option<TimeDelta>) -> Result<()> {
-        check_length_of_time("session_max_age", self.max)?;
+        positive("session_max_age", self.max)?;
         let shortest = TimeDelta::milliseconds(1);
         self.update = given.unwrap_or_else(|| (self.max / 4).clamp(shortest, UPDATE_AGE));
-        check_length_of_time("session_update_age", self.update)?;
+        positive("session_update_age", self.update)?;
         if self.update > self.max {
             return Err(Error::invalid("session_update_age", Problem::LongerThan("session_max_age")));
         }

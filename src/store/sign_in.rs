@@ -31,11 +31,11 @@ impl<M: Models> AuthKv<M> {
     ///
     /// ```
     /// use authkv::models::{AccountType, NewUser, ProviderAccount, SignIn};
-    /// use authkv::{Adapter, AuthKv};
+    /// use authkv::AuthKv;
     ///
     /// # let auth = AuthKv::in_memory()?;
     /// let github = || ProviderAccount::new(AccountType::Oauth, "github", 583_231_u64);
-    /// match auth.sign_in_with_account(github(), NewUser::email("ada@example.com"), ()).wait()? {
+    /// match auth.sign_in_with_account(github(), NewUser::email("ada@example.com")).wait()? {
     ///     SignIn::Done(done) => {
     ///         assert!(done.is_new_user);
     ///         // Put done.session.session_token into a cookie.
@@ -45,18 +45,35 @@ impl<M: Models> AuthKv<M> {
     ///
     /// // Another account with the same address might be somebody else's.
     /// let google = || ProviderAccount::new(AccountType::Oidc, "google", "1077");
-    /// let again = auth.sign_in_with_account(google(), NewUser::email("Ada@example.com"), ()).wait()?;
+    /// let again = auth.sign_in_with_account(google(), NewUser::email("Ada@example.com")).wait()?;
     /// let SignIn::EmailInUse(held) = again else { unreachable!("it is no account of the user") };
     ///
     /// // Keep it until the visitor has signed in with the first account, and link it then.
-    /// let SignIn::Done(done) = auth.sign_in_with_account(github(), NewUser::default(), ()).wait()? else {
+    /// let SignIn::Done(done) = auth.sign_in_with_account(github(), NewUser::default()).wait()? else {
     ///     unreachable!("it is an account of the user")
     /// };
     /// assert!(!done.is_new_user && done.user.id == held.user_id);
     /// auth.link_account(google().of_user(done.user.id)).wait()?;
     /// # Ok::<(), authkv::Error>(())
     /// ```
+    #[doc(alias = "login")]
+    #[doc(alias = "register")]
     pub fn sign_in_with_account(
+        &self,
+        account: ProviderAccount<M::Account>,
+        user: NewUser<M::User>,
+    ) -> Reply<SignIn<M::User, M::Account, M::Session>>
+    where
+        M::Session: Default,
+    {
+        self.sign_in_with_account_with(account, user, M::Session::default())
+    }
+
+    /// Like [`sign_in_with_account`](Self::sign_in_with_account), with own fields of the session.
+    ///
+    /// # Errors
+    /// The errors of [`sign_in_with_account`](Self::sign_in_with_account).
+    pub fn sign_in_with_account_with(
         &self,
         account: ProviderAccount<M::Account>,
         user: NewUser<M::User>,
@@ -95,19 +112,32 @@ impl<M: Models> AuthKv<M> {
     ///
     /// ```
     /// use authkv::AuthKv;
-    /// use authkv::models::NewUser;
-    /// use chrono::TimeDelta;
+    /// use authkv::models::{Check, NewUser};
+    /// use std::time::Duration;
     ///
     /// let auth = AuthKv::in_memory()?;
-    /// let link = auth.issue_link_token("ada@example.com", TimeDelta::minutes(15), ()).wait()?;
-    /// if let Some(used) = auth.verify_link_token("ada@example.com", link.token.as_str()).wait()? {
-    ///     let done = auth.sign_in_with_email(NewUser::email(used.identifier), ()).wait()?;
+    /// let link = auth.issue_link_token("ada@example.com", Duration::from_secs(15 * 60)).wait()?;
+    /// if let Check::Passed(used) = auth.verify_link_token("ada@example.com", link.token.reveal()).wait()? {
+    ///     let done = auth.sign_in_with_email(NewUser::email(used.identifier)).wait()?;
     ///     assert!(done.is_new_user && done.user.email_verified.is_some());
     ///     // Put done.session.session_token into a cookie.
     /// }
     /// # Ok::<(), authkv::Error>(())
     /// ```
-    pub fn sign_in_with_email(
+    #[doc(alias = "login")]
+    #[doc(alias = "register")]
+    pub fn sign_in_with_email(&self, user: NewUser<M::User>) -> Reply<SignedInWithEmail<M::User, M::Session>>
+    where
+        M::Session: Default,
+    {
+        self.sign_in_with_email_with(user, M::Session::default())
+    }
+
+    /// Like [`sign_in_with_email`](Self::sign_in_with_email), with own fields of the session.
+    ///
+    /// # Errors
+    /// The errors of [`sign_in_with_email`](Self::sign_in_with_email).
+    pub fn sign_in_with_email_with(
         &self,
         user: NewUser<M::User>,
         session: M::Session,

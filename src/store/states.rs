@@ -1,15 +1,14 @@
 //! States: values that an application keeps while a visitor is redirected, as for OAuth, and takes once.
 
-use chrono::TimeDelta;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::Error;
-use crate::models::{FIELD_BYTES_MAX, Models, Token, TokenHash, json_text};
+use crate::models::{Check, FIELD_BYTES_MAX, Models, Span, Token, TokenHash, json_text};
 use crate::ops::states;
 use crate::records::StateRecord;
 use crate::reply::Reply;
-use crate::store::{AuthKv, check_length_of_time};
+use crate::store::{AuthKv, positive};
 
 impl<M: Models> AuthKv<M> {
     /// Stores a value and answers a handle that can take it once. The handle has 256 bits, which nobody can guess. Use
@@ -32,8 +31,8 @@ impl<M: Models> AuthKv<M> {
     /// ```
     /// use authkv::AuthKv;
     /// use authkv::models::Token;
-    /// use chrono::TimeDelta;
-    /// use serde::{Deserialize, Serialize};
+    ///     /// use serde::{Deserialize, Serialize};
+    /// use std::time::Duration;
     ///
     /// #[derive(Serialize, Deserialize)]
     /// struct SigningIn {
@@ -43,20 +42,26 @@ impl<M: Models> AuthKv<M> {
     ///
     /// let auth = AuthKv::in_memory()?;
     /// let signing_in = SigningIn { code_verifier: Token::random()?, return_to: "/inbox".into() };
-    /// let state = auth.put_state("sign in with github", &signing_in, TimeDelta::minutes(10)).wait()?;
+    /// let state = auth.put_state("sign in with github", &signing_in, Duration::from_secs(10 * 60)).wait()?;
     ///
     /// // Set state as a cookie and redirect to the provider with it. When the visitor returns with the same state:
-    /// let back = auth.take_state::<SigningIn>("sign in with github", state.as_str()).wait()?.expect("it is known");
+    /// let back = auth.take_state::<SigningIn>("sign in with github", state.reveal()).wait()?;
+    /// let back = back.passed().expect("it is known");
     /// assert_eq!(back.return_to, "/inbox");
-    /// assert!(auth.take_state::<SigningIn>("sign in with github", state.as_str()).wait()?.is_none());
+    /// assert!(!auth.take_state::<SigningIn>("sign in with github", state.reveal()).wait()?.has_passed(), "it works once");
     /// # Ok::<(), authkv::Error>(())
     /// ```
-    pub fn put_state(&self, purpose: &str, value: &(impl Serialize + ?Sized), valid_for: TimeDelta) -> Reply<Token> {
+    pub fn put_state(
+        &self,
+        purpose: &str,
+        value: &(impl Serialize + ?Sized),
+        valid_for: impl Into<Span>,
+    ) -> Reply<Token> {
         let now = self.now();
-        let new = check_length_of_time("valid_for", valid_for).and_then(|()| {
+        let new = positive("valid_for", valid_for).and_then(|valid_for| {
             let value = json_text(&value, FIELD_BYTES_MAX).map_err(|problem| Error::invalid("value", problem))?;
             let handle = Token::random()?;
-            let hash = TokenHash::within(purpose, handle.as_str());
+            let hash = TokenHash::within(purpose, handle.reveal());
             Ok((handle, StateRecord::new(hash, value, now.plus(valid_for), now)))
         });
         match new {
@@ -65,19 +70,19 @@ impl<M: Models> AuthKv<M> {
         }
     }
 
-    /// Takes the value of a handle. Of any number of concurrent calls at most one gets it. `None` if no value is stored
+    /// Takes the value of a handle. Of any number of concurrent calls at most one gets it. The check fails if no value is stored
     /// for this purpose, it was already taken, or it has expired.
     ///
     /// # Errors
     /// [`OutcomeUnknown`](Error::OutcomeUnknown) also when the value does not fit `T`; it is gone then. The errors of
     /// every writing method of [`Adapter`](crate::Adapter).
-    pub fn take_state<T: DeserializeOwned + Send + 'static>(&self, purpose: &str, handle: &str) -> Reply<Option<T>> {
+    pub fn take_state<T: DeserializeOwned + Send + 'static>(&self, purpose: &str, handle: &str) -> Reply<Check<T>> {
         let (hash, now) = (TokenHash::within(purpose, handle), self.now());
         self.write(
             move |txn| states::take(txn, hash, now),
             |state| {
                 let value = state.map(|state| serde_json::from_str(&state.value)).transpose();
-                value.map_err(|_| Error::corrupt("a state does not fit the type that it is taken as"))
+                value.map(Check::from).map_err(|_| Error::corrupt("a state does not fit the type that it is taken as"))
             },
         )
     }

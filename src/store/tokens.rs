@@ -1,15 +1,68 @@
 //! Verification tokens for links.
 
-use chrono::TimeDelta;
-
-use crate::adapter::Adapter;
-use crate::models::{Models, Token, VerificationToken, instant};
+use crate::models::{Check, Models, Span, Token, VerificationToken, instant};
 use crate::ops::tokens;
 use crate::records::TokenRecord;
 use crate::reply::Reply;
-use crate::store::{AuthKv, check_length_of_time};
+use crate::store::{AuthKv, positive};
 
 impl<M: Models> AuthKv<M> {
+    /// Stores a verification token and returns it. An identifier may have several tokens. Storing the same pair again
+    /// replaces the earlier token.
+    ///
+    /// # Errors
+    /// [`InvalidArgument`](crate::Error::InvalidArgument).
+    ///
+    /// ```
+    /// # use authkv::{AuthKv, models::*};
+    /// # let auth = AuthKv::in_memory()?;
+    /// let expires = chrono::Utc::now() + chrono::TimeDelta::minutes(15);
+    /// auth.create_verification_token(VerificationToken::new("ada@example.com", "a-secret", expires)).wait()?;
+    /// # Ok::<(), authkv::Error>(())
+    /// ```
+    pub fn create_verification_token(
+        &self,
+        token: VerificationToken<M::VerificationToken>,
+    ) -> Reply<VerificationToken<M::VerificationToken>> {
+        match TokenRecord::new(&token, self.now()) {
+            Ok(record) => self.write(
+                move |txn| tokens::create(txn, &record).map(|()| record.clone()),
+                |record| record.into_model(token.token),
+            ),
+            Err(error) => Reply::ready(Err(error)),
+        }
+    }
+
+    /// Removes a verification token and returns it. Of any number of concurrent calls, at most one gets it. If no token
+    /// matches both parts, the answer is `None` and nothing is removed. An expired token is removed and returned too,
+    /// as in Auth.js: accept it only if it is not [expired](VerificationToken::is_expired).
+    ///
+    /// [`Adapter::use_verification_token`] says more.
+    ///
+    /// ```
+    /// # use authkv::{AuthKv, models::*};
+    /// # let auth = AuthKv::in_memory()?;
+    /// # let expires = chrono::Utc::now() + chrono::TimeDelta::minutes(15);
+    /// auth.create_verification_token(VerificationToken::new("ada@example.com", "a-secret", expires)).wait()?;
+    /// assert!(auth.use_verification_token(Some("ada@example.com"), "a-guess").wait()?.is_none());
+    /// let used = auth.use_verification_token(Some("ada@example.com"), "a-secret").wait()?;
+    /// assert!(used.is_some_and(|token| !token.is_expired(chrono::Utc::now())));
+    /// assert!(auth.use_verification_token(Some("ada@example.com"), "a-secret").wait()?.is_none());
+    /// # Ok::<(), authkv::Error>(())
+    /// ```
+    pub fn use_verification_token(
+        &self,
+        identifier: Option<&str>,
+        token: &str,
+    ) -> Reply<Option<VerificationToken<M::VerificationToken>>> {
+        let (identifier, token) = (identifier.map(str::to_owned), Token::from(token));
+        let hash = token.hash();
+        self.write(
+            move |txn| tokens::take(txn, identifier.as_ref(), hash),
+            |record| record.map(|record| record.into_model(token)).transpose(),
+        )
+    }
+
     /// Creates a 256-bit verification token to send to the identifier in a link, and stores its hash.
     ///
     /// An identifier can have several tokens; each works once. If tokens have several purposes, put the purpose into
@@ -18,26 +71,45 @@ impl<M: Models> AuthKv<M> {
     /// # Errors
     /// [`InvalidArgument`](crate::Error::InvalidArgument) also when `valid_for` is not longer than zero,
     /// [`Storage`](crate::Error::Storage) also when the operating system cannot provide randomness, and the errors of
-    /// every writing method of [`Adapter`].
+    /// every writing method of [`Adapter`](crate::Adapter).
     ///
     /// ```
     /// use authkv::AuthKv;
-    /// use chrono::TimeDelta;
+    /// use std::time::Duration;
     ///
     /// let auth = AuthKv::in_memory()?;
-    /// let link = auth.issue_link_token("ada@example.com", TimeDelta::minutes(15), ()).wait()?;
-    /// // Send a link with link.identifier and link.token; when it is followed:
-    /// assert!(auth.verify_link_token("ada@example.com", link.token.as_str()).wait()?.is_some());
-    /// assert!(auth.verify_link_token("ada@example.com", link.token.as_str()).wait()?.is_none());
+    /// let link = auth.issue_link_token("ada@example.com", Duration::from_secs(15 * 60)).wait()?;
+    /// let url = link.url("https://app.example.com/sign-in");
+    /// assert!(url.starts_with("https://app.example.com/sign-in?email=ada%40example.com&token="));
+    ///
+    /// // Send the link. When it is followed:
+    /// assert!(auth.verify_link_token("ada@example.com", link.token.reveal()).wait()?.has_passed());
+    /// assert!(!auth.verify_link_token("ada@example.com", link.token.reveal()).wait()?.has_passed(), "it works once");
     /// # Ok::<(), authkv::Error>(())
     /// ```
+    #[doc(alias = "magic_link")]
     pub fn issue_link_token(
         &self,
         identifier: impl Into<String>,
-        valid_for: TimeDelta,
+        valid_for: impl Into<Span>,
+    ) -> Reply<VerificationToken<M::VerificationToken>>
+    where
+        M::VerificationToken: Default,
+    {
+        self.issue_link_token_with(identifier, valid_for, M::VerificationToken::default())
+    }
+
+    /// Like [`issue_link_token`](Self::issue_link_token), with own fields.
+    ///
+    /// # Errors
+    /// The errors of [`issue_link_token`](Self::issue_link_token).
+    pub fn issue_link_token_with(
+        &self,
+        identifier: impl Into<String>,
+        valid_for: impl Into<Span>,
         extra: M::VerificationToken,
     ) -> Reply<VerificationToken<M::VerificationToken>> {
-        let expires = check_length_of_time("valid_for", valid_for).and_then(|()| instant(self.now().plus(valid_for)));
+        let expires = positive("valid_for", valid_for).and_then(|length| instant(self.now().plus(length)));
         let token = expires.and_then(|expires| {
             Ok(VerificationToken { identifier: identifier.into(), token: Token::random()?, expires, extra })
         });
@@ -48,32 +120,32 @@ impl<M: Models> AuthKv<M> {
     }
 
     /// Takes a verification token, however it was created. Of any number of concurrent calls at most one gets it.
-    /// `None` if this identifier has no such token or the token has expired;
-    /// [`use_verification_token`](Adapter::use_verification_token) also returns expired tokens.
+    /// Fails if this identifier has no such token or the token has expired;
+    /// [`use_verification_token`](Self::use_verification_token) also returns expired tokens.
     ///
     /// # Errors
-    /// The errors of every writing method of [`Adapter`].
+    /// The errors of every writing method of [`Adapter`](crate::Adapter).
     pub fn verify_link_token(
         &self,
         identifier: &str,
         token: &str,
-    ) -> Reply<Option<VerificationToken<M::VerificationToken>>> {
+    ) -> Reply<Check<VerificationToken<M::VerificationToken>>> {
         let (identifier, token, now) = (identifier.to_owned(), Token::from(token), self.now());
         let hash = token.hash();
         self.write(
             move |txn| Ok(tokens::take(txn, Some(&identifier), hash)?.filter(|token| token.expires >= now)),
-            |record: Option<TokenRecord>| record.map(|record| record.into_model(token)).transpose(),
+            |record: Option<TokenRecord>| Ok(record.map(|record| record.into_model(token)).transpose()?.into()),
         )
     }
 
     /// The verification token of this identifier, without taking it. For tests and support; to sign somebody in, use
-    /// [`use_verification_token`](Adapter::use_verification_token). The token may have expired.
+    /// [`use_verification_token`](Self::use_verification_token). The token may have expired.
     ///
     /// # Errors
-    /// The errors of every method of [`Adapter`].
+    /// The errors of every method of [`Adapter`](crate::Adapter).
     ///
     /// ```
-    /// # use authkv::{Adapter, AuthKv, models::*};
+    /// # use authkv::{AuthKv, models::*};
     /// # let auth = AuthKv::in_memory()?;
     /// let expires = chrono::Utc::now() + chrono::TimeDelta::minutes(15);
     /// auth.create_verification_token(VerificationToken::new("ada@example.com", "a-secret", expires)).wait()?;

@@ -22,7 +22,7 @@ impl<M: Models> AuthKv<M> {
     /// The errors of every writing method of [`Adapter`](crate::Adapter).
     ///
     /// ```
-    /// # use authkv::{Adapter, AuthKv, models::*};
+    /// # use authkv::{AuthKv, models::*};
     /// # let auth = AuthKv::in_memory()?;
     /// let expired = chrono::Utc::now() - chrono::TimeDelta::minutes(1);
     /// auth.create_verification_token(VerificationToken::new("ada@example.com", "a-secret", expired)).wait()?;

@@ -127,9 +127,9 @@ impl<M: Models> WebSessions<M> {
     ///
     /// data.insert("theme".into(), "dark".into());
     /// assert!(sessions.save_session(token.clone(), &data, expires).wait()?, "the session is there");
-    /// assert_eq!(sessions.find_session(token.as_str()).wait()?.expect("it was just saved").data, data);
+    /// assert_eq!(sessions.find_session(token.reveal()).wait()?.expect("it was just saved").data, data);
     ///
-    /// sessions.delete_session(token.as_str()).wait()?;
+    /// sessions.delete_session(token.reveal()).wait()?;
     /// assert!(!sessions.save_session(token, &data, expires).wait()?, "it is not revived");
     /// # Ok::<(), authkv::Error>(())
     /// ```
@@ -202,14 +202,14 @@ impl<M: Models> WebSessions<M> {
     /// sessions.create_session(token.clone(), &Default::default(), expires).wait()?;
     ///
     /// // Two requests overlap:
-    /// let load = || sessions.load_session(token.as_str()).wait();
+    /// let load = || sessions.load_session(token.reveal()).wait();
     /// let (mut one, mut other) = (load()?.expect("it is there"), load()?.expect("it is there"));
     /// one.data.insert("basket".into(), "a bicycle".into());
     /// other.data.insert("theme".into(), "dark".into());
     /// sessions.save_session(token.clone(), &one.data, expires).wait()?;
     /// sessions.save_session(token.clone(), &other.data, expires).wait()?;
     ///
-    /// let found = sessions.find_session(token.as_str()).wait()?.expect("it is there");
+    /// let found = sessions.find_session(token.reveal()).wait()?.expect("it is there");
     /// assert_eq!((&found.data["basket"], &found.data["theme"]), (&"a bicycle".into(), &"dark".into()));
     /// # Ok::<(), authkv::Error>(())
     /// ```
@@ -254,8 +254,13 @@ impl<M: Models> WebSessions<M> {
     /// # Errors
     /// [`InvalidArgument`](crate::Error::InvalidArgument) when `after` is no cursor of such a list, for another limit, and the
     /// errors of every reading method of [`Adapter`](crate::Adapter).
-    pub fn list_sessions(&self, user_id: &UserId, after: Option<&Cursor>, limit: usize) -> Reply<Page<WebSession>> {
-        let (user_id, now, after, limit) = (user_id.clone(), self.auth.now(), after.cloned(), page_limit(limit));
+    pub fn list_sessions(
+        &self,
+        user_id: impl Into<UserId>,
+        after: Option<&Cursor>,
+        limit: usize,
+    ) -> Reply<Page<WebSession>> {
+        let (user_id, now, after, limit) = (user_id.into(), self.auth.now(), after.cloned(), page_limit(limit));
         self.auth.read(
             move |txn| web_sessions::page(txn, &user_id, now, after.as_ref(), limit.clone()?),
             |page| page.try_map(WebSessionRecord::into_model),
@@ -267,23 +272,23 @@ impl<M: Models> WebSessions<M> {
     ///
     /// # Errors
     /// The errors of every writing method of [`Adapter`](crate::Adapter).
-    pub fn end_session(&self, user_id: &UserId, id: &WebSessionId) -> Reply<Option<WebSession>> {
-        match id.hash() {
+    pub fn end_session(&self, user_id: impl Into<UserId>, id: impl Into<WebSessionId>) -> Reply<Option<WebSession>> {
+        match id.into().hash() {
             Some(token) => {
-                let user_id = user_id.clone();
+                let user_id = user_id.into();
                 self.auth.write(move |txn| web_sessions::end(txn, &user_id, &token), model)
             }
             None => Reply::ready(Ok(None)),
         }
     }
 
-    /// Ends the sessions of a user, web sessions and others, except `except` if it is given. Answers how many it ended:
-    /// 1,000 at most, so call it again while it ends that many. Otherwise like [`AuthKv::end_sessions`].
+    /// Ends the other sessions of a user, web sessions and others, and keeps this one. Otherwise like
+    /// [`AuthKv::end_other_sessions`]. [`AuthKv::end_all_sessions`] ends web sessions too.
     ///
     /// # Errors
-    /// The errors of every writing method of [`Adapter`](crate::Adapter).
-    pub fn end_sessions(&self, user_id: &UserId, except: Option<&WebSessionId>) -> Reply<usize> {
-        self.auth.end_all_sessions(user_id, except.cloned().map(AnySession::WebSession))
+    /// The errors of [`AuthKv::end_other_sessions`].
+    pub fn end_other_sessions(&self, user_id: impl Into<UserId>, keep: impl Into<WebSessionId>) -> Reply<usize> {
+        self.auth.end_sessions(user_id.into(), Some(AnySession::WebSession(keep.into())))
     }
 
     fn to_save(&self, token: &Token, data: &WebSessionData, expires: DateTime<Utc>, now: Millis) -> Result<Save> {

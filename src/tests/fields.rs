@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use crate::AuthKv;
 use crate::models::{AccountType, FieldKey, Index, Millis, Models, NewAccount, NewUser, RangeOf};
 use crate::ops::pages::PageLimit;
 use crate::ops::{accounts, users};
 use crate::records::AccountRecord;
 use crate::records::entries::replace;
 use crate::records::schema::ACCOUNT_BY_FIELD;
-use crate::{Adapter, AuthKv};
 
 type Own = BTreeMap<String, u64>;
 

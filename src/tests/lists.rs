@@ -18,7 +18,7 @@ use crate::models::{AccountType, Cursor, Millis, NewAccount, NewSession, NewUser
 use crate::ops::pages::PageLimit;
 use crate::ops::{accounts, authenticators, sessions, web_sessions};
 use crate::records::schema::{ACCOUNTS_BY_USER, AUTHENTICATORS_BY_USER, SESSIONS, WEB_SESSIONS_BY_USER};
-use crate::{Adapter, AuthKv, Error, Result, WebSessions};
+use crate::{AuthKv, Error, Result, WebSessions};
 
 /// A view that counts the rows of a table which a scan visits.
 struct Counting<'v> {
@@ -170,7 +170,7 @@ fn a_page_of_any_size_can_be_asked_for_and_any_cursor_given() {
     let web = WebSessions::new(auth.clone());
     let [ada, bob] = [(); 2].map(|()| auth.create_user(NewUser::default()).wait().unwrap().id);
     for user in [&ada, &ada, &ada, &bob] {
-        auth.start_session(user.clone(), ()).wait().unwrap();
+        auth.start_session(user.clone()).wait().unwrap();
     }
     for (limit, found) in [(1, 1), (2, 2), (1_000, 3)] {
         assert_eq!(auth.list_sessions(&ada, None, limit).wait().unwrap().items.len(), found);

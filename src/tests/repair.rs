@@ -15,7 +15,7 @@ use crate::conformance::{Clock, authenticator};
 use crate::kv::key::Key;
 use crate::models::{AccountType, NewAccount, NewUser, UserId};
 use crate::records::schema::{META, TABLES, USER_BY_EMAIL, USERS, WEB_SESSIONS, indexes};
-use crate::{Adapter, AuthKv, Error, Repair, RepairKind};
+use crate::{AuthKv, Error, Repair, RepairKind};
 
 /// A store with two users who have some of everything, and one who was deleted.
 fn sample(clock: &Clock, random: &mut Rng) -> AuthKv {

@@ -2,11 +2,11 @@
 
 use chrono::{DateTime, TimeDelta};
 
+use crate::AuthKv;
 use crate::models::{Millis, NewSession, NewUser, TokenHash};
 use crate::ops::resolve;
 use crate::ops::sessions::extend;
 use crate::records::{AsOf, SessionRecord};
-use crate::{Adapter, AuthKv};
 
 const EXPIRES: i64 = 1_000;
 

@@ -25,7 +25,7 @@ use crate::records::schema::{
     ACCOUNTS, ACCOUNTS_BY_USER, AUTHENTICATORS, BY_EXPIRY, CODES, SESSION_BY_TOKEN, SESSIONS, STATES, SWEEP, TABLES,
     USERS, VERIFICATION_TOKENS, WEB_SESSIONS, WEB_SESSIONS_BY_USER,
 };
-use crate::{Adapter, AuthKv, Error, UniqueKey, WebSessions};
+use crate::{AuthKv, Error, UniqueKey, WebSessions};
 
 pub(super) type Row = (TableId, Vec<u8>);
 pub(super) type Rows = BTreeMap<Row, Vec<u8>>;
@@ -268,7 +268,7 @@ pub(super) fn damaged_rows_hold_up_no_sweep(auth: &AuthKv, random: &mut Rng) {
         for number in 0..random.usize(..6) {
             let name = format!("{user} {number}");
             match random.u8(..4) {
-                0 => drop(auth.start_session(user.clone(), ()).wait().unwrap()),
+                0 => drop(auth.start_session(user.clone()).wait().unwrap()),
                 1 => {
                     let data = [("axum-login.data".into(), serde_json::json!({ "user_id": user.as_str() }))].into();
                     web.create_session(name, &data, tomorrow).wait().unwrap();
@@ -354,7 +354,7 @@ fn a_damaged_session_keeps_no_other_session_of_its_user() {
     let clock = Clock::new();
     let auth = options(&clock).in_memory().unwrap();
     let ada = auth.create_user(NewUser::email("ada@example.com")).wait().unwrap();
-    let sessions: Vec<_> = (0..5).map(|_| auth.start_session(ada.id.clone(), ()).wait().unwrap()).collect();
+    let sessions: Vec<_> = (0..5).map(|_| auth.start_session(ada.id.clone()).wait().unwrap()).collect();
     let data = [("axum-login.data".into(), serde_json::json!({ "user_id": ada.id.as_str() }))].into();
     let (web, expires) = (WebSessions::new(auth.clone()), clock.now() + TimeDelta::days(1));
     web.create_session("web", &data, expires).wait().unwrap();
@@ -363,13 +363,13 @@ fn a_damaged_session_keeps_no_other_session_of_its_user() {
     let web_session = (WEB_SESSIONS.id, crate::models::Token::from("damaged").hash().to_bytes());
     change(&auth, vec![(session, Some(b"no session".to_vec())), (web_session, None)]);
 
-    let ended = auth.end_sessions(&ada.id, Some(&sessions[4].id)).wait();
+    let ended = auth.end_other_sessions(&ada.id, &sessions[4].id).wait();
     assert!(matches!(ended, Err(Error::OutcomeUnknown(_))), "{ended:?}");
     for session in &sessions[1..4] {
-        assert_eq!(auth.authenticate(session.session_token.as_str()).wait().unwrap(), None);
+        assert_eq!(auth.authenticate(session.session_token.reveal()).wait().unwrap().passed(), None);
     }
-    assert!(auth.authenticate(sessions[4].session_token.as_str()).wait().unwrap().is_some());
+    assert!(auth.authenticate(sessions[4].session_token.reveal()).wait().unwrap().passed().is_some());
     assert_eq!(web.find_session("web").wait().unwrap(), None);
     auth.carry_out(auth.repair().wait().unwrap()).wait().unwrap();
-    assert_eq!(auth.end_sessions(&ada.id, None).wait().unwrap(), 1);
+    assert_eq!(auth.end_all_sessions(&ada.id).wait().unwrap(), 1);
 }

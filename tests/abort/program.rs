@@ -13,7 +13,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use authkv::models::{AccountType, NewUser, ProviderAccount};
-use authkv::{Adapter, AuthKv, Durability};
+use authkv::{AuthKv, Durability};
 use chrono::TimeDelta;
 use fastrand::Rng;
 
@@ -67,8 +67,8 @@ fn make(folder: &Path) -> (Vec<u8>, Vec<u8>) {
     let auth = AuthKv::options().durability(Durability::Deferred).open(&path).unwrap();
     for number in 0..PEOPLE {
         let account = ProviderAccount::new(AccountType::Oidc, "google", number);
-        drop(auth.sign_in_with_account(account, NewUser::email(email(number)), ()).wait().unwrap());
-        auth.issue_link_token(email(number), TimeDelta::hours(1), ()).wait().unwrap();
+        drop(auth.sign_in_with_account(account, NewUser::email(email(number))).wait().unwrap());
+        auth.issue_link_token(email(number), TimeDelta::hours(1)).wait().unwrap();
     }
     auth.close().wait().unwrap();
     let closed = fs::read(&path).unwrap();
@@ -111,7 +111,7 @@ fn use_file(path: &Path) {
     };
     for number in 0..PEOPLE {
         let Ok(Some(user)) = auth.get_user_by_email(&email(number)).wait() else { continue };
-        drop(auth.start_session(user.id.clone(), ()).wait());
+        drop(auth.start_session(user.id.clone()).wait());
         if number % 7 == 0 {
             drop(auth.delete_user(&user.id).wait());
         }

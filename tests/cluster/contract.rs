@@ -6,7 +6,7 @@ use std::time::Duration;
 use authkv::conformance::model::{AuthKvTarget, Comparison, OPERATION_BYTES, Operation};
 use authkv::conformance::{self, Clock, Subject, at_once};
 use authkv::models::{NewSession, NewUser, WebSessionData};
-use authkv::{Adapter, AuthKv, Error, Etcd, WebSessions};
+use authkv::{AuthKv, Error, Etcd, WebSessions};
 use chrono::{TimeDelta, Utc};
 use libtest_mimic::Trial;
 

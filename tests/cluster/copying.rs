@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use authkv::models::{Change, NewSession, NewUser, UserPatch};
-use authkv::{Adapter, AuthKv, Error, OpenProblem, Place, copy};
+use authkv::{AuthKv, Error, OpenProblem, Place, copy};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::cluster::Cluster;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use authkv::conformance::eventually;
 use authkv::models::{NewSession, NewUser, User, VerificationToken};
-use authkv::{Adapter, AuthKv, Error, Result};
+use authkv::{AuthKv, Error, Result};
 use chrono::{TimeDelta, Utc};
 use rustix::process::Signal;
 

@@ -5,7 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use authkv::models::{Change, NewSession, NewUser, UserPatch};
-use authkv::{Adapter, AuthKv, Error};
+use authkv::{AuthKv, Error};
 use chrono::{TimeDelta, Utc};
 
 use crate::cluster::Cluster;
@@ -57,7 +57,7 @@ fn a_namespace_is_a_store_of_its_own(cluster: &Cluster) {
     for auth in &stores {
         auth.create_user(NewUser { id: Some("ada".into()), ..NewUser::email("ada@example.com") }).wait().unwrap();
     }
-    stores[0].delete_user(&"ada".into()).wait().unwrap().unwrap();
+    stores[0].delete_user("ada").wait().unwrap().unwrap();
     assert_eq!(stores[0].check().wait().unwrap().users, 0);
     assert_eq!(stores[1].check().wait().unwrap().users, 1);
 }

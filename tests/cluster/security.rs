@@ -4,7 +4,7 @@ use std::path::Path;
 
 use authkv::conformance::eventually;
 use authkv::models::NewUser;
-use authkv::{Adapter, AuthKv, Error, Etcd};
+use authkv::{AuthKv, Error, Etcd};
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 

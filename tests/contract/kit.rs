@@ -68,7 +68,7 @@ impl Faulty {
 
     fn take_in_two_steps(&self, identifier: Option<&str>, token: &str) -> Option<VerificationToken> {
         let is_it = |other: &VerificationToken| {
-            other.token.as_str() == token && identifier.is_none_or(|identifier| identifier == other.identifier)
+            other.token.reveal() == token && identifier.is_none_or(|identifier| identifier == other.identifier)
         };
         let found = self.tokens.lock().iter().find(|other| is_it(other)).cloned();
         thread::yield_now();
@@ -117,12 +117,12 @@ impl Adapter for Faulty {
         self.auth.unlink_account(account)
     }
 
-    fn get_account(&self, provider_account_id: &ProviderAccountId, provider: &str) -> Reply<Option<Account>> {
-        self.auth.get_account(provider_account_id, provider)
+    fn get_account(&self, account: &AccountKey) -> Reply<Option<Account>> {
+        self.auth.get_account(account)
     }
 
     fn create_session(&self, session: NewSession) -> Reply<Session> {
-        self.owners.lock().insert(session.session_token.as_str().to_owned(), session.user_id.clone());
+        self.owners.lock().insert(session.session_token.reveal().to_owned(), session.user_id.clone());
         self.auth.create_session(session)
     }
 
@@ -131,7 +131,7 @@ impl Adapter for Faulty {
     }
 
     fn update_session(&self, patch: SessionPatch) -> Reply<Option<Session>> {
-        let owner = self.owners.lock().get(patch.session_token.as_str()).cloned();
+        let owner = self.owners.lock().get(patch.session_token.reveal()).cloned();
         let updated = self.auth.update_session(patch.clone()).wait();
         match (&updated, owner, patch.expires) {
             (Ok(None), Some(owner), Some(expires)) if self.fault == Fault::RevivedSessions => {

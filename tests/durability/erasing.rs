@@ -8,8 +8,8 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
+use authkv::AuthKv;
 use authkv::models::{NewUser, User};
-use authkv::{Adapter, AuthKv};
 use fastrand::Rng;
 
 const FILE: &str = "AUTHKV_TEST_ERASED_FILE";

@@ -9,7 +9,7 @@ use std::process::Command;
 use std::sync::{Arc, Mutex};
 
 use authkv::models::NewUser;
-use authkv::{Adapter, AuthKv, Durability, Options};
+use authkv::{AuthKv, Durability, Options};
 
 const FILE: &str = "AUTHKV_TEST_EXIT_FILE";
 /// Much less than the file, so that what is read twice comes from the file twice.

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use authkv::models::NewUser;
 use authkv::redb::Database;
-use authkv::{Adapter, AuthKv, Error, OpenProblem, Reply};
+use authkv::{AuthKv, Error, OpenProblem, Reply};
 use authkv_fork::fork;
 use chrono::TimeDelta;
 
@@ -132,7 +132,7 @@ fn must_fail_at_once(auth: AuthKv) {
     }
     for _ in 0..10 {
         refused(auth.create_user(NewUser::email("mallory@example.com")));
-        refused(auth.issue_link_token("mallory@example.com", TimeDelta::hours(1), ()));
+        refused(auth.issue_link_token("mallory@example.com", TimeDelta::hours(1)));
         refused(auth.delete_session("a token"));
         refused(auth.purge_expired());
         refused(auth.synchronize());

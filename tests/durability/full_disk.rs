@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use authkv::models::{Change, NewUser, User, UserPatch};
-use authkv::{Adapter, AuthKv, Error, Result};
+use authkv::{AuthKv, Error, Result};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 const FILE: &str = "AUTHKV_TEST_FULL_FILE";

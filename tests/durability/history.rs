@@ -11,7 +11,7 @@ use authkv::models::NewUser;
 use authkv::models::{
     AccountKey, AccountType, Authenticator, Change, NewAccount, NewSession, SessionPatch, UserPatch, VerificationToken,
 };
-use authkv::{Adapter, AuthKv, CheckReport, Error, Options, Reply, Result};
+use authkv::{AuthKv, CheckReport, Error, Options, Reply, Result};
 use chrono::{DateTime, TimeDelta, Utc};
 use fastrand::Rng;
 
@@ -157,7 +157,7 @@ impl Op {
                 name: Change::Set(text(name)),
                 ..UserPatch::new(keys.text("user", user))
             })),
-            Self::DeleteUser { user } => found(kv.delete_user(&keys.text("user", user).into())),
+            Self::DeleteUser { user } => found(kv.delete_user(keys.text("user", user))),
             Self::LinkAccount { account, user } => accepted(kv.link_account(NewAccount::new(
                 keys.text("user", user),
                 account_type(account),
@@ -184,9 +184,9 @@ impl Op {
             Self::CreateAuthenticator { authenticator, user } => {
                 accepted(kv.create_authenticator(keys.authenticator(authenticator, Counter { user, counter: 0 })))
             }
-            Self::Count { authenticator, counter } => accepted(
-                kv.update_authenticator_counter(&keys.text("authenticator", authenticator).into(), counter.into()),
-            ),
+            Self::Count { authenticator, counter } => {
+                accepted(kv.update_authenticator_counter(keys.text("authenticator", authenticator), counter.into()))
+            }
             Self::Purge => answer(kv.purge_expired(), |purged| purged.sessions + purged.verification_tokens > 0),
         }
     }
@@ -310,7 +310,7 @@ impl State {
     pub(crate) fn read(kv: &AuthKv, keys: &Keys) -> Result<Self> {
         let mut state = Self::default();
         for number in USERS.chain([CROWDED]) {
-            let Some(user) = kv.get_user(&keys.text("user", number).into()).wait()? else { continue };
+            let Some(user) = kv.get_user(keys.text("user", number)).wait()? else { continue };
             let name = user.name.as_deref().and_then(|name| name.split(' ').next()?.parse().ok()).unwrap();
             assert_eq!(user.name, Some(text(name)));
             let email = user.email.as_deref().map(|email| keys.number("email", email));
@@ -322,7 +322,7 @@ impl State {
         }
         for number in ACCOUNTS {
             let key = keys.account(number);
-            let account = kv.get_account(&key.provider_account_id, &key.provider).wait()?;
+            let account = kv.get_account(&key).wait()?;
             let user = account.map(|account| keys.number("user", account.user_id.as_str()));
             let found = kv.get_user_by_account(&key).wait()?;
             assert_eq!(found.map(|user| keys.number("user", user.id.as_str())), user);
@@ -335,7 +335,7 @@ impl State {
             state.sessions.insert(number, Session { user, expires: hours(found.session.expires) });
         }
         for number in AUTHENTICATORS {
-            let id = keys.text("authenticator", number).into();
+            let id = authkv::models::CredentialId::from(keys.text("authenticator", number));
             let Some(found) = kv.get_authenticator(&id).wait()? else { continue };
             let user = keys.number("user", found.user_id.as_str());
             let counter = Counter { user, counter: found.counter.try_into().unwrap() };
@@ -343,7 +343,7 @@ impl State {
             state.authenticators.insert(number, counter);
         }
         for number in USERS {
-            let list = kv.list_authenticators_by_user_id(&keys.text("user", number).into()).wait()?;
+            let list = kv.list_authenticators_by_user_id(keys.text("user", number)).wait()?;
             let listed: Vec<_> =
                 list.iter().map(|one| keys.number("authenticator", one.credential_id.as_str())).collect();
             let of_user = state.authenticators.iter().filter(|(_, counter)| counter.user == number);

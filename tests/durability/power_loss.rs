@@ -21,7 +21,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use authkv::redb::Builder;
-use authkv::{Adapter, AuthKv, Durability};
+use authkv::{AuthKv, Durability};
 use fastrand::Rng;
 
 use crate::disk::{Call, Disk, Image, Platter};

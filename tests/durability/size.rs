@@ -4,7 +4,7 @@
 use std::{env, fs, thread};
 
 use authkv::models::{NewUser, WebSessionData};
-use authkv::{Adapter, AuthKv, Durability, WebSessions};
+use authkv::{AuthKv, Durability, WebSessions};
 use chrono::{TimeDelta, Utc};
 
 #[cfg(target_os = "linux")]

@@ -6,11 +6,11 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use authkv::AuthKv;
 use authkv::conformance::Clock;
 use authkv::models::{NewSession, NewUser, SessionPatch, UserId};
 use authkv::redb::Database;
 use authkv::redb::backends::InMemoryBackend;
-use authkv::{Adapter, AuthKv};
 use chrono::{DateTime, TimeDelta, Utc};
 use proptest::array::uniform3;
 use proptest::collection::vec;
@@ -92,10 +92,10 @@ impl<'t> Run<'t> {
         let token = self.sessions.keys().nth(usize::from(a) % self.sessions.len().max(1)).cloned();
         match (kind % 12, token) {
             (0..=1, _) => {
-                let session = self.auth.start_session(self.ada.clone(), ()).wait().unwrap();
+                let session = self.auth.start_session(self.ada.clone()).wait().unwrap();
                 assert_eq!(session.expires, now + self.max_age);
                 let new = Session::new(session.expires, now, true);
-                self.sessions.insert(session.session_token.as_str().to_owned(), new);
+                self.sessions.insert(session.session_token.reveal().to_owned(), new);
             }
             (2, _) => {
                 self.given += 1;
@@ -134,7 +134,7 @@ impl<'t> Run<'t> {
 
     fn authenticate(&mut self, token: &str) {
         let (now, is_valid) = (self.clock.now(), self.is_valid(token));
-        let found = self.auth.authenticate(token).wait().unwrap();
+        let found = self.auth.authenticate(token).wait().unwrap().passed();
         let end = self.sessions[token].last_instant(self.max_age);
         assert_eq!(found.map(|found| found.session.expires), is_valid.then_some(end));
         let until = now + self.max_age;

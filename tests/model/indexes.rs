@@ -8,7 +8,7 @@ use authkv::models::{
     AccountKey, AccountType, DynamicFields, FieldPatch, FieldRange, Index, Models, NewAccount, NewUser, UserPatch,
     Value,
 };
-use authkv::{Adapter, AuthKv, Error, UniqueKey};
+use authkv::{AuthKv, Error, UniqueKey};
 use proptest::array::uniform4;
 use proptest::collection::vec;
 use proptest::num::u8;
@@ -92,7 +92,7 @@ impl Model {
                 }
             }
             (4, Some(user)) => {
-                auth.delete_user(&user.id.as_str().into()).wait().unwrap().unwrap();
+                auth.delete_user(user.id.as_str()).wait().unwrap().unwrap();
                 self.users.retain(|listed| listed.id != user.id);
                 self.accounts.retain(|listed| listed.owner != user.id);
             }

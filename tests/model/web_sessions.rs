@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use authkv::conformance::Clock;
 use authkv::models::{NewUser, WebSession, WebSessionData, WebSessionId};
-use authkv::{Adapter, AuthKv, Error, UniqueKey, WebSessions};
+use authkv::{AuthKv, Error, UniqueKey, WebSessions};
 use chrono::{DateTime, TimeDelta, Utc};
 use proptest::array::uniform4;
 use proptest::collection::vec;
@@ -155,7 +155,7 @@ impl Model {
     }
 
     fn delete_user(&mut self, user: &'static str) -> bool {
-        let deleted = self.auth.delete_user(&user.into()).wait().unwrap();
+        let deleted = self.auth.delete_user(user).wait().unwrap();
         assert_eq!(deleted.is_some(), self.users.contains(&user));
         if deleted.is_some() {
             self.deleted.push(user);
@@ -321,13 +321,22 @@ impl Model {
 
     fn end(&mut self, token: &str, user: &str) -> bool {
         let id = self.id(token);
-        let ended = id.and_then(|id| self.web.end_session(&user.into(), &id).wait().unwrap());
+        let ended = id.and_then(|id| self.web.end_session(user, &id).wait().unwrap());
         self.must_remove(ended.is_some(), |session| session.token == token && session.owner() == Some(user))
     }
 
     fn end_all(&mut self, user: &str, except: Option<&str>) -> bool {
         let id = except.map(|token| self.id(token).unwrap_or_else(|| "no session".into()));
-        let ended = self.web.end_sessions(&user.into(), id.as_ref()).wait().unwrap();
+        let ended = match &id {
+            Some(id) => self.web.end_other_sessions(user, id).wait(),
+            None => self.auth.end_all_sessions(user).wait(),
+        };
+        let is_theirs = |session: &&Listed| Some(session.token) == except && session.owner() == Some(user);
+        if except.is_some() && !self.sessions.iter().any(|session| is_theirs(&session)) {
+            assert!(matches!(ended, Err(Error::UnknownSession)));
+            return false;
+        }
+        let ended = ended.unwrap();
         let before = self.sessions.len();
         self.sessions.retain(|session| session.owner() != Some(user) || Some(session.token) == except);
         assert_eq!(ended, before - self.sessions.len());
@@ -423,7 +432,7 @@ impl Model {
         let limit = 1 + self.sessions.len() % 3;
         let (mut listed, mut after) = (Vec::new(), None);
         loop {
-            let page = self.web.list_sessions(&user.into(), after.as_ref(), limit).wait().unwrap();
+            let page = self.web.list_sessions(user, after.as_ref(), limit).wait().unwrap();
             assert!(page.items.len() == limit || page.next.is_none());
             listed.extend(page.items);
             after = page.next;

@@ -10,7 +10,7 @@ use authkv::models::{
     UserPatch,
 };
 use authkv::redb::{Database, ReadableDatabase, TableDefinition};
-use authkv::{Adapter, AuthKv, Error, OpenProblem, Options, WebSessions};
+use authkv::{AuthKv, Error, OpenProblem, Options, WebSessions};
 use chrono::{DateTime, TimeDelta, Utc};
 use content::{DELETED, EMOJI, FILES, MADE_FOR, Numbered, Profile, Shop, UUID};
 use tempfile::TempDir;
@@ -172,12 +172,12 @@ where
     if let Some(stranger) = stranger {
         assert_eq!((stranger.user_id, stranger.data), (None, content::naming("stranger")));
     }
-    let made = auth.list_sessions(&MADE_FOR.into(), None, 10).wait().unwrap().items;
+    let made = auth.list_sessions(MADE_FOR, None, 10).wait().unwrap().items;
     let made = made.into_iter().find(|session| session.created == content::now() && session.expires > content::now());
     assert_eq!(made.is_some(), format >= 3);
     if let Some(made) = made {
         assert_eq!((made.extended, made.expires), (content::now(), content::now() + TimeDelta::days(30)));
-        assert_same(auth.end_session(&MADE_FOR.into(), &made.id).wait().unwrap(), &made);
+        assert_same(auth.end_session(MADE_FOR, &made.id).wait().unwrap(), &made);
     }
     let late = content::now() + TimeDelta::days(9);
     let refused = sessions.create_session("new", &content::naming(DELETED), late).wait();
@@ -201,20 +201,20 @@ where
     }
     for expected in content::accounts().into_iter().map(account) {
         let key = AccountKey::new(expected.provider.clone(), expected.provider_account_id.clone());
-        assert_same(auth.get_account(&key.provider_account_id, &key.provider).wait().unwrap(), &expected);
+        assert_same(auth.get_account(&key).wait().unwrap(), &expected);
         let owner = auth.get_user_by_account(&key).wait().unwrap();
         assert_eq!(owner.map(|owner| owner.id), Some(expected.user_id));
     }
     for new in content::sessions() {
-        let found = auth.get_session_and_user(new.session_token.as_str()).wait().unwrap().unwrap();
+        let found = auth.get_session_and_user(new.session_token.reveal()).wait().unwrap().unwrap();
         let owner = users(format).into_iter().find(|user| user.id == found.user.id);
         assert_same(owner, &found.user);
         let expected = session(new, &found.session);
         assert_same(Some(found.session), &expected);
-        assert_same(auth.delete_session(expected.session_token.as_str()).wait().unwrap(), &expected);
+        assert_same(auth.delete_session(expected.session_token.reveal()).wait().unwrap(), &expected);
     }
     for expected in content::verification_tokens() {
-        let taken = auth.use_verification_token(Some(&expected.identifier), expected.token.as_str()).wait();
+        let taken = auth.use_verification_token(Some(&expected.identifier), expected.token.reveal()).wait();
         assert_same(taken.unwrap(), &expected);
     }
     for expected in content::authenticators() {
@@ -224,7 +224,7 @@ where
         let check = auth.verify_code(&identifier.to_ascii_lowercase(), "no code").wait().unwrap();
         assert_eq!(check, CodeCheck::Wrong { guesses_left: 4 });
     }
-    let listed = auth.list_authenticators_by_user_id(&EMOJI.into()).wait().unwrap();
+    let listed = auth.list_authenticators_by_user_id(EMOJI).wait().unwrap();
     assert_eq!(listed.len(), content::authenticators().len());
     let web_sessions = WebSessions::new(auth.clone());
     for (token, data, expires) in content::web_sessions() {
@@ -243,7 +243,7 @@ fn the_maximum_age_binds_what_was_made_since_format_3() {
         let clock = content::now() + day + TimeDelta::milliseconds(1);
         let auth = open(file, AuthKv::options().session_max_age(day), clock).auth;
         assert!(auth.get_session_and_user("session-token").wait().unwrap().is_some(), "its caller chose its expiry");
-        let listed = auth.list_sessions(&MADE_FOR.into(), None, 10).wait().unwrap();
+        let listed = auth.list_sessions(MADE_FOR, None, 10).wait().unwrap();
         assert_eq!(listed.items, [], "format {format}");
         assert_eq!(auth.check().wait().unwrap().sessions, if format < 3 { 3 } else { 4 }, "it is not removed");
     }
@@ -267,7 +267,7 @@ where
     assert_eq!(auth.update_user(patch).wait().unwrap().name, ada.name);
     let patch = SessionPatch { user_id: Some(EMOJI.into()), ..SessionPatch::new("session-token") };
     auth.update_session(patch).wait().unwrap().unwrap();
-    assert_eq!(auth.update_authenticator_counter(&UUID.into(), 8).wait().unwrap().counter, 8);
+    assert_eq!(auth.update_authenticator_counter(UUID, 8).wait().unwrap().counter, 8);
     auth.unlink_account(&AccountKey::new("passkey", "credential")).wait().unwrap().unwrap();
     must_be_sound(auth, [5, 3, 2, 2, 0, 1, 1, 2]);
     for user in content::users::<M::User>() {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use authkv::models::NewUser;
 use authkv::models::{Models, NewSession};
 use authkv::redb::{Database, ReadableDatabase, TableDefinition, TableHandle};
-use authkv::{Adapter, AuthKv, Durability, EmailMatching, Error, OpenProblem};
+use authkv::{AuthKv, Durability, EmailMatching, Error, OpenProblem};
 use tempfile::TempDir;
 
 const META: TableDefinition<&[u8], &[u8]> = TableDefinition::new("authkv_meta");
@@ -225,7 +225,7 @@ fn synchronize_off_creates_nothing_until_it_is_called() {
         Err(Error::MissingTable(name)) => assert!(name.starts_with("authkv_"), "{name}"),
         other => panic!("{other:?}"),
     };
-    missing(auth.get_user(&"ada".into()).wait().map(drop));
+    missing(auth.get_user("ada").wait().map(drop));
     missing(auth.create_user(NewUser::email("ada@example.com")).wait().map(drop));
     missing(auth.check().wait().map(drop));
     drop(auth);
@@ -280,7 +280,7 @@ fn a_database_has_one_store_at_a_time() {
     assert!(matches!(open(), Err(Error::Open { problem: OpenProblem::DatabaseInUse, .. })));
     first.close().wait().unwrap();
     let second = open().unwrap();
-    assert!(matches!(first.get_user(&"ada".into()).wait(), Err(Error::Closed)));
+    assert!(matches!(first.get_user("ada").wait(), Err(Error::Closed)));
     drop(first);
     assert!(matches!(open(), Err(Error::Open { problem: OpenProblem::DatabaseInUse, .. })));
     drop(second);

@@ -11,7 +11,7 @@ use authkv::models::{
     AccountKey, AccountType, Authenticator, Change, Dynamic, DynamicFields, FieldPatch, NewAccount, NewSession,
     NewUser, ProviderAccount, SignIn, UserId, UserPatch, Value, VerificationToken,
 };
-use authkv::{Adapter, AuthKv, Durability, Error, Options, Problem, redb};
+use authkv::{AuthKv, Durability, Error, Options, Problem, redb};
 use chrono::{Days, TimeDelta, Utc};
 use tempfile::TempDir;
 
@@ -73,7 +73,7 @@ fn sign_up(auth: &AuthKv, n: usize) -> UserId {
         ..ProviderAccount::new(AccountType::Oidc, "google", n as u64)
     };
     let user = NewUser { name: Some(name), ..NewUser::email(email) };
-    let SignIn::Done(done) = auth.sign_in_with_account(account, user, ()).wait().unwrap() else { panic!("refused") };
+    let SignIn::Done(done) = auth.sign_in_with_account(account, user).wait().unwrap() else { panic!("refused") };
     done.user.id
 }
 
@@ -88,7 +88,7 @@ fn left_of_the_deleted(auth: &AuthKv, path: &Path, all: usize, deleted: usize, a
         auth.delete_user(id).wait().unwrap();
     }
     for n in 0..after {
-        auth.issue_link_token(format!("reader-{n}@example.com"), TimeDelta::minutes(1), ()).wait().unwrap();
+        auth.issue_link_token(format!("reader-{n}@example.com"), TimeDelta::minutes(1)).wait().unwrap();
     }
     close(auth);
     let living = all_texts(deleted..all);
@@ -218,7 +218,7 @@ fn what_any_call_replaces_or_removes_is_erased() {
     auth.unlink_account(&AccountKey::new("github", secrets[5].as_str())).wait().unwrap();
     auth.use_verification_token(Some(&secrets[6]), "token").wait().unwrap();
     auth.delete_session("ended").wait().unwrap();
-    auth.take_state::<String>("test", handle.as_str()).wait().unwrap();
+    auth.take_state::<String>("test", handle.reveal()).wait().unwrap().passed();
     auth.close().wait().unwrap();
     assert_eq!(found_in(&place.path, &secrets), &secrets[10..]);
 }

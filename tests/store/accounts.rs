@@ -6,7 +6,7 @@ use authkv::models::{
     Account, AccountKey, AccountPatch, AccountType, Change, FieldPatch, Index, Models, MustLeave, NewAccount, NewUser,
     Token, UserId, UserPatch,
 };
-use authkv::{Adapter, AuthKv, Error, Problem, UniqueKey};
+use authkv::{AuthKv, Error, Problem, UniqueKey};
 
 use crate::stores::Store;
 use authkv::conformance::{THREADS, at_once, conflict, invalid};
@@ -245,13 +245,13 @@ fn own_fields_are_patched_by_name_and_refused_like_those_of_users() {
     }
     let patch =
         |extra| auth.update_account(AccountPatch { extra, scope: Change::to("new"), ..AccountPatch::new(key("1")) });
-    let account = || auth.get_account(&"1".into(), "github").wait().unwrap().unwrap();
+    let account = || auth.get_account(AccountKey::new("github", "1")).wait().unwrap().unwrap();
     let before = account();
     assert_eq!(conflict(patch(FieldPatch::new().set("number", 2)).wait()), UniqueKey::Field("number".into()));
     assert_eq!(invalid(patch(FieldPatch::new().set("number", "two")).wait()).1, Problem::Misfit);
     assert_eq!(invalid(patch(FieldPatch::new().set("scope", 2)).wait()), ("scope".to_owned(), Problem::ReservedName));
     assert_eq!(account(), before);
-    auth.delete_user(&"bob".into()).wait().unwrap();
+    auth.delete_user("bob").wait().unwrap();
     let patched = patch(FieldPatch::new().set("number", 2).clear("other")).wait().unwrap().unwrap();
     assert_eq!((patched.extra, patched.scope.as_deref()), ([("number".to_owned(), 2)].into(), Some("new")));
     assert_eq!(auth.get_account_by("number", 2).wait().unwrap().unwrap().id, before.id);

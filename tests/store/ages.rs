@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use authkv::conformance::{Clock, invalid};
 use authkv::models::{NewSession, NewUser, SessionPatch};
-use authkv::{Adapter, AuthKv, Problem};
+use authkv::{AuthKv, Problem};
 use chrono::{DateTime, TimeDelta, Utc};
 use tempfile::TempDir;
 
@@ -26,8 +26,8 @@ fn ages_of_any_length_work() {
     for (max, update) in [(1, 1), (5, 1), (i64::MAX, i64::MAX), (i64::MAX, 1)] {
         let kv = aged(max, Some(update)).unwrap();
         let user = kv.create_user(NewUser::default()).wait().unwrap();
-        let session = kv.start_session(user.id, ()).wait().unwrap();
-        assert!(kv.authenticate(session.session_token.as_str()).wait().unwrap().is_some());
+        let session = kv.start_session(user.id).wait().unwrap();
+        assert!(kv.authenticate(session.session_token.reveal()).wait().unwrap().passed().is_some());
     }
 }
 
@@ -56,8 +56,8 @@ impl Aged {
         let clock = Clock::new();
         let kv = options(&clock).open(&path).unwrap();
         let user = kv.create_user(NewUser::default()).wait().unwrap();
-        let session = kv.start_session(user.id, ()).wait().unwrap();
-        Self { _folder: folder, path, clock, token: session.session_token.as_str().to_owned() }
+        let session = kv.start_session(user.id).wait().unwrap();
+        Self { _folder: folder, path, clock, token: session.session_token.reveal().to_owned() }
     }
 
     fn open(&self, max_age: TimeDelta) -> AuthKv {
@@ -72,7 +72,7 @@ impl Aged {
     #[track_caller]
     fn expires(&self, kv: &AuthKv) -> Option<DateTime<Utc>> {
         let found = kv.get_session_and_user(&self.token).wait().unwrap().map(|found| found.session.expires);
-        assert_eq!(kv.authenticate(&self.token).wait().unwrap().map(|found| found.session.expires), found);
+        assert_eq!(kv.authenticate(&self.token).wait().unwrap().passed().map(|found| found.session.expires), found);
         found
     }
 }
@@ -143,11 +143,11 @@ fn without_an_update_age_a_short_session_is_extended_all_the_same() {
         let clock = Clock::new();
         let kv = options(&clock).session_max_age(max).in_memory().unwrap();
         let user = kv.create_user(NewUser::default()).wait().unwrap();
-        let session = kv.start_session(user.id, ()).wait().unwrap();
+        let session = kv.start_session(user.id).wait().unwrap();
         let expires = |at| {
             clock.set(at);
-            drop(kv.authenticate(session.session_token.as_str()).wait().unwrap());
-            kv.get_session_and_user(session.session_token.as_str()).wait().unwrap().map(|found| found.session.expires)
+            drop(kv.authenticate(session.session_token.reveal()).wait().unwrap().passed());
+            kv.get_session_and_user(session.session_token.reveal()).wait().unwrap().map(|found| found.session.expires)
         };
         let made = session.expires - max;
         assert_eq!(expires(made + update - TICK), Some(session.expires), "it was extended too soon");

@@ -22,13 +22,13 @@ fn a_counter_advances_from_the_value_it_has(on: &Store) {
             let id = format!("{place} {from} {to}");
             let given = Authenticator { counter: stored, ..authenticator(&id, &ada.id, "an account") };
             on.auth.create_authenticator(given.clone()).wait().unwrap();
-            let won = on.kv.advance_counter(&given.credential_id, from, to).wait().unwrap();
+            let won = on.kv.advance_counter(&given.credential_id, from, to).wait().unwrap().has_passed();
             assert_eq!(won, stored == from && (to > from || to == 0 && from == 0), "{stored}: {from} to {to}");
             let counter = if won { to } else { stored };
             assert_eq!(on.find_authenticator(&id), Some(Authenticator { counter, ..given }));
         }
     }
-    let unknown = on.kv.advance_counter(&"unknown".into(), 0, 1).wait();
+    let unknown = on.kv.advance_counter("unknown", 0, 1).wait();
     assert!(matches!(unknown, Err(Error::UnknownCredential)));
 }
 
@@ -40,7 +40,7 @@ fn of_many_assertions_with_one_counter_one_wins(on: &Store) {
         let wins = thread::scope(|scope| {
             let advance = || {
                 begin.wait();
-                on.kv.advance_counter(&key.credential_id, counter, counter + 1).wait().unwrap()
+                on.kv.advance_counter(&key.credential_id, counter, counter + 1).wait().unwrap().has_passed()
             };
             let threads: Vec<_> = (0..16).map(|_| scope.spawn(advance)).collect();
             threads.into_iter().map(|thread| usize::from(thread.join().unwrap())).sum::<usize>()

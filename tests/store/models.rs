@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use authkv::models::NewUser;
 use authkv::models::{FieldPatch, Models, NewSession, SessionPatch, User, UserPatch, Value};
-use authkv::{Adapter, AuthKv, Error, OpenProblem, Problem};
+use authkv::{AuthKv, Error, OpenProblem, Problem};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 

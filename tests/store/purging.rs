@@ -4,7 +4,6 @@ use authkv::models::{CodeCheck, NewSession, SessionPatch, VerificationToken};
 use chrono::TimeDelta;
 
 use crate::stores::{Store, options};
-use authkv::Adapter;
 use authkv::conformance::Clock;
 
 cases! {

@@ -220,7 +220,7 @@ impl<'a> Actor<'a> {
             return;
         };
         if let Some(taken) = self.on.take("everybody", token) {
-            assert_eq!(taken.token.as_str(), token);
+            assert_eq!(taken.token.reveal(), token);
             self.tokens -= 1;
             self.all_tokens.lock().unwrap().retain(|other| other != token);
         }

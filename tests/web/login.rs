@@ -5,7 +5,7 @@ use std::sync::Arc;
 use authkv::axum_login::{Backend, CheckCredentials};
 use authkv::models::{Change, NewUser, User, UserId, UserPatch, WebSessionId};
 use authkv::redb::Database;
-use authkv::{Adapter, AuthKv, Error, WebSessions};
+use authkv::{AuthKv, Error, WebSessions};
 use axum::Router;
 use axum::extract::{Form, Query};
 use axum::http::StatusCode;
@@ -144,7 +144,7 @@ async fn sign_out(mut here: AuthSession) {
 
 async fn sign_out_everywhere(here: AuthSession) -> String {
     let id = here.user.unwrap().id();
-    here.backend.auth().end_sessions(&id, None).await.unwrap().to_string()
+    here.backend.auth().end_all_sessions(&id).await.unwrap().to_string()
 }
 
 async fn sign_out_elsewhere(mut here: AuthSession) {
@@ -167,7 +167,7 @@ struct Device {
 
 async fn sign_out_device(here: AuthSession, Query(Device { id }): Query<Device>) {
     let sessions = WebSessions::new(here.backend.auth().clone());
-    sessions.end_session(&here.user.unwrap().id(), &id.into()).await.unwrap().unwrap();
+    sessions.end_session(&here.user.unwrap().id(), id).await.unwrap().unwrap();
 }
 
 fn in_memory() -> Site {
@@ -322,7 +322,7 @@ async fn the_stamp_ends_sessions_that_are_stored_elsewhere() {
     let site = Site::with_sessions(auth, MemoryStore::default());
     let ada = site.user("ada");
     let sign_out = || {
-        site.auth.end_sessions(&ada, None).wait().unwrap();
+        site.auth.end_all_sessions(&ada).wait().unwrap();
     };
     let make_anew = || {
         site.auth.delete_user(&ada).wait().unwrap().unwrap();
@@ -363,9 +363,9 @@ async fn changing_a_user_leaves_the_stamp_as_it_was() {
     let before = stamp().await;
     let patch = UserPatch { name: Change::to("Ada"), ..UserPatch::new(ada.clone()) };
     site.auth.update_user(patch).wait().unwrap();
-    site.auth.end_sessions(&ada, Some(&"another".into())).wait().unwrap();
+    site.auth.end_other_sessions(&ada, "another").wait().unwrap();
     assert_eq!(stamp().await, before);
-    site.auth.end_sessions(&ada, None).wait().unwrap();
+    site.auth.end_all_sessions(&ada).wait().unwrap();
     assert_ne!(stamp().await, before);
 }
 
@@ -382,7 +382,7 @@ async fn whoever_is_signing_in_while_all_are_signed_out_is_signed_out_too() {
         }
     });
     site.names.slow.0.notified().await;
-    site.auth.end_sessions(&ada, None).wait().unwrap();
+    site.auth.end_all_sessions(&ada).wait().unwrap();
     site.names.slow.1.notify_one();
     let (status, mut browser) = signing_in.await.unwrap();
     assert_eq!(status, StatusCode::OK);

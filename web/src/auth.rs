@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use authkv::models::{
-    Account, AccountKey, AccountType, Change, MustLeave, NewUser, ProviderAccount, Session, SessionAndUser, SessionId,
+    Account, AccountKey, AccountType, Authenticated, Change, MustLeave, NewUser, ProviderAccount, Session, SessionId,
     SessionInfo, SignIn, Token, UserId, UserPatch,
 };
-use authkv::{Adapter, AuthKv, Error, Result, UniqueKey};
+use authkv::{AuthKv, Error, Result, UniqueKey};
 use chrono::{TimeDelta, Utc};
 
 use crate::provider::{Away, Identity};
@@ -18,11 +18,10 @@ pub(crate) const SESSION_AGE: TimeDelta = TimeDelta::days(30);
 /// How exact the list of sessions is; a visit within it writes nothing.
 const SEEN_WITHIN: TimeDelta = TimeDelta::hours(1);
 /// How many sessions the store ends in one step.
-const STEP_MAX: usize = 1_000;
 /// About how many sessions, and how many accounts, are shown to a person.
 const LISTED_MAX: usize = 1_000;
 
-pub(crate) type Visitor = SessionAndUser<Device>;
+pub(crate) type Visitor = Authenticated<(), Device>;
 
 /// Who may sign in, and who is signed in.
 #[derive(Clone)]
@@ -54,15 +53,15 @@ impl Auth {
 
     /// Makes the secret of a link to be sent to this address.
     pub(crate) async fn create_link(&self, email: &str) -> Result<Token> {
-        Ok(self.store.issue_link_token(email, LINK_AGE, ()).await?.token)
+        Ok(self.store.issue_link_token(email, LINK_AGE).await?.token)
     }
 
     /// Signs in with a link. None if it was used before, has expired or was never sent.
     pub(crate) async fn use_link(&self, email: &str, token: &str, device: Device) -> Result<Option<Session<Device>>> {
-        let Some(link) = self.store.verify_link_token(email, token).await? else {
+        let Some(link) = self.store.verify_link_token(email, token).await?.passed() else {
             return Ok(None);
         };
-        Ok(Some(self.store.sign_in_with_email(NewUser::email(link.identifier), device).await?.session))
+        Ok(Some(self.store.sign_in_with_email_with(NewUser::email(link.identifier), device).await?.session))
     }
 
     /// Signs in who was identified by a provider, unless somebody else may have their e-mail address.
@@ -73,7 +72,7 @@ impl Auth {
             email_verified: identity.email.is_some().then(Utc::now),
             ..NewUser::default()
         };
-        self.store.sign_in_with_account(account_of(identity), user, device).await
+        self.store.sign_in_with_account_with(account_of(identity), user, device).await
     }
 
     /// Lets a user, who must be signed in, sign in with this account, too.
@@ -84,7 +83,7 @@ impl Auth {
             Err(Error::Conflict(UniqueKey::ProviderAccount)) => {}
             linked => return linked.map(|_| Linking::Done),
         }
-        let holder = self.store.get_account(&known.provider_account_id, &known.provider).await?;
+        let holder = self.store.get_account(&known).await?;
         let own = holder.is_some_and(|account| account.user_id == *user);
         Ok(if own { Linking::Done } else { Linking::OfSomebodyElse })
     }
@@ -108,12 +107,12 @@ impl Auth {
 
     /// A visitor who comes back from this very provider, once.
     pub(crate) async fn welcome_back(&self, issuer: &str, state: &str) -> Result<Option<Away>> {
-        self.store.take_state(issuer, state).await
+        Ok(self.store.take_state(issuer, state).await?.passed())
     }
 
     /// Who is signed in with this session token. None if nobody is, or not any more; an error says nothing about that.
     pub(crate) async fn visitor(&self, session_token: &str) -> Result<Option<Visitor>> {
-        self.store.authenticate(session_token).await
+        Ok(self.store.authenticate(session_token).await?.passed())
     }
 
     /// Where a user is signed in. A page of the list may have no session although there are more.
@@ -136,8 +135,11 @@ impl Auth {
     }
 
     pub(crate) async fn end_other_sessions(&self, visitor: &Visitor) -> Result<()> {
-        while self.store.end_sessions(&visitor.user.id, Some(&visitor.session.id)).await? >= STEP_MAX {}
-        Ok(())
+        match self.store.end_other_sessions(&visitor.user.id, &visitor.session.id).await {
+            // It has ended as well.
+            Ok(_) | Err(Error::UnknownSession) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     /// Ends a session. That it has ended already is no error.

@@ -66,7 +66,7 @@ impl Cookies {
     }
 
     fn with(mut self, name: &'static str, value: &Token, age: TimeDelta) -> Self {
-        let mut cookie = cookie(name, value.as_str().to_owned(), self.secure);
+        let mut cookie = cookie(name, value.reveal().to_owned(), self.secure);
         cookie.set_max_age(Duration::seconds(age.num_seconds()));
         self.jar = self.jar.add(cookie);
         self
@@ -87,7 +87,7 @@ impl FromRequestParts<Arc<App>> for Cookies {
         if let Some(csrf) = jar.get(name).map(|cookie| cookie.value().to_owned()) {
             return Ok(Self { jar, csrf, secure: app.secure });
         }
-        let csrf = Token::random()?.as_str().to_owned();
+        let csrf = Token::random()?.reveal().to_owned();
         Ok(Self { jar: jar.add(cookie(name, csrf.clone(), app.secure)), csrf, secure: app.secure })
     }
 }

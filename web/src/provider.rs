@@ -88,7 +88,7 @@ impl Provider {
     /// Where to send a visitor who shall come back with this state.
     pub(crate) async fn authorize_url(self: Arc<Self>, away: &Away, state: &Token) -> Result<String, Problem> {
         let challenge = PkceCodeChallenge::from_code_verifier_sha256(&away.code_verifier);
-        let (nonce, state) = (away.nonce.clone(), CsrfToken::new(state.as_str().to_owned()));
+        let (nonce, state) = (away.nonce.clone(), CsrfToken::new(state.reveal().to_owned()));
         let client = spawn_blocking(move || self.client()).await??;
         let (url, ..) = client
             .authorize_url(CoreAuthenticationFlow::AuthorizationCode, || state, || nonce)

@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use authkv::{Adapter, AuthKv};
+use authkv::AuthKv;
 use clap::ValueEnum;
 
 use crate::peers::authkv::new_session;

@@ -16,7 +16,7 @@ use argon2::password_hash::rand_core::OsRng;
 use argon2::password_hash::{PasswordHash, PasswordHasher, PasswordVerifier, SaltString};
 use authkv::axum_login::{Backend, CheckCredentials};
 use authkv::models::{FieldPatch, Models, NewUser, User, UserId, UserPatch};
-use authkv::{Adapter, AuthKv, UniqueKey, WebSessions};
+use authkv::{AuthKv, UniqueKey, WebSessions};
 use axum::extract::Form;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
-use authkv::{Adapter, AuthKv};
+use authkv::AuthKv;
 use axum::Router;
 use axum::http::StatusCode;
 

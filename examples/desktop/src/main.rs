@@ -17,8 +17,8 @@ use std::{fmt, fs};
 use argon2::Argon2;
 use argon2::password_hash::rand_core::OsRng;
 use argon2::password_hash::{self, PasswordHash, PasswordHasher, PasswordVerifier, SaltString};
-use authkv::models::{Index, Models, NewUser, SessionAndUser, Token, UserId};
-use authkv::{Adapter, AuthKv, Error, OpenProblem, UniqueKey};
+use authkv::models::{Authenticated, Index, Models, NewUser, Token, UserId};
+use authkv::{AuthKv, Error, OpenProblem, UniqueKey};
 use chrono::{DateTime, Utc};
 use clap::{Parser, Subcommand};
 use directories::ProjectDirs;
@@ -174,9 +174,9 @@ impl Program {
     fn sign_out(&self, everywhere: bool) -> Result<()> {
         let here = self.here()?;
         if everywhere {
-            while self.auth.end_sessions(&here.user.id, None).wait()? > 0 {}
+            while self.auth.end_all_sessions(&here.user.id).wait()? > 0 {}
         } else {
-            self.auth.delete_session(here.session.session_token.as_str()).wait()?;
+            self.auth.delete_session(here.session.session_token.reveal()).wait()?;
         }
         fs::remove_file(&self.token_file)?;
         println!("Goodbye, {}.", here.user.extra.login);
@@ -184,14 +184,14 @@ impl Program {
     }
 
     fn start_session(&self, user: UserId, login: &str) -> Result<()> {
-        let session = self.auth.start_session(user, ()).wait()?;
+        let session = self.auth.start_session(user).wait()?;
         keep(&session.session_token, &self.token_file)?;
         println!("Hello, {login}. You are signed in until {}.", instant(session.expires));
         Ok(())
     }
 
     /// Whoever is signed in.
-    fn here(&self) -> Result<SessionAndUser<(), Person>> {
+    fn here(&self) -> Result<Authenticated<Person>> {
         self.visitor()?.ok_or_else(|| "nobody is signed in".into())
     }
 
@@ -202,9 +202,9 @@ impl Program {
         }
     }
 
-    fn visitor(&self) -> Result<Option<SessionAndUser<(), Person>>> {
+    fn visitor(&self) -> Result<Option<Authenticated<Person>>> {
         match fs::read_to_string(&self.token_file) {
-            Ok(token) => Ok(self.auth.authenticate(&token).wait()?),
+            Ok(token) => Ok(self.auth.authenticate(&token).wait()?.passed()),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(format!("{} cannot be read: {error}", self.token_file.display()).into()),
         }
@@ -214,7 +214,7 @@ impl Program {
 /// The file is there whole or not at all, and for its owner only.
 fn keep(token: &Token, path: &Path) -> Result<()> {
     let mut file = NamedTempFile::new_in(path.parent().unwrap_or(path))?;
-    file.write_all(token.as_str().as_bytes())?;
+    file.write_all(token.reveal().as_bytes())?;
     file.persist(path)?;
     Ok(())
 }

@@ -87,7 +87,7 @@ impl From<models::User> for User {
 
 impl From<models::Account> for Account {
     fn from(account: models::Account) -> Self {
-        let text = |token: Option<Token>| token.map(|token| token.as_str().to_owned());
+        let text = |token: Option<Token>| token.map(|token| token.reveal().to_owned());
         Self {
             id: account.id.to_string(),
             user_id: account.user_id.to_string(),
@@ -108,14 +108,14 @@ impl From<models::Account> for Account {
 impl From<models::Session> for Session {
     fn from(session: models::Session) -> Self {
         let models::Session { id, session_token, user_id, expires, extra: () } = session;
-        Self { id: id.to_string(), token: session_token.as_str().to_owned(), user_id: user_id.to_string(), expires }
+        Self { id: id.to_string(), token: session_token.reveal().to_owned(), user_id: user_id.to_string(), expires }
     }
 }
 
 impl From<models::VerificationToken> for VerificationToken {
     fn from(token: models::VerificationToken) -> Self {
         let models::VerificationToken { identifier, token, expires, extra: () } = token;
-        Self { identifier, token: token.as_str().to_owned(), expires }
+        Self { identifier, token: token.reveal().to_owned(), expires }
     }
 }
 

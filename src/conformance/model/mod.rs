@@ -177,7 +177,9 @@ fn call(adapter: &dyn Adapter, model: &Model, operation: &Operation) -> Outcome 
             adapter.link_account(account).wait()?.into()
         }
         Operation::UnlinkAccount(pair) => adapter.unlink_account(&key(pair)).wait()?.into(),
-        Operation::GetAccount((provider, account)) => adapter.get_account(&account.into(), provider).wait()?.into(),
+        Operation::GetAccount((provider, account)) => {
+            adapter.get_account(&AccountKey::new(provider, account)).wait()?.into()
+        }
         Operation::CreateSession { token, user, expires } => {
             adapter.create_session(NewSession::new(token, id(user), at(expires))).wait()?.into()
         }

@@ -16,7 +16,7 @@ use crate::kv::txn::Txn;
 use crate::models::{AccountType, Models, NewAccount, NewSession, NewUser};
 use crate::ops::upkeep;
 use crate::records::schema::{META, STATES, USER_BY_EMAIL};
-use crate::{Adapter, AuthKv, Error, Result};
+use crate::{AuthKv, Error, Result};
 
 fn store(cluster: Arc<dyn Cluster>) -> AuthKv {
     AuthKv::options().on_cluster(cluster).unwrap()
@@ -270,11 +270,11 @@ fn all_sessions_are_ended_in_steps_that_the_cluster_takes() {
     let ada = auth.create_user(NewUser::default()).wait().unwrap();
     let mut sessions = Vec::new();
     for _ in 0..100 {
-        sessions.push(auth.start_session(ada.id.clone(), ()).wait().unwrap());
+        sessions.push(auth.start_session(ada.id.clone()).wait().unwrap());
     }
-    assert_eq!(auth.end_sessions(&ada.id, Some(&sessions[50].id)).wait().unwrap(), 99);
+    assert_eq!(auth.end_other_sessions(&ada.id, &sessions[50].id).wait().unwrap(), 99);
     assert_eq!(auth.list_sessions(&ada.id, None, 1_000).wait().unwrap().items.len(), 1);
-    assert_eq!(auth.end_sessions(&ada.id, None).wait().unwrap(), 1);
+    assert_eq!(auth.end_all_sessions(&ada.id).wait().unwrap(), 1);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use authkv_fork::fork;
 use super::Memory;
 use crate::models::NewUser;
 use crate::reply::Reply;
-use crate::{Adapter, AuthKv, Error};
+use crate::{AuthKv, Error};
 
 fn refused<T: Debug>(reply: Reply<T>) {
     let answer = reply.wait();

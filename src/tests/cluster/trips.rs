@@ -5,8 +5,8 @@ use std::sync::Arc;
 use chrono::{TimeDelta, Utc};
 
 use super::Memory;
+use crate::AuthKv;
 use crate::models::{AccountType, Change, NewAccount, NewSession, NewUser, UserPatch, VerificationToken};
-use crate::{Adapter, AuthKv};
 
 #[test]
 fn operations_take_as_many_requests_as_they_have_to() {
@@ -50,7 +50,7 @@ fn operations_take_as_many_requests_as_they_have_to() {
     for number in 0..10 {
         let account = NewAccount::new(id.clone(), AccountType::Oauth, "gitlab", format!("{number}"));
         auth.link_account(account).wait().unwrap();
-        auth.start_session(id.clone(), ()).wait().unwrap();
+        auth.start_session(id.clone()).wait().unwrap();
         auth.create_session(NewSession::new(format!("old {number}"), id.clone(), tomorrow - TimeDelta::days(9)))
             .wait()
             .unwrap();

@@ -2,7 +2,7 @@
 
 use super::{Flaky, Full, assert_all_there, eventually, user};
 use crate::models::User;
-use crate::{Adapter, AuthKv, Error};
+use crate::{AuthKv, Error};
 
 #[test]
 fn on_a_full_disk_what_is_there_is_read_and_deletions_work_at_the_latest_when_there_is_room() {

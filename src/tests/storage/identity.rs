@@ -25,7 +25,7 @@ use crate::models::{NewUser, User};
 use crate::ops::meta;
 use crate::records::Identity;
 use crate::records::schema::META;
-use crate::{Adapter, AuthKv, Durability, Error, OpenProblem};
+use crate::{AuthKv, Durability, Error, OpenProblem};
 
 /// A file whose writes and syncs fail while the gate is shut.
 #[derive(Debug)]

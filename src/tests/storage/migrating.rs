@@ -12,7 +12,7 @@ use crate::kv::table::RowKey;
 use crate::models::{DynamicFields, FieldKey, Index, MigrationError, Models, NewUser, User, Value};
 use crate::records::schema;
 use crate::tests::upkeep::change;
-use crate::{Adapter, AuthKv, Durability, Error, Options, Result};
+use crate::{AuthKv, Durability, Error, Options, Result};
 
 const USERS: u64 = 1_000;
 

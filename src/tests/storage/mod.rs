@@ -21,7 +21,7 @@ use redb::{BackendError, StorageBackend};
 
 use crate::engine::redb::Source;
 use crate::models::{NewUser, User};
-use crate::{Adapter, AuthKv, Options, Result};
+use crate::{AuthKv, Options, Result};
 
 /// The kind of call that fails.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -3,8 +3,8 @@
 use redb::Builder;
 
 use super::{Call, Flaky, assert_all_there, user};
+use crate::Error;
 use crate::models::User;
-use crate::{Adapter, Error};
 
 #[test]
 fn opening_that_failed_at_any_call_works_when_the_storage_does() {

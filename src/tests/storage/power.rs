@@ -17,7 +17,7 @@ use parking_lot::Mutex;
 use self::disk::{Call, Disk, Image, Platter};
 use super::{eventually, user};
 use crate::engine::redb::Source;
-use crate::{Adapter, AuthKv, Error};
+use crate::{AuthKv, Error};
 
 const HISTORIES: u32 = 60;
 const USERS: usize = 12;

@@ -2,7 +2,7 @@
 
 use super::{Call, Flaky, assert_all_there, eventually, hide_half_of_the_users, user};
 use crate::models::{AccountKey, AccountType, NewAccount, NewUser, ProviderAccount, SignIn};
-use crate::{Adapter, AuthKv, Durability, Error};
+use crate::{AuthKv, Durability, Error};
 
 /// One call of each kind fails at each of the first places where it can, once or for good until the disk heals.
 #[test]
@@ -86,7 +86,7 @@ fn a_sign_up_that_failed_was_done_whole_or_not_at_all_and_can_be_tried_again() {
             disk.fail(call, after, false);
             let sign_up = |store: &AuthKv| {
                 let account = ProviderAccount::new(AccountType::Oauth, "github", 1_u64);
-                store.sign_in_with_account(account, user(1), ()).wait()
+                store.sign_in_with_account(account, user(1)).wait()
             };
             let first = sign_up(&store);
             // As after a crash: uncommitted changes are lost.

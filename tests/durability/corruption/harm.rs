@@ -6,7 +6,7 @@ use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
 
 use authkv::models::{Change, CodeCheck, NewSession, SessionPatch, UserPatch, WebSessionData};
-use authkv::{Adapter, Error, OpenProblem, Result};
+use authkv::{Error, OpenProblem, Result};
 
 use super::damage::Damage;
 use super::sample::{self, Answer, DOOMED, NOBODY, Question, Store, USERS, options};
@@ -235,7 +235,7 @@ fn write(store: &Store) -> Vec<(&'static str, Result<bool>)> {
         let expires = Some(sample::late());
         let session = store.update_session(SessionPatch { expires, ..SessionPatch::new(sample::session(number)) });
         let counted = store.update_authenticator_counter(&key.credential_id, key.counter);
-        let used = store.use_verification_token(Some(&token.identifier), token.token.as_str());
+        let used = store.use_verification_token(Some(&token.identifier), token.token.reveal());
         let guessed = store.verify_code(&sample::email(number), "a guess");
         did.push(("guess a code", guessed.wait().map(|check| check == CodeCheck::Wrong { guesses_left: 4 })));
         did.push(("change a user", user.wait().map(|user| user.email == Some(sample::email(number)))));
@@ -263,7 +263,7 @@ fn write(store: &Store) -> Vec<(&'static str, Result<bool>)> {
     did.push(("delete a session", ended.map(|session| session.is_some())));
     let unlinked = store.unlink_account(&sample::account(DOOMED)).wait();
     did.push(("unlink an account", unlinked.map(|account| account.is_some())));
-    let deleted = store.delete_user(&sample::user_id(DOOMED).into()).wait();
+    let deleted = store.delete_user(sample::user_id(DOOMED)).wait();
     did.push(("delete a user", deleted.map(|user| user.is_some())));
     did.push((
         "purge",

@@ -7,7 +7,7 @@ use authkv::models::{
     WebSession, WebSessionData,
 };
 use authkv::redb::Database;
-use authkv::{Adapter, AuthKv, Options, Result, WebSessions};
+use authkv::{AuthKv, Options, Result, WebSessions};
 use chrono::{DateTime, Days, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -38,7 +38,7 @@ fn own(number: usize) -> Own {
 pub(crate) type Store = AuthKv<Numbered>;
 type User = authkv::models::User<Own>;
 type Account = authkv::models::Account<Own>;
-type SessionAndUser = authkv::models::SessionAndUser<(), Own>;
+type SessionAndUser = authkv::models::SessionAndUser<Own>;
 
 /// Enough users for every tree to have branches.
 pub(crate) const USERS: usize = 240;
@@ -213,29 +213,26 @@ impl Question {
 
     pub(crate) fn ask(&self, store: &Store) -> Result<Answer> {
         match *self {
-            Self::User(number) => store.get_user(&user_id(number).into()).wait().map(Answer::User),
+            Self::User(number) => store.get_user(user_id(number)).wait().map(Answer::User),
             Self::UserByEmail(number) => store.get_user_by_email(&email(number)).wait().map(Answer::User),
             Self::UserByAccount(number) => store.get_user_by_account(&account(number)).wait().map(Answer::User),
             Self::UserByNumber(number) => store.get_user_by("number", number as u64).wait().map(Answer::User),
             Self::AccountByNumber(number) => store.get_account_by("number", number as u64).wait().map(Answer::Account),
-            Self::Account(number) => {
-                let AccountKey { provider, provider_account_id, .. } = account(number);
-                store.get_account(&provider_account_id, &provider).wait().map(Answer::Account)
-            }
+            Self::Account(number) => store.get_account(account(number)).wait().map(Answer::Account),
             Self::Session(number) => store.get_session_and_user(&session(number)).wait().map(Answer::Session),
             Self::Authenticator(number) => {
-                let found = store.get_authenticator(&format!("credential-{number}").into()).wait();
+                let found = store.get_authenticator(format!("credential-{number}")).wait();
                 found.map(|found| Answer::Authenticators(found.into_iter().collect()))
             }
             Self::Authenticators(number) => {
-                store.list_authenticators_by_user_id(&user_id(number).into()).wait().map(Answer::Authenticators)
+                store.list_authenticators_by_user_id(user_id(number)).wait().map(Answer::Authenticators)
             }
             Self::WebSession(number) => {
                 let found = web_sessions(store).find_session(&web_token(number)).wait();
                 found.map(|found| Answer::WebSessions(found.into_iter().collect()))
             }
             Self::WebSessions(number) => web_sessions(store)
-                .list_sessions(&user_id(number).into(), None, 1_000)
+                .list_sessions(user_id(number), None, 1_000)
                 .wait()
                 .map(|page| Answer::WebSessions(page.items)),
         }

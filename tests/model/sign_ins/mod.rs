@@ -12,7 +12,7 @@ use authkv::models::{
     AccountKey, AccountPatch, AccountType, Change, Cursor, EmailInUse, MustLeave, NewUser, Page, ProviderAccount,
     SignIn, UserId, UserPatch,
 };
-use authkv::{Adapter, AuthKv, Error, Reply, UniqueKey};
+use authkv::{AuthKv, Error, Reply, UniqueKey};
 use chrono::{DateTime, TimeDelta, Utc};
 use one_time::{Code, State};
 use proptest::array::uniform4;
@@ -126,7 +126,7 @@ impl Run<'_> {
             ..NewUser::default()
         };
         let account = provider_account(number, c);
-        let outcome = self.auth.sign_in_with_account(account.clone(), user, ()).wait().unwrap();
+        let outcome = self.auth.sign_in_with_account(account.clone(), user).wait().unwrap();
         let known = self.accounts.iter_mut().find(|account| account.number == number);
         let has_address =
             |user: &&User| user.email.zip(email).is_some_and(|(one, other)| one.eq_ignore_ascii_case(other));
@@ -140,7 +140,7 @@ impl Run<'_> {
                     known.expires_at = account.expires_at;
                 }
                 self.sessions.push((
-                    done.session.session_token.as_str().into(),
+                    done.session.session_token.reveal().into(),
                     known.user.clone(),
                     done.session.expires,
                 ));
@@ -161,7 +161,7 @@ impl Run<'_> {
                     passkeys: 0,
                 });
                 self.add_account(number, &id, c);
-                self.sessions.push((done.session.session_token.as_str().into(), id, done.session.expires));
+                self.sessions.push((done.session.session_token.reveal().into(), id, done.session.expires));
                 self.note("signed up");
             }
             (outcome, known, holder) => panic!("{outcome:?} with {known:?} and {holder:?}"),
@@ -169,9 +169,9 @@ impl Run<'_> {
     }
 
     fn sign_in_with_email(&mut self, email: &'static str) {
-        let done = self.auth.sign_in_with_email(NewUser::email(email), ()).wait().unwrap();
+        let done = self.auth.sign_in_with_email(NewUser::email(email)).wait().unwrap();
         let id = done.user.id.to_string();
-        self.sessions.push((done.session.session_token.as_str().into(), id.clone(), done.session.expires));
+        self.sessions.push((done.session.session_token.reveal().into(), id.clone(), done.session.expires));
         let holder = self.users.iter().find(|user| user.email.unwrap_or("").eq_ignore_ascii_case(email));
         match holder {
             Some(holder) => {
@@ -243,7 +243,7 @@ impl Run<'_> {
 
     fn unlink(&mut self, number: usize, user: &User, byte: u8) {
         let must_leave = [MustLeave::Account, MustLeave::AccountOrEmail, MustLeave::Nothing][usize::from(byte) % 3];
-        let unlinked = self.auth.unlink_account_of(&user.id.as_str().into(), &key(number), must_leave).wait();
+        let unlinked = self.auth.unlink_account_of(user.id.as_str(), &key(number), must_leave).wait();
         let is_theirs = |account: &&Account| account.user == user.id;
         let is_it = |account: &Account| account.number == number && account.user == user.id;
         // A passkey of the account with the number 0 is removed with it.
@@ -302,7 +302,7 @@ impl Run<'_> {
     }
 
     fn delete_user(&mut self, user: &User) {
-        assert!(self.auth.delete_user(&user.id.as_str().into()).wait().unwrap().is_some());
+        assert!(self.auth.delete_user(user.id.as_str()).wait().unwrap().is_some());
         self.users.retain(|other| other.id != user.id);
         self.accounts.retain(|account| account.user != user.id);
     }
@@ -351,7 +351,7 @@ fn pages<T: Send + 'static>(limit: usize, read: impl Fn(Option<&Cursor>) -> Repl
 
 fn found(account: &authkv::models::Account) -> Account {
     let pair = AccountKey::new(account.provider.clone(), account.provider_account_id.clone());
-    let text = |token: &Option<authkv::models::Token>| token.as_ref().map(|token| token.as_str().to_owned());
+    let text = |token: &Option<authkv::models::Token>| token.as_ref().map(|token| token.reveal().to_owned());
     Account {
         number: (0..ACCOUNTS).find(|number| key(*number) == pair).unwrap(),
         user: account.user_id.to_string(),

@@ -37,7 +37,7 @@ impl Run<'_> {
             (IssuedCode::Code { code, expires }, old) => {
                 let wrong = old.map_or(0, |old| old.wrong);
                 assert!(wrong < GUESSES_MAX && expires == now + VALID_FOR);
-                self.codes.push(Code { identifier, code: code.as_str().to_owned(), expires, wrong });
+                self.codes.push(Code { identifier, code: code.reveal().to_owned(), expires, wrong });
                 self.note("code issued");
             }
             (IssuedCode::Locked { .. }, None) => panic!("locked for nothing"),
@@ -72,14 +72,14 @@ impl Run<'_> {
     pub(crate) fn put_state(&mut self, a: u8, value: u8) {
         let purpose = PURPOSES[usize::from(a) % 2];
         let handle = self.auth.put_state(purpose, &value, VALID_FOR).wait().unwrap();
-        let (handle, expires) = (handle.as_str().to_owned(), self.clock.now() + VALID_FOR);
+        let (handle, expires) = (handle.reveal().to_owned(), self.clock.now() + VALID_FOR);
         self.states.push(State { handle, purpose, value, expires });
     }
 
     pub(crate) fn take_state(&mut self, a: usize, b: u8) {
         let place = a % self.states.len().max(1);
         let (Some(state), purpose) = (self.states.get(place), PURPOSES[usize::from(b) % 2]) else { return };
-        let taken = self.auth.take_state::<u8>(purpose, &state.handle).wait().unwrap();
+        let taken = self.auth.take_state::<u8>(purpose, &state.handle).wait().unwrap().passed();
         if state.purpose == purpose {
             let state = self.states.remove(place);
             assert_eq!(taken, Some(state.value).filter(|_| state.expires >= self.clock.now()));

@@ -3,7 +3,7 @@
 use authkv::models::{
     AccountKey, AccountType, Cursor, FieldPatch, FieldRange, Index, Models, NewAccount, NewUser, UserPatch, Value,
 };
-use authkv::{Adapter, AuthKv, Error, OpenProblem, Problem, UniqueKey};
+use authkv::{AuthKv, Error, OpenProblem, Problem, UniqueKey};
 use serde::{Deserialize, Serialize};
 
 use super::{must_be_sound, new_path, open, refusal};
@@ -172,7 +172,7 @@ fn accounts_are_found_by_their_fields_until_their_user_is_deleted() {
         let extra = Own { number: Some(n as i64), ..Own::default() };
         auth.link_account(NewAccount { extra, ..account("ada", n) }).wait().unwrap();
     }
-    auth.delete_user(&"ada".into()).wait().unwrap().unwrap();
+    auth.delete_user("ada").wait().unwrap().unwrap();
     assert_eq!(auth.get_account_by("number", 7).wait().unwrap(), None);
     assert!(auth.list_accounts_by("number", FieldRange::all(), None, 10).wait().unwrap().items.is_empty());
     let linked = auth.link_account(account("bob", 2)).wait().unwrap();

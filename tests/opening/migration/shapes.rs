@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use authkv::AuthKv;
 use authkv::models::{Extra, FieldPatch, Models, NewUser, User, UserId, UserPatch};
-use authkv::{Adapter, AuthKv};
 use serde::{Deserialize, Serialize};
 
 use super::{must_be_sound, new_path, open};

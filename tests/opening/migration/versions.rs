@@ -3,11 +3,11 @@
 use std::sync::{Arc, Mutex};
 
 use authkv::models::{
-    AccountType, Dynamic, DynamicFields, FieldPatch, FieldRange, MigrationError, MigrationProgress, MigrationStep,
-    Models, NewAccount, NewSession, NewUser, User, UserPatch, Value, VerificationToken,
+    AccountKey, AccountType, Dynamic, DynamicFields, FieldPatch, FieldRange, MigrationError, MigrationProgress,
+    MigrationStep, Models, NewAccount, NewSession, NewUser, User, UserPatch, Value, VerificationToken,
 };
 use authkv::redb::{Database, TableDefinition};
-use authkv::{Adapter, AuthKv, Error, OpenProblem};
+use authkv::{AuthKv, Error, OpenProblem};
 use chrono::{DateTime, Utc};
 
 use super::models::{Careless, Contact, Device, First, Other, Phone, Renamed, Second};
@@ -53,7 +53,7 @@ pub(crate) fn must_be_migrated(auth: &AuthKv<Second>, users: usize) {
         assert_eq!((user.id.as_str(), &user.extra), (&*id, &contact));
         let found = auth.get_session_and_user(&id).wait().unwrap().unwrap();
         assert_eq!((found.session.extra, found.user), (agent(n), user));
-        let account = auth.get_account(&(n as u64).into(), "github").wait().unwrap().unwrap();
+        let account = auth.get_account(AccountKey::new("github", n as u64)).wait().unwrap().unwrap();
         assert_eq!(account.extra, agent(n));
         let token = auth.find_verification_token(&id, &id).wait().unwrap().unwrap();
         assert_eq!(token.extra, agent(n));

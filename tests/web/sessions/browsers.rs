@@ -115,7 +115,7 @@ async fn a_request_under_way_does_not_revive_a_session_that_was_ended() {
         async move { (browser.post("/meet", &[]).await, browser) }
     });
     site.meeting.begun.notified().await;
-    assert_eq!(site.auth.end_sessions(&"ada".into(), None).wait().unwrap(), 1);
+    assert_eq!(site.auth.end_all_sessions("ada").wait().unwrap(), 1);
     site.meeting.go_on.notify_one();
     let (answer, mut browser) = under_way.await.unwrap();
     assert_eq!(answer.status, StatusCode::OK);
@@ -147,13 +147,13 @@ async fn no_burst_of_requests_revives_a_session_or_is_answered_with_a_failure() 
             });
         }
         tokio::task::yield_now().await;
-        assert_eq!(site.auth.end_sessions(&ada.as_str().into(), None).await.unwrap(), 1);
+        assert_eq!(site.auth.end_all_sessions(ada.as_str()).await.unwrap(), 1);
         ended.store(true, Ordering::SeqCst);
         while let Some(request) = requests.join_next().await {
             request.unwrap();
         }
         assert_eq!(site.stored(&browser), None, "it was revived");
-        let of_ada = site.sessions.list_sessions(&ada.as_str().into(), None, 1_000).wait().unwrap().items;
+        let of_ada = site.sessions.list_sessions(ada.as_str(), None, 1_000).wait().unwrap().items;
         assert!(of_ada.is_empty(), "{of_ada:?}");
     }
     assert!(site.auth.check().wait().unwrap().is_sound());

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use authkv::Adapter;
 use authkv::models::{WebSessionData, WebSessionId};
 use chrono::{TimeDelta, Utc};
 use serde_json::json;
@@ -97,7 +96,7 @@ async fn errors_say_what_is_wrong_and_nothing_secret() {
     let site = in_memory();
     let mut large = record(1, hour());
     large.data.insert("large".to_owned(), "hushhush".repeat(10_000).into());
-    site.auth.delete_user(&user(&site.auth, "hushhush").into()).wait().unwrap().unwrap();
+    site.auth.delete_user(user(&site.auth, "hushhush")).wait().unwrap().unwrap();
     let mut of_deleted = record(1, hour());
     of_deleted.data.insert(USER.to_owned(), json!({ "user_id": "hushhush" }));
     for (mut record, expected) in [(large, "large is "), (of_deleted, "there is no such user")] {

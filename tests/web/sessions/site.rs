@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use authkv::models::{NewUser, WebSession};
-use authkv::{Adapter, AuthKv, WebSessions};
+use authkv::{AuthKv, WebSessions};
 use axum::extract::{Extension, Query};
 use axum::http::StatusCode;
 use axum::routing::{get, post};

@@ -12,7 +12,7 @@ use crate::provider::Provider;
 use crate::site::{Device, Shown};
 
 pub(crate) fn account(
-    Visitor { session, user }: &Visitor,
+    Visitor { session, user, .. }: &Visitor,
     accounts: &[Account<Shown>],
     sessions: Vec<SessionInfo<Device>>,
     providers: &[Arc<Provider>],

@@ -30,7 +30,7 @@ pub(super) async fn send(State(app): Shared, form: OwnForm<Address>) -> Result<R
     let token = app.auth.create_link(email).await?;
     let query = form_urlencoded::Serializer::new(String::new())
         .append_pair("email", email)
-        .append_pair("token", token.as_str())
+        .append_pair("token", token.reveal())
         .finish();
     app.mailbox.deliver(Mail { to: email.to_owned(), link: format!("{}/link?{query}", app.url), sent: Utc::now() });
     Ok(Redirect::to("/mailbox").into_response())

@@ -1,6 +1,5 @@
 //! Forged and twisted sign-ins with a provider: what an attacker does, and what a provider does wrong.
 
-use authkv::Adapter;
 use authkv::models::AccountKey;
 
 use crate::browser::{Browser, NO_FIELDS, attributes, between};
@@ -136,7 +135,7 @@ fn an_account_is_linked_to_the_user_who_asked_for_it_and_to_nobody_else() {
     server.stop();
     place.prepare(|store| {
         let account = AccountKey::new(&acme.url, "1");
-        let found = store.get_account(&account.provider_account_id, &account.provider).wait().unwrap();
+        let found = store.get_account(&account).wait().unwrap();
         assert_eq!(found.map(|account| account.user_id), None);
     });
 }

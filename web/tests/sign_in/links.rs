@@ -3,7 +3,6 @@
 use std::sync::Barrier;
 use std::thread;
 
-use authkv::Adapter;
 use authkv::models::{NewUser, VerificationToken};
 use chrono::{TimeDelta, Utc};
 

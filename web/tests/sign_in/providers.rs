@@ -1,6 +1,5 @@
 //! Signing in with providers of OpenID Connect, and linking several.
 
-use authkv::Adapter;
 use authkv::models::UserId;
 
 use crate::browser::{Answer, Browser, NO_FIELDS, between};

@@ -1,6 +1,5 @@
 //! Signing in, staying signed in, and signing out.
 
-use authkv::Adapter;
 use authkv::models::{NewSession, NewUser};
 use chrono::{TimeDelta, Utc};
 

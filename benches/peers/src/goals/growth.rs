@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use anyhow::Result;
-use authkv::{Adapter, AuthKv};
+use authkv::AuthKv;
 use chrono::{DateTime, TimeDelta};
 
 use super::{Goal, Limit, Plan, Unit};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Result;
-use authkv::{Adapter, AuthKv};
+use authkv::AuthKv;
 
 use super::reads::ratio;
 use super::{Goal, Limit, Plan, Unit};

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result};
+use authkv::AuthKv;
 use authkv::redb::ReadableTable;
-use authkv::{Adapter, AuthKv};
 
 use super::{Goal, Limit, Plan, Unit};
 use crate::call::Peer;

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use authkv::models::{AccountType, NewAccount, NewSession, NewUser, SessionPatch, UserId, VerificationToken};
-use authkv::{Adapter, AuthKv, Durability};
+use authkv::{AuthKv, Durability};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 

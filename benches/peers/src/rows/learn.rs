@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
+use authkv::AuthKv;
 use authkv::models::{SessionPatch, VerificationToken};
 use authkv::redb::backends::InMemoryBackend;
 use authkv::redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, TableHandle};
-use authkv::{Adapter, AuthKv};
 use chrono::{TimeDelta, Utc};
 use uuid::Uuid;
 
