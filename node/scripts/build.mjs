@@ -18,7 +18,7 @@ export function compile(target) {
         output = execFileSync("cargo", args, { cwd: folder, stdio, encoding: "utf8", maxBuffer: 1 << 28 });
     } catch (error) {
         if (error.code !== "ENOENT") throw error;
-        console.error("npm run build needs a Rust toolchain (1.95 or newer): https://rustup.rs");
+        console.error("npm run build needs a Rust toolchain (1.90 or newer): https://rustup.rs");
         process.exit(1);
     }
     const messages = output

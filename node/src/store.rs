@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
-use authkv::models::{AccountKey, Cursor, Dynamic};
+use authkv::models::{Cursor, Dynamic};
 use authkv::{AuthKv, Reply};
 use napi::bindgen_prelude::{AsyncTask, Either};
 use napi::{Env, Task};

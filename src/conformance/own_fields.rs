@@ -6,8 +6,8 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use crate::models::{
-    Account, AccountKey, Authenticator, CredentialId, Extra, Models, NewAccount, NewSession, NewUser,
-    ProviderAccountId, Session, SessionAndUser, SessionPatch, User, UserId, UserPatch, VerificationToken,
+    Account, AccountKey, Authenticator, CredentialId, Extra, Models, NewAccount, NewSession, NewUser, Session,
+    SessionAndUser, SessionPatch, User, UserId, UserPatch, VerificationToken,
 };
 use crate::{Adapter, Reply};
 

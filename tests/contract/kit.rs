@@ -7,8 +7,8 @@ use std::thread;
 
 use authkv::conformance::{self, Clock, Subject};
 use authkv::models::{
-    Account, AccountKey, Authenticator, CredentialId, NewAccount, NewSession, NewUser, ProviderAccountId, Session,
-    SessionAndUser, SessionPatch, User, UserId, UserPatch, VerificationToken,
+    Account, AccountKey, Authenticator, CredentialId, NewAccount, NewSession, NewUser, Session, SessionAndUser,
+    SessionPatch, User, UserId, UserPatch, VerificationToken,
 };
 use authkv::{Adapter, AuthKv, Error, Problem, Reply};
 use chrono::TimeDelta;

@@ -164,7 +164,7 @@ impl Op {
                 "provider",
                 keys.text("account", account),
             ))),
-            Self::UnlinkAccount { account } => found(kv.unlink_account(&keys.account(account))),
+            Self::UnlinkAccount { account } => found(kv.unlink_account(keys.account(account))),
             Self::CreateSession { session, user, expires } => accepted(kv.create_session(NewSession::new(
                 keys.text("session", session),
                 keys.text("user", user),

@@ -109,7 +109,7 @@ impl Model {
             }
             (_, Some(_)) => {
                 if let Some(account) = self.accounts.get(usize::from(b)).cloned() {
-                    auth.unlink_account(&AccountKey::new("a", account.id.as_str())).wait().unwrap().unwrap();
+                    auth.unlink_account(AccountKey::new("a", account.id.as_str())).wait().unwrap().unwrap();
                     self.accounts.retain(|listed| listed.id != account.id);
                 }
             }

@@ -268,10 +268,10 @@ where
     let patch = SessionPatch { user_id: Some(EMOJI.into()), ..SessionPatch::new("session-token") };
     auth.update_session(patch).wait().unwrap().unwrap();
     assert_eq!(auth.update_authenticator_counter(UUID, 8).wait().unwrap().counter, 8);
-    auth.unlink_account(&AccountKey::new("passkey", "credential")).wait().unwrap().unwrap();
+    auth.unlink_account(AccountKey::new("passkey", "credential")).wait().unwrap().unwrap();
     must_be_sound(auth, [5, 3, 2, 2, 0, 1, 1, 2]);
     for user in content::users::<M::User>() {
-        auth.delete_user(&user.id.unwrap()).wait().unwrap().unwrap();
+        auth.delete_user(user.id.unwrap()).wait().unwrap().unwrap();
     }
     must_be_sound(auth, [0, 0, 0, 2, 0, 1, 1, 1]);
 }

@@ -241,6 +241,6 @@ fn a_patch_of_a_record_that_is_not_committed_yet_cannot_spoil_it() {
         let patched = auth.update_user(UserPatch { extra, ..UserPatch::new(id()) });
         created.wait().unwrap();
         patched.wait().expect_err("the patch does not fit");
-        assert_eq!(auth.get_user(&id()).wait().unwrap().unwrap().extra, Profile::default());
+        assert_eq!(auth.get_user(id()).wait().unwrap().unwrap().extra, Profile::default());
     }
 }

@@ -155,7 +155,7 @@ async fn sign_out_elsewhere(mut here: AuthSession) {
 async fn devices(here: AuthSession) -> String {
     let this = WebSessionId::from(here.session.id().unwrap());
     let sessions = WebSessions::new(here.backend.auth().clone());
-    let sessions = sessions.list_sessions(&here.user.unwrap().id(), None, 1_000).await.unwrap().items;
+    let sessions = sessions.list_sessions(here.user.unwrap().id(), None, 1_000).await.unwrap().items;
     let line = |id: WebSessionId| if id == this { format!("*{id}") } else { id.to_string() };
     sessions.into_iter().map(|session| line(session.id)).collect::<Vec<_>>().join(" ")
 }
@@ -167,7 +167,7 @@ struct Device {
 
 async fn sign_out_device(here: AuthSession, Query(Device { id }): Query<Device>) {
     let sessions = WebSessions::new(here.backend.auth().clone());
-    sessions.end_session(&here.user.unwrap().id(), id).await.unwrap().unwrap();
+    sessions.end_session(here.user.unwrap().id(), id).await.unwrap().unwrap();
 }
 
 fn in_memory() -> Site {

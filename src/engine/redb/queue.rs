@@ -60,7 +60,7 @@ impl Queue {
 
     /// Takes the next task if it is a write.
     pub(super) fn pop_write(&self) -> Option<Box<dyn Job>> {
-        match self.waiting.lock().tasks.pop_front_if(|task| matches!(task, Task::Write(_)))? {
+        match self.pop_if(|task| matches!(task, Task::Write(_)))? {
             Task::Write(job) => Some(job),
             _ => None,
         }
@@ -68,7 +68,12 @@ impl Queue {
 
     /// Takes the next task if it is not a write.
     pub(super) fn pop_other(&self) -> Option<Task> {
-        self.waiting.lock().tasks.pop_front_if(|task| !matches!(task, Task::Write(_)))
+        self.pop_if(|task| !matches!(task, Task::Write(_)))
+    }
+
+    fn pop_if(&self, is_wanted: impl FnOnce(&Task) -> bool) -> Option<Task> {
+        let tasks = &mut self.waiting.lock().tasks;
+        if tasks.front().is_some_and(is_wanted) { tasks.pop_front() } else { None }
     }
 
     pub(super) fn is_empty(&self) -> bool {

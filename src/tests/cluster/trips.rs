@@ -34,7 +34,7 @@ fn operations_take_as_many_requests_as_they_have_to() {
         auth.link_account(NewAccount::new(id.clone(), AccountType::Oauth, "github", "1")).wait().unwrap();
     });
     trips("get_user_by_account", 2, &|| {
-        auth.get_user_by_account(&crate::models::AccountKey::new("github", "1")).wait().unwrap().unwrap();
+        auth.get_user_by_account(crate::models::AccountKey::new("github", "1")).wait().unwrap().unwrap();
     });
     trips("create_session", 1, &|| {
         auth.create_session(NewSession::new("token", id.clone(), tomorrow)).wait().unwrap();

@@ -24,16 +24,16 @@ type Finds = fn(&AuthKv) -> Result<bool>;
 /// Every method of the adapter and of `AuthKv`, called with something that exists.
 const CALLS: [(&str, Finds); 37] = [
     ("create_user", |store| is_taken(store.create_user(user(ONE)).wait())),
-    ("get_user", |store| Ok(store.get_user(&id(ONE)).wait()?.is_some())),
+    ("get_user", |store| Ok(store.get_user(id(ONE)).wait()?.is_some())),
     ("get_user_by_email", |store| Ok(store.get_user_by_email(&email(ONE)).wait()?.is_some())),
-    ("get_user_by_account", |store| Ok(store.get_user_by_account(&account(ONE)).wait()?.is_some())),
+    ("get_user_by_account", |store| Ok(store.get_user_by_account(account(ONE)).wait()?.is_some())),
     ("update_user", |store| {
         let patch = UserPatch { name: Change::to("Ada"), ..UserPatch::new(id(ONE)) };
         is_known(store.update_user(patch).wait())
     }),
-    ("delete_user", |store| Ok(store.delete_user(&id(ONE)).wait()?.is_some())),
+    ("delete_user", |store| Ok(store.delete_user(id(ONE)).wait()?.is_some())),
     ("link_account", |store| is_taken(store.link_account(new_account(ONE)).wait())),
-    ("unlink_account", |store| Ok(store.unlink_account(&account(ONE)).wait()?.is_some())),
+    ("unlink_account", |store| Ok(store.unlink_account(account(ONE)).wait()?.is_some())),
     ("get_account", |store| Ok(store.get_account(AccountKey::new("github", ONE.to_string())).wait()?.is_some())),
     ("create_session", |store| is_taken(store.create_session(session(ONE)).wait())),
     ("get_session_and_user", |store| Ok(store.get_session_and_user(&ONE.to_string()).wait()?.is_some())),
@@ -48,7 +48,7 @@ const CALLS: [(&str, Finds); 37] = [
     }),
     ("create_authenticator", |store| is_taken(store.create_authenticator(authenticator(ONE)).wait())),
     ("get_authenticator", |store| Ok(store.get_authenticator(ONE.to_string().as_str()).wait()?.is_some())),
-    ("list_authenticators_by_user_id", |store| Ok(store.list_authenticators_by_user_id(&id(ONE)).wait()?.len() == 1)),
+    ("list_authenticators_by_user_id", |store| Ok(store.list_authenticators_by_user_id(id(ONE)).wait()?.len() == 1)),
     ("update_authenticator_counter", |store| {
         is_known(store.update_authenticator_counter(ONE.to_string().as_str(), 7).wait())
     }),
@@ -63,9 +63,9 @@ const CALLS: [(&str, Finds); 37] = [
         Ok(done.user.id == id(ONE) && !done.is_new_user)
     }),
     ("update_account", |store| Ok(store.update_account(AccountPatch::new(account(ONE))).wait()?.is_some())),
-    ("list_accounts", |store| Ok(store.list_accounts(&id(ONE), None, 1_000).wait()?.items.len() == 1)),
+    ("list_accounts", |store| Ok(store.list_accounts(id(ONE), None, 1_000).wait()?.items.len() == 1)),
     ("unlink_account_of", |store| {
-        Ok(store.unlink_account_of(&id(ONE), &account(ONE), MustLeave::Account).wait()?.is_some())
+        Ok(store.unlink_account_of(id(ONE), account(ONE), MustLeave::Account).wait()?.is_some())
     }),
     ("verify_link_token", |store| {
         Ok(store.verify_link_token(&email(ONE), &ONE.to_string()).wait()?.passed().is_some())
@@ -77,7 +77,7 @@ const CALLS: [(&str, Finds); 37] = [
     ("verify_code", |store| Ok(store.verify_code(&email(ONE), "a guess").wait()? != CodeCheck::NoCode)),
     ("take_state", |store| {
         // `full_disk` stores the handle there.
-        let handle = store.get_user(&id(ONE)).wait()?.and_then(|user| user.image).unwrap_or_default();
+        let handle = store.get_user(id(ONE)).wait()?.and_then(|user| user.image).unwrap_or_default();
         Ok(store.take_state::<usize>("test", &handle).wait()?.passed().is_some())
     }),
     ("create a web session", |store| {
@@ -86,12 +86,12 @@ const CALLS: [(&str, Finds); 37] = [
     ("save a web session", |store| web(store).save_session(web_token(ONE), &data(0), tomorrow()).wait()),
     ("find a web session", |store| Ok(web(store).find_session(&web_token(ONE)).wait()?.is_some())),
     ("delete a web session", |store| Ok(web(store).delete_session(&web_token(ONE)).wait()?.is_some())),
-    ("list web sessions", |store| Ok(web(store).list_sessions(&id(ONE), None, 1_000).wait()?.items.len() == 1)),
+    ("list web sessions", |store| Ok(web(store).list_sessions(id(ONE), None, 1_000).wait()?.items.len() == 1)),
     ("end a web session", |store| {
         let web_id = WebSessionId::of(&Token::from(web_token(ONE)).hash());
-        Ok(web(store).end_session(&id(ONE), &web_id).wait()?.is_some())
+        Ok(web(store).end_session(id(ONE), &web_id).wait()?.is_some())
     }),
-    ("end_all_sessions", |store| Ok(store.end_all_sessions(&id(ONE)).wait()? == 2)),
+    ("end_all_sessions", |store| Ok(store.end_all_sessions(id(ONE)).wait()? == 2)),
     ("purge_expired", |store| Ok(store.purge_expired().wait()?.verification_tokens == 1)),
     ("check", |store| {
         let report = store.check().wait()?;
@@ -117,7 +117,7 @@ fn a_read_that_fails_is_an_error_in_every_method_and_never_none() {
             let is_through = disk.is_waiting();
             disk.heal();
             // After a failed read redb returns only errors, so this shows that the store has reopened by itself.
-            assert!(eventually(|| store.get_user(&id(0)).wait()).is_some());
+            assert!(eventually(|| store.get_user(id(0)).wait()).is_some());
             if is_through {
                 break;
             }

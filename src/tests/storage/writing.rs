@@ -230,7 +230,7 @@ fn a_damaged_table_keeps_no_other_from_being_overwritten() {
         auth.link_account(NewAccount { refresh_token, ..new }).wait().unwrap();
     }
     // Together, so that many pages become free at once.
-    let unlink = |number: u64| auth.unlink_account(&AccountKey::new("google", number));
+    let unlink = |number: u64| auth.unlink_account(AccountKey::new("google", number));
     let unlinked: Vec<_> = (0..400).step_by(3).map(unlink).collect();
     unlinked.into_iter().for_each(|reply| drop(reply.wait().unwrap()));
     auth.close().wait().unwrap();

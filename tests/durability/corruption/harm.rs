@@ -261,7 +261,7 @@ fn write(store: &Store) -> Vec<(&'static str, Result<bool>)> {
     did.push(("add a key", store.create_authenticator(sample::authenticator(new, new)).wait().map(|_| true)));
     let ended = store.delete_session(&sample::session(DOOMED + 1)).wait();
     did.push(("delete a session", ended.map(|session| session.is_some())));
-    let unlinked = store.unlink_account(&sample::account(DOOMED)).wait();
+    let unlinked = store.unlink_account(sample::account(DOOMED)).wait();
     did.push(("unlink an account", unlinked.map(|account| account.is_some())));
     let deleted = store.delete_user(sample::user_id(DOOMED)).wait();
     did.push(("delete a user", deleted.map(|user| user.is_some())));

@@ -133,7 +133,7 @@ fn an_entry_whose_record_is_missing_is_a_storage_error() {
     });
     without("accounts", "account_by_provider", &|store| {
         assert_eq!(failing(|number| Question::Account(number).ask(store)), 1);
-        assert_eq!(failing(|number| store.unlink_account(&sample::account(number)).wait()), 1);
+        assert_eq!(failing(|number| store.unlink_account(sample::account(number)).wait()), 1);
     });
     without("sessions", "session_by_token", &|store| {
         assert_eq!(failing(|number| store.update_session(SessionPatch::new(sample::session(number))).wait()), 1);

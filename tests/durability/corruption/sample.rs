@@ -215,7 +215,7 @@ impl Question {
         match *self {
             Self::User(number) => store.get_user(user_id(number)).wait().map(Answer::User),
             Self::UserByEmail(number) => store.get_user_by_email(&email(number)).wait().map(Answer::User),
-            Self::UserByAccount(number) => store.get_user_by_account(&account(number)).wait().map(Answer::User),
+            Self::UserByAccount(number) => store.get_user_by_account(account(number)).wait().map(Answer::User),
             Self::UserByNumber(number) => store.get_user_by("number", number as u64).wait().map(Answer::User),
             Self::AccountByNumber(number) => store.get_account_by("number", number as u64).wait().map(Answer::Account),
             Self::Account(number) => store.get_account(account(number)).wait().map(Answer::Account),

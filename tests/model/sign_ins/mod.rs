@@ -243,7 +243,7 @@ impl Run<'_> {
 
     fn unlink(&mut self, number: usize, user: &User, byte: u8) {
         let must_leave = [MustLeave::Account, MustLeave::AccountOrEmail, MustLeave::Nothing][usize::from(byte) % 3];
-        let unlinked = self.auth.unlink_account_of(user.id.as_str(), &key(number), must_leave).wait();
+        let unlinked = self.auth.unlink_account_of(user.id.as_str(), key(number), must_leave).wait();
         let is_theirs = |account: &&Account| account.user == user.id;
         let is_it = |account: &Account| account.number == number && account.user == user.id;
         // A passkey of the account with the number 0 is removed with it.

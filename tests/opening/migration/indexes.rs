@@ -177,7 +177,7 @@ fn accounts_are_found_by_their_fields_until_their_user_is_deleted() {
     assert!(auth.list_accounts_by("number", FieldRange::all(), None, 10).wait().unwrap().items.is_empty());
     let linked = auth.link_account(account("bob", 2)).wait().unwrap();
     assert_eq!(auth.get_account_by("number", 7).wait().unwrap(), Some(linked.clone()));
-    auth.unlink_account(&AccountKey::new("github", 2_u64)).wait().unwrap();
+    auth.unlink_account(AccountKey::new("github", 2_u64)).wait().unwrap();
     assert_eq!(auth.get_account_by("number", 7).wait().unwrap(), None);
     while auth.check().wait().unwrap().waiting_to_be_swept > 0 {
         auth.purge_expired().wait().unwrap();

@@ -61,7 +61,7 @@ impl Authkv {
                 self.0.create_verification_token(new).await?;
                 self.0.use_verification_token(Some(identifier), token).await?.is_some()
             }
-            Call::DeleteUser { user_id } => self.0.delete_user(&UserId::from(user_id.to_string())).await?.is_some(),
+            Call::DeleteUser { user_id } => self.0.delete_user(UserId::from(user_id.to_string())).await?.is_some(),
             Call::SessionAndUser { .. } | Call::UserByEmail { .. } => false,
         };
         Ok(Outcome::Done(done))
