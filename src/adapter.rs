@@ -23,7 +23,7 @@ use crate::reply::Reply;
 /// let concurrent sign-ins break it.
 pub trait Adapter<M: Models = ()>: Send + Sync {
     /// Creates a user and returns it. The user gets a fresh id if none is given. An empty name, e-mail address or picture
-    /// counts as absent.
+    /// counts as absent. An address may be any text, but with no blanks around it.
     ///
     /// # Errors
     /// [`Conflict`](crate::Error::Conflict) when the id, the e-mail address or the value of an own field with a unique
@@ -34,7 +34,7 @@ pub trait Adapter<M: Models = ()>: Send + Sync {
     fn get_user(&self, id: &UserId) -> Reply<Option<User<M::User>>>;
 
     /// Returns the user with this e-mail address. Addresses are compared as the store's
-    /// [`EmailMatching`](crate::EmailMatching) says.
+    /// [`EmailMatching`](crate::EmailMatching) says; blanks around the one given are ignored.
     fn get_user_by_email(&self, email: &str) -> Reply<Option<User<M::User>>>;
 
     /// Returns the user to whom this account is linked.

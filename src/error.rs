@@ -12,7 +12,19 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// Why a call failed. "Not found" is a value, not an error, unless a method says otherwise.
 ///
 /// Each message is one lower-case sentence and never contains a token, an e-mail address or a record.
-#[derive(Clone, Debug)]
+///
+/// Whose fault it is:
+///
+/// | error | fault | [`http_status`](Self::http_status) |
+/// |---|---|--:|
+/// | `InvalidArgument` | the input: [`is_invalid_input`](Self::is_invalid_input) | 422 |
+/// | `UnknownUser`, `UnknownCredential`, `UnknownSession` | the input: [`is_invalid_input`](Self::is_invalid_input) | 404 |
+/// | `Conflict`, `LastWayToSignIn`, `StaleSession` | what is stored: [`is_conflict`](Self::is_conflict) | 409 |
+/// | `Busy`, `Closed`, `Storage` | the store, and nothing was written; it may work later: [`is_unavailable`](Self::is_unavailable) | 503 |
+/// | `OutcomeUnknown`, `MissingTable`, `Open` | the store | 500 |
+///
+/// Two errors are equal if they are of one kind and have the same values; failures of the storage, if their messages are.
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Error {
     /// A unique key is already in use. Nothing was written.
@@ -89,6 +101,13 @@ pub enum Problem {
     Empty,
     /// A patch sets the field to an empty value. Clear it instead.
     ClearInstead,
+    /// An address begins or ends with a blank. Lookups ignore such blanks, so it would never be found.
+    Blanks,
+    /// A text that is sent to somebody has a line break or another control character, with which it could add headers to
+    /// a message.
+    ControlCharacter,
+    /// An address has no `@`, so nothing can be sent to it.
+    NotAnEmail,
     /// The value is longer than the limit.
     TooLong {
         /// The length of the value, in bytes.
@@ -141,7 +160,7 @@ pub enum Problem {
 }
 
 /// Why a store could not be opened. The contents of the file are unchanged.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum OpenProblem {
     /// The file is not a redb database.
@@ -244,6 +263,41 @@ impl StorageError {
 }
 
 impl Error {
+    /// True if the caller has given something that cannot be stored, or names something that does not exist.
+    pub fn is_invalid_input(&self) -> bool {
+        matches!(self.http_status(), 404 | 422)
+    }
+
+    /// True if what is stored stands in the way.
+    pub fn is_conflict(&self) -> bool {
+        self.http_status() == 409
+    }
+
+    /// True if the store cannot serve the call now. Nothing was written, and the same call may succeed later.
+    pub fn is_unavailable(&self) -> bool {
+        self.http_status() == 503
+    }
+
+    /// The status with which an HTTP server answers a request that met this error; see the table [above](Self).
+    ///
+    /// ```
+    /// # use authkv::{AuthKv, Error, models::NewUser};
+    /// # let auth = AuthKv::in_memory()?;
+    /// auth.create_user(NewUser::email("ada@example.com")).wait()?;
+    /// let error = auth.create_user(NewUser::email("ada@example.com")).wait().unwrap_err();
+    /// assert_eq!((error.http_status(), error.is_conflict()), (409, true));
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn http_status(&self) -> u16 {
+        match self {
+            Self::UnknownUser | Self::UnknownCredential | Self::UnknownSession => 404,
+            Self::Conflict(_) | Self::LastWayToSignIn | Self::StaleSession => 409,
+            Self::InvalidArgument { .. } => 422,
+            Self::OutcomeUnknown(_) | Self::MissingTable(_) | Self::Open { .. } => 500,
+            Self::Busy | Self::Closed | Self::Storage(_) => 503,
+        }
+    }
+
     /// Returns a damage error: the bytes that were read cannot be the bytes that were written.
     pub(crate) fn corrupt(context: &'static str) -> Self {
         Self::Storage(StorageError::new(context))
@@ -327,6 +381,9 @@ impl fmt::Display for Problem {
         match self {
             Self::Empty => f.write_str("must not be empty"),
             Self::ClearInstead => f.write_str("must not be empty; Change::Clear clears it"),
+            Self::Blanks => f.write_str("must not begin or end with a blank"),
+            Self::ControlCharacter => f.write_str("must not have a line break or another control character"),
+            Self::NotAnEmail => f.write_str("is no e-mail address: it has no @"),
             Self::TooLong { bytes, limit } => write!(f, "is {bytes} bytes long; the limit is {limit}"),
             Self::OutOfRange { least, most } => write!(f, "must be from {least} to {most}"),
             Self::NotPositive => f.write_str("must be longer than zero"),
@@ -414,6 +471,13 @@ impl fmt::Display for StorageError {
             Some(source) => write!(f, ": {source}"),
             None => Ok(()),
         }
+    }
+}
+
+/// Two failures are equal if their messages are.
+impl PartialEq for StorageError {
+    fn eq(&self, other: &Self) -> bool {
+        self.to_string() == other.to_string()
     }
 }
 

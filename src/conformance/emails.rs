@@ -9,6 +9,7 @@ cases! {
     the_spelling_that_was_given_comes_back,
     no_letter_beyond_ascii_is_folded,
     nothing_else_about_an_address_is_changed,
+    blanks_around_an_address_are_refused_and_in_a_lookup_ignored,
     an_empty_address_is_none_when_a_user_is_made,
     an_empty_address_in_a_patch_is_refused_and_the_error_says_to_clear,
 }
@@ -64,13 +65,27 @@ fn no_letter_beyond_ascii_is_folded(on: &Subject) {
 }
 
 fn nothing_else_about_an_address_is_changed(on: &Subject) {
-    let emails = ["ada@a.example", " ada@a.example", "ada@a.example ", "a.da@a.example", "ada+1@a.example", "ada"];
+    let emails = ["ada@a.example", "a da@a.example", "a.da@a.example", "ada+1@a.example", "ada"];
     // The same letter, composed and decomposed.
     let emails = emails.into_iter().chain(["\u{E9}@a.example", "e\u{301}@a.example"]);
     let users: Vec<_> = emails.map(|email| on.auth.create_user(NewUser::email(email)).wait().unwrap()).collect();
     for user in users {
         assert_eq!(on.find_by_email(&user.email.clone().unwrap()), Some(user));
     }
+}
+
+fn blanks_around_an_address_are_refused_and_in_a_lookup_ignored(on: &Subject) {
+    let ada = on.user("ada");
+    for blank in [" ", "\t", "\r\n", "\u{A0}", "\u{3000}"] {
+        for address in [format!("{blank}bob@example.com"), format!("bob@example.com{blank}"), blank.to_owned()] {
+            let refused = on.auth.create_user(NewUser::email(&*address)).wait();
+            assert_eq!(invalid(refused), ("email".to_owned(), Problem::Blanks));
+            let patch = UserPatch { email: Change::Set(address), ..UserPatch::new(ada.id.clone()) };
+            assert_eq!(invalid(on.auth.update_user(patch).wait()), ("email".to_owned(), Problem::Blanks));
+        }
+        assert_eq!(on.find_by_email(&format!("{blank}ADA@example.com{blank}")).as_ref(), Some(&ada));
+    }
+    assert_eq!(on.find_by_email("bob@example.com"), None);
 }
 
 fn an_empty_address_is_none_when_a_user_is_made(on: &Subject) {

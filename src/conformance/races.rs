@@ -231,6 +231,7 @@ fn concurrent_patches_of_different_fields_all_survive(on: &Subject) {
             email: Some(format!("email-{round}")),
             email_verified: Some(verified),
             image: Some(format!("image-{round}")),
+            created: user.created,
             extra: (),
         };
         assert_eq!(on.find_user(&user.id), Some(expected));

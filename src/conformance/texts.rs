@@ -61,8 +61,8 @@ fn odd_lookups_find_nothing_and_change_nothing(on: &Subject) {
     let huge = ["x".repeat(64 << 10), "ada\0".repeat(16 << 10), "👩‍👩‍👧".repeat(4_000), "y".repeat(513)];
     let more = ["", "ADA", "ada\0", "\0ada", "ada ", "ad", "adaa"];
     for text in ODD.into_iter().chain(more).chain(huge.iter().map(String::as_str)) {
-        // E-mail addresses are the only keys in which case does not matter.
-        if text != "ADA" {
+        // E-mail addresses are the only keys in which case and blanks around do not matter.
+        if !text.trim().eq_ignore_ascii_case("ada") {
             assert_eq!(on.find_by_email(text), None);
         }
         must_be_unknown_as_a_user(on, text);
@@ -98,7 +98,7 @@ fn must_be_unknown_as_a_key(on: &Subject, text: &str) {
 
 fn odd_keys_lead_to_their_own_records(on: &Subject) {
     for text in ODD {
-        let user = NewUser { id: Some(text.into()), ..NewUser::email(text) };
+        let user = NewUser { id: Some(text.into()), ..NewUser::email(address(text)) };
         let user = on.auth.create_user(user).wait().unwrap();
         on.account(text, text, &user.id);
         on.session(text, &user.id);
@@ -110,20 +110,25 @@ fn odd_keys_lead_to_their_own_records(on: &Subject) {
             must_have_its_own_records(on, left);
         }
         let deleted = on.auth.delete_user(&text.into()).wait().unwrap().unwrap();
-        assert_eq!(deleted.email.as_deref(), Some(text));
+        assert_eq!(deleted.email, Some(address(text)));
         assert_eq!(on.take(text, text).unwrap().identifier, text);
         must_be_unknown_as_a_user(on, text);
         must_be_unknown_as_a_key(on, text);
     }
 }
 
+/// An address with an odd text in it, which may have blanks around it.
+fn address(text: &str) -> String {
+    format!("<{text}>")
+}
+
 fn must_have_its_own_records(on: &Subject, text: &str) {
     let user = on.find_user(&text.into()).unwrap();
-    assert_eq!((user.id.as_str(), user.email.as_deref()), (text, Some(text)));
-    assert_eq!(on.find_by_email(text).unwrap(), user);
+    assert_eq!((user.id.as_str(), user.email), (text, Some(address(text))));
+    assert_eq!(on.find_by_email(&address(text)).as_ref(), on.find_user(&text.into()).as_ref());
     let account = on.find_account(text, text).unwrap();
     assert_eq!((account.provider.as_str(), account.user_id.as_str()), (text, text));
-    assert_eq!(on.find_session(text).unwrap().user, user);
+    assert_eq!(on.find_session(text).unwrap().user.id, user.id);
     assert_eq!(on.find_authenticator(text).unwrap().user_id.as_str(), text);
     assert_eq!(on.authenticators_of(&user.id), [text]);
 }

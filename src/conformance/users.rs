@@ -39,7 +39,7 @@ fn a_user_comes_back_as_it_was_given(on: &Subject) {
     assert_eq!(ada.id.as_str(), "ada");
     assert_eq!(ada.name.as_deref(), Some("Ada Lovelace"));
     assert_eq!(ada.email.as_deref(), Some("Ada@Example.com"));
-    assert_eq!(ada.email_verified, Some(verified));
+    assert_eq!((ada.email_verified, ada.created), (Some(verified), verified));
     assert_eq!(ada.image.as_deref(), Some("https://example.com/ada.png"));
     assert_eq!(on.find_user(&ada.id).as_ref(), Some(&ada));
     assert_eq!(on.find_by_email("Ada@Example.com").as_ref(), Some(&ada));

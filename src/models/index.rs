@@ -4,7 +4,8 @@ use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{Millis, Value};
 use crate::error::{Error, Problem};
@@ -142,7 +143,7 @@ impl FieldRange {
 }
 
 /// A page of a list.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Page<T> {
     /// The records, in the order of the list.
     pub items: Vec<T>,
@@ -158,7 +159,8 @@ impl<T> Page<T> {
 }
 
 /// A position in a list. As text it is hexadecimal, for use in a link to the next page. It contains the values by which
-/// the list is ordered, such as the field's value at that position, and the ids of the record and its user.
+/// the list is ordered, such as the field's value at that position, and the ids of the record and its user. Serde writes and reads it as that text, for
+/// example in the query of a request.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Cursor(pub(crate) Vec<u8>);
 
@@ -181,6 +183,19 @@ impl FromStr for Cursor {
             )),
             _ => Err(Error::invalid("cursor", Problem::NotACursor)),
         }
+    }
+}
+
+/// Serialises as its text.
+impl Serialize for Cursor {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Cursor {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
     }
 }
 

@@ -20,6 +20,8 @@ pub struct User<X = ()> {
     pub email_verified: Option<DateTime<Utc>>,
     /// The URL of a picture.
     pub image: Option<String>,
+    /// When the user was created (UTC).
+    pub created: DateTime<Utc>,
     /// The application's own fields.
     pub extra: X,
 }
@@ -84,6 +86,7 @@ impl<X> User<X> {
             email: self.email,
             email_verified: self.email_verified,
             image: self.image,
+            created: self.created,
             extra,
         }
     }
@@ -149,6 +152,7 @@ impl<X> fmt::Debug for User<X> {
             .field("name", &Redacted(&self.name))
             .field("email", &Redacted(&self.email))
             .field("email_verified", &self.email_verified)
+            .field("created", &self.created)
             .finish_non_exhaustive()
     }
 }

@@ -22,6 +22,9 @@ pub(crate) struct PageLimit {
 /// The keys of a list: from the first one up to the second one, exclusive.
 pub(super) type KeyRange = (Vec<u8>, Option<Vec<u8>>);
 
+/// All keys of a table.
+pub(super) const ALL: KeyRange = (Vec::new(), None);
+
 /// Returns the keys that start with `prefix`.
 pub(super) fn keys_of(prefix: &impl Key) -> KeyRange {
     let start = prefix.to_bytes();

@@ -108,6 +108,28 @@ pub(crate) fn page(
     })
 }
 
+/// Returns a page of the valid sessions of all users, in the order of the users' ids.
+pub(crate) fn page_of_all(
+    txn: &Txn<'_>,
+    as_of: AsOf,
+    after: Option<&Cursor>,
+    limit: PageLimit,
+) -> Result<Page<SessionRecord>> {
+    pages::page(txn, &SESSIONS, pages::ALL, after, limit, |rows| {
+        rows.iter().for_each(|((user_id, _), _)| users::prefetch(txn, user_id));
+        rows.into_iter()
+            .map(|((user_id, _), session)| {
+                let is_listed = session.is_valid(as_of) && users::owner(txn, &user_id)?.is_some();
+                Ok(is_listed.then_some(session))
+            })
+            .collect()
+    })
+}
+
+pub(crate) fn count(txn: &Txn<'_>) -> Result<u64> {
+    txn.row_count(SESSIONS.id)
+}
+
 /// Removes a session of a user, expired or not. A session that is waiting to be swept counts as absent.
 pub(crate) fn end(txn: &mut Txn<'_>, user_id: &UserId, id: &SessionId) -> Result<Option<SessionRecord>> {
     let Some(session) = txn.get(&SESSIONS, &(user_id.clone(), id.clone()))? else {

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result, UniqueKey};
 use crate::kv::txn::Txn;
 use crate::models::{AccountKey, Change, Cursor, FieldKey, Millis, Page, RangeOf, TokenHash, UserId};
-use crate::ops::pages::PageLimit;
+use crate::ops::pages::{self, PageLimit};
 use crate::ops::{fields, resolve, upkeep};
 use crate::records::entries::replace;
 use crate::records::schema::{ACCOUNT_BY_PROVIDER, DELETED_USERS, SWEEP, USER_BY_EMAIL, USERS};
@@ -67,6 +67,17 @@ pub(crate) fn list_by_field(
     fields::page(txn, field, range, after, limit, |users| Ok(users.into_iter().map(Some).collect()))
 }
 
+/// Returns a page of all users, in the order of their ids.
+pub(crate) fn page(txn: &Txn<'_>, after: Option<&Cursor>, limit: PageLimit) -> Result<Page<UserRecord>> {
+    pages::page(txn, &USERS, pages::ALL, after, limit, |rows| {
+        Ok(rows.into_iter().map(|(_, user)| Some(user)).collect())
+    })
+}
+
+pub(crate) fn count(txn: &Txn<'_>) -> Result<u64> {
+    txn.row_count(USERS.id)
+}
+
 /// Records that somebody has proven to receive mail at the user's e-mail address.
 pub(super) fn verify(txn: &mut Txn<'_>, user: UserRecord, now: Millis) -> Result<UserRecord> {
     let verified = user.clone().verified(now);
@@ -93,6 +104,10 @@ fn require_free_fields(txn: &Txn<'_>, user: &UserRecord) -> Result<()> {
         Some((key, _)) => Err(Error::Conflict(key)),
         None => Ok(()),
     }
+}
+
+pub(super) fn prefetch(txn: &Txn<'_>, id: &UserId) {
+    txn.prefetch(&USERS, id);
 }
 
 /// Returns the user who owns an account, session or authenticator. `None` if the record is only waiting to be swept.

@@ -24,6 +24,17 @@ pub(super) fn check_key(field: &'static str, text: &str) -> Result<()> {
     check_length(field, text, KEY_BYTES_MAX)
 }
 
+/// Refuses blanks around a text that lookups compare without them.
+pub(super) fn check_trimmed(field: &'static str, text: &str) -> Result<()> {
+    if text.trim() == text { Ok(()) } else { Err(Error::invalid(field, Problem::Blanks)) }
+}
+
+/// Refuses a text to which nothing should be sent.
+pub(crate) fn check_sendable(field: &'static str, text: &str) -> Result<()> {
+    let has_control = text.chars().any(char::is_control);
+    if has_control { Err(Error::invalid(field, Problem::ControlCharacter)) } else { check_trimmed(field, text) }
+}
+
 /// Refuses a text that is too long for a field.
 pub(super) fn check_text(field: &'static str, text: Option<&str>) -> Result<()> {
     text.map_or(Ok(()), |text| check_length(field, text, FIELD_BYTES_MAX))

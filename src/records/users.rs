@@ -3,7 +3,7 @@
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::limits::{check_indexes, check_key, check_text};
+use super::limits::{check_indexes, check_key, check_sendable, check_text, check_trimmed};
 use crate::error::{Error, Problem, Result};
 use crate::models::{
     Change, DynamicFields, FieldPatch, Fields, Index, Millis, NewUser, User, UserId, UserPatch, instant,
@@ -50,6 +50,17 @@ impl Email {
             matching == EmailMatching::AsciiCaseInsensitive && spelling.bytes().any(|byte| byte.is_ascii_uppercase());
         let normal_form = folds.then(|| spelling.to_ascii_lowercase());
         Self { spelling, normal_form }
+    }
+
+    /// The address that somebody has typed in or that a request names: without blanks around it.
+    pub(crate) fn typed(text: &str, matching: EmailMatching) -> Self {
+        Self::new(text.trim().to_owned(), matching)
+    }
+
+    /// Refuses what cannot be an address, where one is proven.
+    pub(crate) fn check_address(&self) -> Result<()> {
+        check_sendable("email", &self.spelling)?;
+        if self.spelling.contains('@') { Ok(()) } else { Err(Error::invalid("email", Problem::NotAnEmail)) }
     }
 
     pub(crate) fn normal_form(&self) -> &String {
@@ -129,6 +140,7 @@ impl UserRecord {
             email: self.email.map(|email| email.spelling),
             email_verified: self.email_verified.map(instant).transpose()?,
             image: self.image,
+            created: instant(self.created)?,
             extra: self.extra.into_extra()?,
         })
     }
@@ -183,6 +195,6 @@ fn unless_empty(text: Option<String>) -> Option<String> {
 
 fn check(name: Option<&str>, email: Option<&str>, image: Option<&str>) -> Result<()> {
     check_text("name", name)?;
-    email.map_or(Ok(()), |email| check_key("email", email))?;
+    email.map_or(Ok(()), |email| check_key("email", email).and_then(|()| check_trimmed("email", email)))?;
     check_text("image", image)
 }

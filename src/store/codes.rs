@@ -2,7 +2,7 @@
 
 use crate::models::{CodeCheck, IssuedCode, Models, Span, Token, TokenHash, instant};
 use crate::ops::codes;
-use crate::records::{CodeRecord, Email};
+use crate::records::{CodeRecord, Email, check_sendable};
 use crate::reply::Reply;
 use crate::store::{AuthKv, positive};
 
@@ -18,7 +18,8 @@ impl<M: Models> AuthKv<M> {
     /// has to limit how many codes a client may request, and for how many identifiers.
     ///
     /// Identifiers are compared like e-mail addresses (see [`EmailMatching`](crate::EmailMatching)), so that spelling
-    /// one in several ways gives no extra guesses.
+    /// one in several ways gives no extra guesses. Blanks around one are ignored; one with a line break or another control
+    /// character is refused.
     ///
     /// The store keeps a hash of code and identifier. Unlike the hash of a long token, it does not protect a code in a
     /// stolen file: trying all numbers finds it. Let codes expire after minutes.
@@ -43,7 +44,8 @@ impl<M: Models> AuthKv<M> {
     #[doc(alias = "otp")]
     pub fn issue_code(&self, identifier: &str, valid_for: impl Into<Span>) -> Reply<IssuedCode> {
         let (identifier, rules, now) = (self.code_identifier(identifier), self.code_rules(), self.now());
-        let new = positive("valid_for", valid_for).and_then(|valid_for| {
+        let new = check_sendable("identifier", &identifier).and_then(|()| positive("valid_for", valid_for));
+        let new = new.and_then(|valid_for| {
             let expires = now.plus(valid_for);
             let code = Token::random_digits(rules.digits)?;
             let hash = TokenHash::within(&identifier, code.reveal());
@@ -78,6 +80,6 @@ impl<M: Models> AuthKv<M> {
     }
 
     fn code_identifier(&self, identifier: &str) -> String {
-        Email::new(identifier.to_owned(), self.email_matching()).normal_form().clone()
+        Email::typed(identifier, self.email_matching()).normal_form().clone()
     }
 }

@@ -245,6 +245,29 @@ impl<M: Models> AuthKv<M> {
         )
     }
 
+    /// A page of the valid sessions of all users, in the order of the users' ids, and of the sessions' ids for each. Web
+    /// sessions are not in it. Otherwise like [`list_sessions`](Self::list_sessions).
+    ///
+    /// # Errors
+    /// The errors of [`list_sessions`](Self::list_sessions).
+    pub fn list_all_sessions(&self, after: Option<&Cursor>, limit: usize) -> Reply<Page<SessionInfo<M::Session>>> {
+        let (as_of, after, limit) = (self.as_of(), after.cloned(), page_limit(limit));
+        self.read(
+            move |txn| sessions::page_of_all(txn, as_of, after.as_ref(), limit.clone()?),
+            move |page| page.try_map(|session| session.into_info(as_of.max_age)),
+        )
+    }
+
+    /// How many sessions are stored. Sessions that have expired count until they are purged, and those of a deleted user
+    /// until they are removed; [`count_expired`](Self::count_expired) counts the expired ones. It takes as long as one
+    /// lookup.
+    ///
+    /// # Errors
+    /// The errors of every reading method of [`Adapter`](crate::Adapter).
+    pub fn count_sessions(&self) -> Reply<u64> {
+        self.read(sessions::count, Ok)
+    }
+
     /// Ends one of a user's sessions by its id, for example from a list that the user sees. Answers the ended session,
     /// or `None` if this user has no such session, so nobody can end another user's session.
     ///

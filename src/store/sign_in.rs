@@ -106,8 +106,8 @@ impl<M: Models> AuthKv<M> {
     ///
     /// # Errors
     /// [`Conflict`](Error::Conflict) when an id or an own field with a unique index is taken,
-    /// [`InvalidArgument`](Error::InvalidArgument) also for a user without an address (an empty one is none)
-    /// and for one who need not be created, [`Storage`](Error::Storage) also when the operating system cannot provide randomness, and the errors of
+    /// [`InvalidArgument`](Error::InvalidArgument) also for a user without an address (an empty one is none), for what cannot
+    /// be an address (it has no `@`, or a control character), and for a user who need not be created, [`Storage`](Error::Storage) also when the operating system cannot provide randomness, and the errors of
     /// every writing method of [`Adapter`](crate::Adapter).
     ///
     /// ```
@@ -144,8 +144,9 @@ impl<M: Models> AuthKv<M> {
     ) -> Reply<SignedInWithEmail<M::User, M::Session>> {
         let as_of = self.as_of();
         let records = UserRecord::new(user, fresh_id, self.email_matching(), as_of.now).and_then(|user| {
-            if user.email.is_none() {
-                return Err(Error::invalid("email", Problem::Empty));
+            match &user.email {
+                Some(email) => email.check_address()?,
+                None => return Err(Error::invalid("email", Problem::Empty)),
             }
             let (session, token) = fresh_session(user.id.clone(), session, as_of)?;
             Ok((user.verified(as_of.now), session, token))

@@ -2,7 +2,7 @@
 
 use crate::models::{Check, Models, Span, Token, VerificationToken, instant};
 use crate::ops::tokens;
-use crate::records::TokenRecord;
+use crate::records::{TokenRecord, check_sendable};
 use crate::reply::Reply;
 use crate::store::{AuthKv, positive};
 
@@ -69,7 +69,8 @@ impl<M: Models> AuthKv<M> {
     /// the identifier, so that a sign-in link cannot change an address.
     ///
     /// # Errors
-    /// [`InvalidArgument`](crate::Error::InvalidArgument) also when `valid_for` is not longer than zero,
+    /// [`InvalidArgument`](crate::Error::InvalidArgument) also when `valid_for` is not longer than zero, and for an identifier
+    /// with blanks around it or with a line break or another control character, which nothing should be sent to;
     /// [`Storage`](crate::Error::Storage) also when the operating system cannot provide randomness, and the errors of
     /// every writing method of [`Adapter`](crate::Adapter).
     ///
@@ -111,7 +112,9 @@ impl<M: Models> AuthKv<M> {
     ) -> Reply<VerificationToken<M::VerificationToken>> {
         let expires = positive("valid_for", valid_for).and_then(|length| instant(self.now().plus(length)));
         let token = expires.and_then(|expires| {
-            Ok(VerificationToken { identifier: identifier.into(), token: Token::random()?, expires, extra })
+            let identifier = identifier.into();
+            check_sendable("identifier", &identifier)?;
+            Ok(VerificationToken { identifier, token: Token::random()?, expires, extra })
         });
         match token {
             Ok(token) => self.create_verification_token(token),
@@ -119,7 +122,7 @@ impl<M: Models> AuthKv<M> {
         }
     }
 
-    /// Takes a verification token, however it was created. Of any number of concurrent calls at most one gets it.
+    /// Takes a verification token, however it was created. Blanks around the identifier are ignored. Of any number of concurrent calls at most one gets it.
     /// Fails if this identifier has no such token or the token has expired;
     /// [`use_verification_token`](Self::use_verification_token) also returns expired tokens.
     ///
@@ -130,7 +133,7 @@ impl<M: Models> AuthKv<M> {
         identifier: &str,
         token: &str,
     ) -> Reply<Check<VerificationToken<M::VerificationToken>>> {
-        let (identifier, token, now) = (identifier.to_owned(), Token::from(token), self.now());
+        let (identifier, token, now) = (identifier.trim().to_owned(), Token::from(token), self.now());
         let hash = token.hash();
         self.write(
             move |txn| Ok(tokens::take(txn, Some(&identifier), hash)?.filter(|token| token.expires >= now)),

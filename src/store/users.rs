@@ -2,15 +2,16 @@
 
 use crate::error::{Error, Result};
 use crate::kv::txn::Txn;
-use crate::models::{AccountKey, Extra, Models, NewUser, User, UserId, UserPatch};
+use crate::models::{AccountKey, Cursor, Extra, Models, NewUser, Page, User, UserId, UserPatch};
 use crate::ops::users;
 use crate::records::{Email, UserRecord, UserUpdate};
 use crate::reply::Reply;
+use crate::store::lists::page_limit;
 use crate::store::{AuthKv, fresh_id};
 
 impl<M: Models> AuthKv<M> {
     /// Creates a user and returns it. The user gets a fresh id if none is given. An empty name, e-mail address or picture
-    /// counts as absent.
+    /// counts as absent. An address may be any text, but with no blanks around it.
     ///
     /// # Errors
     /// [`Conflict`](crate::Error::Conflict) when the id, the e-mail address or the value of an own field with a unique
@@ -52,7 +53,7 @@ impl<M: Models> AuthKv<M> {
     }
 
     /// Returns the user with this e-mail address. Addresses are compared as the store's
-    /// [`EmailMatching`](crate::EmailMatching) says.
+    /// [`EmailMatching`](crate::EmailMatching) says; blanks around the one given are ignored.
     ///
     /// ```
     /// # use authkv::models::NewUser;
@@ -64,8 +65,14 @@ impl<M: Models> AuthKv<M> {
     /// # Ok::<(), authkv::Error>(())
     /// ```
     pub fn get_user_by_email(&self, email: &str) -> Reply<Option<User<M::User>>> {
-        let email = Email::new(email.to_owned(), self.email_matching());
-        self.read(move |txn| users::by_email(txn, email.normal_form()), user_model)
+        let (given, typed) =
+            (Email::new(email.to_owned(), self.email_matching()), Email::typed(email, self.email_matching()));
+        let find = move |txn: &Txn<'_>| match users::by_email(txn, given.normal_form())? {
+            // An address with blanks around it may be in a file in which they were not refused yet.
+            None if typed.normal_form() != given.normal_form() => users::by_email(txn, typed.normal_form()),
+            found => Ok(found),
+        };
+        self.read(find, user_model)
     }
 
     /// Returns the user to whom this account is linked.
@@ -82,6 +89,50 @@ impl<M: Models> AuthKv<M> {
     pub fn get_user_by_account(&self, account: impl Into<AccountKey>) -> Reply<Option<User<M::User>>> {
         let account = account.into();
         self.read(move |txn| users::by_account(txn, &account), user_model)
+    }
+
+    /// A page of all users, in the order of their ids. Ids that the store made ascend with time, so these users come oldest
+    /// first. `after` is the [`next`](Page::next) of the previous page; a page has at most `limit` users, from 1 to 1,000.
+    /// Each page is read from one snapshot.
+    ///
+    /// # Errors
+    /// [`InvalidArgument`](crate::Error::InvalidArgument) for another limit, and the errors of every reading method of
+    /// [`Adapter`](crate::Adapter).
+    ///
+    /// ```
+    /// # use authkv::{AuthKv, models::NewUser};
+    /// # let auth = AuthKv::in_memory()?;
+    /// for name in ["ada", "bob", "eve"] {
+    ///     auth.create_user(NewUser::email(format!("{name}@example.com"))).wait()?;
+    /// }
+    ///
+    /// let (mut listed, mut after) = (0, None);
+    /// loop {
+    ///     let page = auth.list_users(after.as_ref(), 2).wait()?;
+    ///     listed += page.items.len();
+    ///     after = page.next;
+    ///     if after.is_none() {
+    ///         break;
+    ///     }
+    /// }
+    /// assert_eq!(listed, 3);
+    /// assert_eq!(auth.count_users().wait()?, 3);
+    /// # Ok::<(), authkv::Error>(())
+    /// ```
+    pub fn list_users(&self, after: Option<&Cursor>, limit: usize) -> Reply<Page<User<M::User>>> {
+        let (after, limit) = (after.cloned(), page_limit(limit));
+        self.read(
+            move |txn| users::page(txn, after.as_ref(), limit.clone()?),
+            |page| page.try_map(UserRecord::into_model),
+        )
+    }
+
+    /// How many users there are. It takes as long as one lookup.
+    ///
+    /// # Errors
+    /// The errors of every reading method of [`Adapter`](crate::Adapter).
+    pub fn count_users(&self) -> Reply<u64> {
+        self.read(users::count, Ok)
     }
 
     /// Changes the fields that the patch names, and no others, and returns the user. A new e-mail address is taken and

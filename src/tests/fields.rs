@@ -1,4 +1,4 @@
-//! Unique values and deleted users, in conflicts that only access to the store's inside can create.
+//! Unique values, deleted users and addresses, in states that only access to the store's inside can create.
 
 use std::collections::BTreeMap;
 
@@ -6,9 +6,10 @@ use crate::AuthKv;
 use crate::models::{AccountType, FieldKey, Index, Millis, Models, NewAccount, NewUser, RangeOf};
 use crate::ops::pages::PageLimit;
 use crate::ops::{accounts, users};
-use crate::records::AccountRecord;
 use crate::records::entries::replace;
 use crate::records::schema::ACCOUNT_BY_FIELD;
+use crate::records::{AccountRecord, Email, UserRecord};
+use crate::store::fresh_id;
 
 type Own = BTreeMap<String, u64>;
 
@@ -68,4 +69,24 @@ fn accounts_that_wait_to_be_swept_are_found_by_no_value_and_in_no_list() {
         Ok,
     );
     assert_eq!(found.wait().unwrap(), (true, 0, 0));
+}
+
+#[test]
+fn an_address_that_was_stored_with_blanks_is_still_found() {
+    let auth = AuthKv::in_memory().unwrap();
+    let matching = auth.email_matching();
+    let trimmed = UserRecord::new(NewUser::<()>::email("ada@example.com"), fresh_id, matching, auth.now()).unwrap();
+    let with_blanks = UserRecord {
+        id: fresh_id(),
+        email: Some(Email::new(" Ada@example.com".to_owned(), matching)),
+        ..trimmed.clone()
+    };
+    for user in [trimmed.clone(), with_blanks.clone()] {
+        auth.write(move |txn| users::create(txn, &user), Ok).wait().unwrap();
+    }
+    let found = |email: &str| auth.get_user_by_email(email).wait().unwrap().map(|user| user.id);
+    assert_eq!(found(" ada@example.com"), Some(with_blanks.id));
+    for spelling in ["ada@example.com", "ada@example.com ", "\tADA@example.com"] {
+        assert_eq!(found(spelling), Some(trimmed.id.clone()));
+    }
 }

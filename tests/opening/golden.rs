@@ -297,7 +297,7 @@ fn users<X: Numbered>(format: usize) -> Vec<User<X>> {
     let user = |new| {
         let NewUser { id, name, email, email_verified, image, extra } = new;
         let name = name.filter(|name| format < 3 || !name.is_empty());
-        User { id: id.unwrap(), name, email, email_verified, image, extra }
+        User { id: id.unwrap(), name, email, email_verified, image, created: content::now(), extra }
     };
     content::users().into_iter().map(user).collect()
 }

@@ -22,6 +22,7 @@ cases! {
     the_right_code_starts_the_count_anew,
     spelling_an_identifier_in_another_case_gives_no_more_guesses,
     what_cannot_be_an_identifier_is_refused_and_has_no_code,
+    blanks_that_people_type_cost_no_guess,
     of_many_who_enter_the_code_one_is_right,
     of_many_guesses_at_once_no_more_than_five_are_compared,
     asking_for_codes_while_guessing_gives_no_more_guesses,
@@ -209,9 +210,26 @@ fn what_cannot_be_an_identifier_is_refused_and_has_no_code(on: &Store) {
         assert_eq!(invalid(on.kv.issue_code(identifier, MINUTES).wait()), ("identifier".to_owned(), problem));
         assert_eq!(verify(on, identifier, "a guess"), CodeCheck::NoCode);
     }
-    let _ = code(on, "\0a\0");
-    assert_eq!(verify(on, "\0a", "a guess"), CodeCheck::NoCode);
-    assert_eq!(verify(on, "\0a\0", &long.repeat(1_000)), wrong(4));
+    for identifier in ["ada@example.com\nBcc: eve@example.com", "\0a", "a\u{85}a"] {
+        let control = ("identifier".to_owned(), Problem::ControlCharacter);
+        assert_eq!(invalid(on.kv.issue_code(identifier, MINUTES).wait()), control);
+        assert_eq!(invalid(on.kv.issue_link_token(identifier, MINUTES).wait()), control);
+        assert_eq!(verify(on, identifier, "a guess"), CodeCheck::NoCode);
+    }
+    let blanks = ("identifier".to_owned(), Problem::Blanks);
+    assert_eq!(invalid(on.kv.issue_link_token(" ada", MINUTES).wait()), blanks);
+    let _ = code(on, "+44 20 7946 0018");
+    assert_eq!(verify(on, "+44 20 7946 0019", "a guess"), CodeCheck::NoCode);
+    assert_eq!(verify(on, "+44 20 7946 0018", &long.repeat(1_000)), wrong(4));
+}
+
+fn blanks_that_people_type_cost_no_guess(on: &Store) {
+    for spell in [|code: &str| format!(" {code}\n"), |code: &str| format!("{}\u{A0}{}", &code[..3], &code[3..])] {
+        let right = code(on, "ada");
+        assert_eq!(verify(on, " Ada\t", &spell(&right)), CodeCheck::Right);
+    }
+    let link = on.kv.issue_link_token("ada", MINUTES).wait().unwrap();
+    assert!(on.kv.verify_link_token(" ada ", link.token.reveal()).wait().unwrap().has_passed());
 }
 
 fn of_many_who_enter_the_code_one_is_right(on: &Store) {

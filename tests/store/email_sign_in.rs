@@ -42,6 +42,7 @@ fn a_first_sign_in_creates_a_verified_user_and_a_session(on: &Store) {
         email: Some(ADA.into()),
         email_verified: Some(on.clock.now()),
         image: Some("a-picture".into()),
+        created: on.clock.now(),
         extra: (),
     };
     assert_eq!(on.find_by_email(ADA), Some(expected));

@@ -86,6 +86,7 @@ fn a_first_sign_in_creates_user_account_and_session(on: &Store) {
         email: Some("ada@example.com".into()),
         email_verified: Some(on.clock.now()),
         image: Some("a-picture".into()),
+        created: on.clock.now(),
         extra: (),
     };
     assert_eq!(done.user, expected);

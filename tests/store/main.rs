@@ -12,6 +12,7 @@ mod stores;
 mod accounts;
 mod ages;
 mod authenticators;
+mod calls;
 mod deletion;
 mod email_sign_in;
 mod emails;

@@ -80,7 +80,7 @@ pub(super) struct VerificationToken {
 
 impl From<models::User> for User {
     fn from(user: models::User) -> Self {
-        let models::User { id, name, email, email_verified, image, extra: () } = user;
+        let models::User { id, name, email, email_verified, image, created: _, extra: () } = user;
         Self { id: id.to_string(), name, email, email_verified, image }
     }
 }
