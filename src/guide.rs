@@ -15,10 +15,13 @@ macro_rules! page {
 page!(signing_in, "../docs/signing-in.md");
 page!(opening, "../docs/opening.md");
 page!(own_fields, "../docs/own-fields.md");
-page!(cluster, "../docs/cluster.md");
 page!(guarantees, "../docs/guarantees.md");
 page!(limits, "../docs/limits.md");
 page!(speed, "../docs/speed.md");
+
+// The example of this page needs the feature.
+#[cfg(any(feature = "etcd", not(doctest)))]
+page!(cluster, "../docs/cluster.md");
 
 // The example of this page needs axum, which only the tests in tests/web have: they run it.
 #[cfg(not(doctest))]

@@ -9,6 +9,7 @@ use crate::reply::Reply;
 use crate::store::lists::page_limit;
 use crate::store::{AuthKv, fresh_id};
 
+/// # Accounts with providers
 impl<M: Models> AuthKv<M> {
     /// Links an account to a user and returns it. The account gets a fresh id if none is given.
     ///

@@ -7,6 +7,7 @@ use crate::reply::Reply;
 use crate::store::AuthKv;
 use crate::store::lists::page_limit;
 
+/// # Passkeys and other authenticators
 impl<M: Models> AuthKv<M> {
     /// Stores a WebAuthn credential of a user and returns it.
     ///

@@ -6,6 +6,7 @@ use crate::records::{CodeRecord, Email, check_sendable};
 use crate::reply::Reply;
 use crate::store::{AuthKv, positive};
 
+/// # Codes
 impl<M: Models> AuthKv<M> {
     /// Creates a code of [a few digits](crate::Options::code_digits) to send to the identifier, whose owner types it
     /// in. It replaces the identifier's previous code.

@@ -9,6 +9,7 @@ use crate::models::Models;
 use crate::store::AuthKv;
 use crate::store::options::Options;
 
+/// # On a cluster
 impl AuthKv {
     /// Opens the store in a namespace of an [etcd](https://etcd.io) cluster, and creates it if it does not exist. The
     /// same as `AuthKv::options().connect(to)`.

@@ -12,6 +12,7 @@ use crate::reply::Reply;
 use crate::store::AuthKv;
 use crate::store::lists::page_limit;
 
+/// # Lookups by own fields
 impl<M: Models> AuthKv<M> {
     /// The user with this value in a field with a unique index.
     ///

@@ -1,25 +1,38 @@
 //! The store: the public handle, and the background work behind it.
 
-mod accounts;
-mod adapter;
-mod authenticators;
-pub(crate) mod background;
-mod codes;
+// In the order in which the documentation shows their methods.
+pub(crate) mod options;
+
 #[cfg(feature = "etcd")]
 mod connect;
+
+mod users;
+
+mod sign_in;
+
+pub(crate) mod sessions;
+
+mod accounts;
+
+mod tokens;
+
+mod codes;
+
+mod states;
+
+mod authenticators;
+
+mod fields;
+
+mod upkeep;
+
+mod adapter;
+pub(crate) mod background;
 #[cfg(feature = "etcd")]
 pub(crate) mod copy;
-mod fields;
 mod hot_sessions;
 mod lists;
 mod migration;
-pub(crate) mod options;
-pub(crate) mod sessions;
-mod sign_in;
-mod states;
-mod tokens;
-mod upkeep;
-mod users;
 pub(crate) mod web_sessions;
 
 use std::fmt;
@@ -47,8 +60,19 @@ use crate::reply::Reply;
 /// The store: an Auth.js database adapter in one redb file, in memory, or in a database that the application has open.
 ///
 /// The handle is cheap: clone it freely and use it from any thread, blocking or async. Dropping the last clone carries
-/// out the accepted writes and closes the file; [`close`](Self::close) does the same and returns the outcome. The
-/// sign-in methods are those of [`Adapter`](crate::Adapter).
+/// out the accepted writes and closes the file; [`close`](Self::close) does the same and returns the outcome.
+///
+/// | to | call |
+/// |---|---|
+/// | open a store | [`open`](Self::open), [`in_memory`](Self::in_memory), [`options`](Self::options) |
+/// | sign somebody in | [`issue_link_token`](Self::issue_link_token) and [`verify_link_token`](Self::verify_link_token), or [`issue_code`](Self::issue_code) and [`verify_code`](Self::verify_code), then [`sign_in_with_email`](Self::sign_in_with_email); with a provider [`put_state`](Self::put_state), [`take_state`](Self::take_state) and [`sign_in_with_account`](Self::sign_in_with_account) |
+/// | know who makes a request | [`authenticate`](Self::authenticate) |
+/// | sign out | [`sign_out`](Self::sign_out), [`end_session`](Self::end_session), [`end_other_sessions`](Self::end_other_sessions), [`end_all_sessions`](Self::end_all_sessions) |
+/// | show pages of them | [`list_users`](Self::list_users), [`list_sessions`](Self::list_sessions), [`list_accounts`](Self::list_accounts), [`list_authenticators`](Self::list_authenticators), and by own fields [`list_users_by`](Self::list_users_by) |
+/// | look after the store | [`check`](Self::check), [`stats`](Self::stats), [`purge_expired`](Self::purge_expired), [`repair`](Self::repair), [`close`](Self::close) |
+///
+/// The methods stand below in the order of their use, under a heading for each kind of record. The 19 methods of
+/// [`Adapter`](crate::Adapter) are among them and need no trait in scope.
 ///
 /// A read runs on the calling thread: it takes microseconds and waits for no write. One thread of the store commits
 /// writes to a file in groups; writes in memory run on the calling threads.
@@ -134,6 +158,7 @@ pub(crate) struct CodeRules {
 
 pub(crate) type Clock = Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>;
 
+/// # The store as a whole
 impl<M: Models> AuthKv<M> {
     /// A store on an engine that is open and has its tables.
     pub(crate) fn new(

@@ -26,6 +26,7 @@ const CACHE_BYTES: usize = 32 << 20;
 const HOT_SESSIONS: usize = 8_192;
 const UPDATE_AGE: TimeDelta = TimeDelta::days(1);
 
+/// # Opening a store
 impl AuthKv {
     /// Opens the store in this file, and creates it if it does not exist. The same as `AuthKv::options().open(path)`.
     ///

@@ -14,6 +14,7 @@ use crate::reply::Reply;
 use crate::store::lists::page_limit;
 use crate::store::{AuthKv, fresh_id};
 
+/// # Sessions
 impl<M: Models> AuthKv<M> {
     /// Creates a session. An expired session with the same token is replaced.
     ///

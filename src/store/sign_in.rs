@@ -8,6 +8,7 @@ use crate::reply::Reply;
 use crate::store::sessions::fresh_session;
 use crate::store::{AuthKv, fresh_id};
 
+/// # Signing in
 impl<M: Models> AuthKv<M> {
     /// Signs in a visitor who has returned from a provider. The whole step is atomic:
     ///

@@ -10,6 +10,7 @@ use crate::records::StateRecord;
 use crate::reply::Reply;
 use crate::store::{AuthKv, positive};
 
+/// # States
 impl<M: Models> AuthKv<M> {
     /// Stores a value and answers a handle that can take it once. The handle has 256 bits, which nobody can guess. Use
     /// it for values that must survive a redirect to a provider, with the handle as OAuth's `state`: the PKCE verifier,
@@ -31,7 +32,7 @@ impl<M: Models> AuthKv<M> {
     /// ```
     /// use authkv::AuthKv;
     /// use authkv::models::Token;
-    ///     /// use serde::{Deserialize, Serialize};
+    /// use serde::{Deserialize, Serialize};
     /// use std::time::Duration;
     ///
     /// #[derive(Serialize, Deserialize)]

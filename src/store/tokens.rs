@@ -6,6 +6,7 @@ use crate::records::{TokenRecord, check_sendable};
 use crate::reply::Reply;
 use crate::store::{AuthKv, positive};
 
+/// # Links
 impl<M: Models> AuthKv<M> {
     /// Stores a verification token and returns it. An identifier may have several tokens. Storing the same pair again
     /// replaces the earlier token.
@@ -37,7 +38,7 @@ impl<M: Models> AuthKv<M> {
     /// matches both parts, the answer is `None` and nothing is removed. An expired token is removed and returned too,
     /// as in Auth.js: accept it only if it is not [expired](VerificationToken::is_expired).
     ///
-    /// [`Adapter::use_verification_token`] says more.
+    /// [`Adapter::use_verification_token`](crate::Adapter::use_verification_token) says more.
     ///
     /// ```
     /// # use authkv::{AuthKv, models::*};

@@ -10,6 +10,7 @@ use crate::ops::upkeep::{self, Purged, STEP_RECORDS_MAX};
 use crate::reply::Reply;
 use crate::store::AuthKv;
 
+/// # Upkeep
 impl<M: Models> AuthKv<M> {
     /// Removes expired sessions, web sessions, verification tokens, codes and states, oldest first, a few hundred at most.
     /// Answers how many; call it again while there are [`more`](Purged::more). Calling it is only necessary when

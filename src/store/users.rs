@@ -9,6 +9,7 @@ use crate::reply::Reply;
 use crate::store::lists::page_limit;
 use crate::store::{AuthKv, fresh_id};
 
+/// # Users
 impl<M: Models> AuthKv<M> {
     /// Creates a user and returns it. The user gets a fresh id if none is given. An empty name, e-mail address or picture
     /// counts as absent. An address may be any text, but with no blanks around it.
@@ -168,7 +169,7 @@ impl<M: Models> AuthKv<M> {
     /// Removes a user with all accounts, sessions and authenticators, and returns the user, or `None` if there is none.
     /// Verification tokens belong to an identifier and stay.
     ///
-    /// [`Adapter::delete_user`] says more.
+    /// [`Adapter::delete_user`](crate::Adapter::delete_user) says more.
     ///
     /// ```
     /// # use authkv::{AuthKv, models::*};
