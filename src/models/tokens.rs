@@ -3,8 +3,12 @@
 use std::fmt;
 
 use chrono::{DateTime, Utc};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::models::Token;
+
+/// All but what RFC 3986 calls unreserved.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// A token sent to an identifier, usually an e-mail address. It works once. The same type is used for input and output.
 #[derive(Clone, PartialEq)]
@@ -37,10 +41,9 @@ impl<X> VerificationToken<X> {
     /// ```
     pub fn url(&self, page: &str) -> String {
         let (page, fragment) = page.split_at(page.find('#').unwrap_or(page.len()));
-        let mut query = form_urlencoded::Serializer::new(String::new());
-        query.append_pair("email", &self.identifier).append_pair("token", self.token.reveal());
         let separator = if page.contains('?') { '&' } else { '?' };
-        format!("{page}{separator}{}{fragment}", query.finish())
+        let [email, token] = [&*self.identifier, self.token.reveal()].map(|text| utf8_percent_encode(text, RESERVED));
+        format!("{page}{separator}email={email}&token={token}{fragment}")
     }
 
     /// Returns this token with other own fields.

@@ -37,7 +37,8 @@ impl<M: Models> AuthKv<M> {
         }
     }
 
-    /// Removes this account and returns it, or `None` if there is none. With a WebAuthn account, the user's
+    /// Removes this account and returns it, or `None` if there is none, whoever's it is and even if it is the last way in
+    /// which its user can sign in; [`unlink_account_of`](Self::unlink_account_of) looks. With a WebAuthn account, the user's
     /// authenticators with the same provider account id are removed too. Sessions stay.
     ///
     /// ```

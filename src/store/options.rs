@@ -211,7 +211,8 @@ impl<M: Models> Options<M> {
         self
     }
 
-    /// The clock that decides what has expired; the system clock by default. It is called from any thread.
+    /// The clock that decides what has expired; the system clock by default. It is called from any thread. While it is set
+    /// back, what has expired since is valid again, and sessions are extended to ends that lie ahead by as much.
     ///
     /// ```
     /// use authkv::AuthKv;

@@ -185,7 +185,7 @@ fn a_page_and_its_cursor_are_written_and_read_by_serde() {
 #[test]
 fn a_link_carries_address_and_token_whatever_they_are() {
     let link = |address: &str, page| VerificationToken::<()>::new(address, "a b&c", Utc::now()).url(page);
-    let query = "email=a%26b%2Bc%40example.com&token=a+b%26c";
+    let query = "email=a%26b%2Bc%40example.com&token=a%20b%26c";
     assert_eq!(link("a&b+c@example.com", "https://a.example/in"), format!("https://a.example/in?{query}"));
     assert_eq!(link("a&b+c@example.com", "/in?x=1#top"), format!("/in?x=1&{query}#top"));
     assert_eq!(link("a&b+c@example.com", "/in#a?b"), format!("/in?{query}#a?b"));
