@@ -15,8 +15,8 @@ use crate::ops::sessions::FoundSession;
 
 /// How many sessions a set holds at most.
 const WAYS: usize = 8;
-/// How many sessions the cache holds at most, whatever the option says.
-const COUNT_MAX: usize = 1 << 20;
+/// The most that the option may ask for.
+pub(super) const COUNT_MAX: u32 = 1 << 20;
 
 pub(crate) struct HotSessions {
     /// How many sessions the cache holds at most.
@@ -51,7 +51,7 @@ struct Hot {
 
 impl HotSessions {
     pub(crate) fn new(count: usize) -> Self {
-        Self { count: count.min(COUNT_MAX), sets: OnceLock::new(), traces: OnceLock::new() }
+        Self { count, sets: OnceLock::new(), traces: OnceLock::new() }
     }
 
     fn sets(&self) -> &[Set] {

@@ -18,7 +18,7 @@ use crate::models::{Dynamic, Indexes, MigrationProgress, Models, Span};
 use crate::ops::meta::{self, Settings};
 use crate::records::{AccountRecord, EmailMatching, UserRecord};
 use crate::store::background::BackgroundPurge;
-use crate::store::hot_sessions::HotSessions;
+use crate::store::hot_sessions::{COUNT_MAX, HotSessions};
 use crate::store::migration::{self, OnLeftOut, OnProgress};
 use crate::store::{AuthKv, CodeRules, Rules, SessionAges, positive, signature};
 
@@ -118,7 +118,7 @@ struct Choices {
 }
 
 impl<M: Models> Options<M> {
-    /// Whether opening creates missing tables; on by default. When it is off and a table is missing, calls answer
+    /// Whether opening creates missing tables; on by default. (The word is that of other adapters for Auth.js.) When it is off and a table is missing, calls answer
     /// [`MissingTable`](crate::Error::MissingTable) until [`AuthKv::synchronize`] is called. A store with older models
     /// or other indexes is then refused, because only opening migrates it.
     #[must_use]
@@ -432,6 +432,7 @@ impl<M: Models> Options<M> {
     pub(crate) fn open_engine(self, open: impl FnOnce(Setup) -> Result<AnyEngine>) -> Result<AuthKv<M>> {
         let mut choices = self.choices;
         check_code_rules(choices.rules.code_rules)?;
+        check_range("hot_sessions", u32::try_from(choices.hot_sessions).unwrap_or(u32::MAX), 0..=COUNT_MAX)?;
         choices.rules.session_ages.choose_update(choices.session_update_age)?;
         check_models::<M>()?;
         let settings = Settings {

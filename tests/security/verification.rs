@@ -310,6 +310,10 @@ fn digits_and_guesses_are_options_in_their_ranges() {
         let refused = AuthKv::options().code_guesses(guesses).in_memory();
         assert_eq!(invalid(refused), out_of_range("code_guesses", 1, 100));
     }
+    for sessions in [(1 << 20) + 1, usize::MAX] {
+        let refused = AuthKv::options().hot_sessions(sessions).in_memory();
+        assert_eq!(invalid(refused), out_of_range("hot_sessions", 0, 1 << 20));
+    }
 }
 
 #[test]
