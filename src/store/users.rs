@@ -66,11 +66,14 @@ impl<M: Models> AuthKv<M> {
     /// # Ok::<(), authkv::Error>(())
     /// ```
     pub fn get_user_by_email(&self, email: &str) -> Reply<Option<User<M::User>>> {
-        let (given, typed) =
-            (Email::new(email.to_owned(), self.email_matching()), Email::typed(email, self.email_matching()));
+        let given = Email::new(email.to_owned(), self.email_matching());
+        if email.trim().len() == email.len() {
+            return self.read(move |txn| users::by_email(txn, given.normal_form()), user_model);
+        }
+        let typed = Email::typed(email, self.email_matching());
         let find = move |txn: &Txn<'_>| match users::by_email(txn, given.normal_form())? {
+            None => users::by_email(txn, typed.normal_form()),
             // An address with blanks around it may be in a file in which they were not refused yet.
-            None if typed.normal_form() != given.normal_form() => users::by_email(txn, typed.normal_form()),
             found => Ok(found),
         };
         self.read(find, user_model)
