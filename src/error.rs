@@ -57,8 +57,10 @@ pub enum Error {
     /// A table is missing: the store was opened with `synchronize` off and
     /// [`AuthKv::synchronize`](crate::AuthKv::synchronize) has not been called.
     MissingTable(&'static str),
-    /// Too many writes are waiting, so this one was not accepted. On a cluster, too many calls are under way, or other
-    /// calls conflicted with this one until its timeout. Nothing was written.
+    /// Too many writes are waiting, so this one was not accepted. On a shared database, the application has had a write
+    /// transaction open for as long as [`wait_for_transaction`](crate::Options::wait_for_transaction) allows. On a cluster,
+    /// too many calls are under way, or other calls conflicted with this one until its timeout. Nothing was written, and
+    /// nothing will be.
     Busy,
     /// The store was closed before the call. Nothing was written.
     Closed,
@@ -228,6 +230,8 @@ pub enum OpenProblem {
     },
     /// An [`AuthKv`](crate::AuthKv) already uses this database. Clone that one.
     DatabaseInUse,
+    /// The application has a write transaction open on its database, which opening would have to wait for. End it first.
+    TransactionOpen,
     /// There is no store at this place.
     NoStore,
     /// The place already holds a store, or something else.
@@ -448,6 +452,9 @@ impl fmt::Display for OpenProblem {
                 write!(f, "it was made with {found} e-mail matching, and was opened with {expected} matching")
             }
             Self::DatabaseInUse => f.write_str("an AuthKv works on this database already; clone that one"),
+            Self::TransactionOpen => {
+                f.write_str("the application has a write transaction open on the database: commit or abort that first")
+            }
             Self::NoStore => f.write_str("there is no store"),
             Self::NotEmpty => f.write_str("it is not empty"),
             Self::CopyUnfinished { from } => {

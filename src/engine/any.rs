@@ -117,6 +117,18 @@ impl Engine for AnyEngine {
         each!(self, engine => engine.write_before(op, finish, behind))
     }
 
+    fn write_in_background(
+        &self,
+        op: impl Fn(&mut Txn<'_>) -> Result<()> + Send + 'static,
+        behind: Option<Box<dyn Job>>,
+    ) {
+        each!(self, engine => engine.write_in_background(op, behind));
+    }
+
+    fn settle(&self) -> Reply<()> {
+        each!(self, engine => engine.settle())
+    }
+
     fn synchronize(&self) -> Reply<()> {
         each!(self, engine => engine.synchronize())
     }
@@ -129,7 +141,7 @@ impl Engine for AnyEngine {
         each!(self, engine => engine.close())
     }
 
-    fn settled(&self) {
-        each!(self, engine => engine.settled());
+    fn opened(&self) {
+        each!(self, engine => engine.opened());
     }
 }

@@ -52,6 +52,19 @@ pub(crate) trait Engine {
         behind: Option<Box<dyn Job>>,
     ) -> Reply<T>;
 
+    /// Runs a write that nobody waits for, followed by another such job. Nothing but the end of the store keeps it from
+    /// being tried.
+    fn write_in_background(
+        &self,
+        op: impl Fn(&mut Txn<'_>) -> Result<()> + Send + 'static,
+        behind: Option<Box<dyn Job>>,
+    ) {
+        drop(self.write_before(op, Ok, behind));
+    }
+
+    /// Answers when what was begun before is done, also what nobody waits for.
+    fn settle(&self) -> Reply<()>;
+
     /// Creates missing tables and their first rows.
     fn synchronize(&self) -> Reply<()>;
 
@@ -62,7 +75,7 @@ pub(crate) trait Engine {
     fn close(&self) -> Reply<()>;
 
     /// Tells the engine that opening has finished: the store fits its application.
-    fn settled(&self);
+    fn opened(&self);
 }
 
 /// What the store wants done when an engine opens and when its tables are created.

@@ -29,6 +29,16 @@ impl OwnThread {
     pub(crate) fn check(&self) -> Result<()> {
         self.process.check()
     }
+
+    /// True on this thread.
+    pub(crate) fn is_current(&self) -> bool {
+        self.handle.as_ref().is_some_and(|handle| handle.thread().id() == current().id())
+    }
+
+    /// Lets the thread go on by itself: dropping this no longer waits for its end.
+    pub(crate) fn leave(&mut self) {
+        self.handle = None;
+    }
 }
 
 impl Drop for OwnThread {

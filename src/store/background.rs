@@ -28,7 +28,7 @@ const RECORDS_MAX: usize = 64;
 /// that wait to be swept.
 pub(super) fn resume_sweep(engine: &AnyEngine, indexes: &Arc<Indexes>) {
     if let Ok(true) = engine.read(upkeep::must_sweep, Ok).wait() {
-        drop(engine.write(with_indexes(Arc::clone(indexes), upkeep::sweep), Ok));
+        engine.write_in_background(with_indexes(Arc::clone(indexes), upkeep::sweep), None);
     }
 }
 

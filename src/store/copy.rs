@@ -119,8 +119,8 @@ fn copy_rows(
 ) -> Result<Salvaged> {
     let source = source(from)?;
     let copied = destination(to, from.to_string())?;
-    source.settled();
-    copied.settled();
+    source.opened();
+    copied.opened();
     for pass in 1..=PASSES_MAX {
         let in_all = source.read(copy::count, Ok).wait()?;
         let mut progress = CopyProgress { rows_done: 0, rows: in_all, pass };

@@ -183,12 +183,45 @@ impl<M: Models> AuthKv<M> {
         Self { inner: Arc::new(inner), models: PhantomData }
     }
 
+    /// Waits for what was begun before it and nobody waits for: extensions of sessions that [`authenticate`](Self::authenticate)
+    /// found, purges, and the removal of what deleted users had. For tests, which then see the outcome of all that; an
+    /// application need not call it. On a cluster it waits for a moment in which this process has no call under way. What
+    /// fails in the background is tried again later, and is no error here.
+    ///
+    /// # Errors
+    /// [`Storage`](crate::Error::Storage), [`Closed`](crate::Error::Closed) and [`Busy`](crate::Error::Busy).
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use std::sync::atomic::{AtomicI64, Ordering};
+    ///
+    /// # use authkv::models::NewUser;
+    /// # use authkv::{Adapter, AuthKv};
+    /// use chrono::{DateTime, TimeDelta, Utc};
+    ///
+    /// let day = Arc::new(AtomicI64::new(0));
+    /// let today = Arc::clone(&day);
+    /// let clock = move || DateTime::<Utc>::UNIX_EPOCH + TimeDelta::days(today.load(Ordering::Relaxed));
+    /// let auth = AuthKv::options().clock(clock).in_memory()?;
+    /// let ada = auth.create_user(NewUser::email("ada@example.com")).wait()?;
+    /// let token = auth.start_session(ada.id.clone(), ()).wait()?.session_token;
+    /// for _ in 0..5 {
+    ///     day.fetch_add(20, Ordering::Relaxed);
+    ///     assert!(auth.authenticate(token.as_str()).wait()?.is_some(), "a session in use is extended");
+    ///     auth.settle().wait()?;
+    /// }
+    /// # Ok::<(), authkv::Error>(())
+    /// ```
+    pub fn settle(&self) -> Reply<()> {
+        self.inner.engine.settle()
+    }
+
     /// Creates missing tables in one transaction. Opening does this unless the option
     /// [`synchronize`](crate::Options::synchronize) is off.
     ///
     /// # Errors
-    /// [`Storage`](crate::Error::Storage), [`OutcomeUnknown`](crate::Error::OutcomeUnknown) and
-    /// [`Closed`](crate::Error::Closed).
+    /// [`Storage`](crate::Error::Storage), [`OutcomeUnknown`](crate::Error::OutcomeUnknown),
+    /// [`Closed`](crate::Error::Closed) and [`Busy`](crate::Error::Busy).
     pub fn synchronize(&self) -> Reply<()> {
         self.inner.engine.synchronize()
     }
@@ -222,8 +255,9 @@ impl<M: Models> AuthKv<M> {
     /// and when the path no longer names the file that was opened, because it was deleted, moved or replaced: then the
     /// writes are in the file that was opened and not in the one that lies there. `Storage` also in
     /// [a forked child](#after-fork2), where nothing is closed, and when removed rows could not be overwritten, which
-    /// [`secure_delete`](crate::Options::secure_delete) promises; the file is closed then. [`Closed`](crate::Error::Closed) when the store was already
-    /// closed.
+    /// [`secure_delete`](crate::Options::secure_delete) promises; the file is closed then. [`Closed`](crate::Error::Closed)
+    /// when the store was already closed. [`Busy`](crate::Error::Busy) when a write transaction of the application's holds up
+    /// what is left to write to a shared database: the store takes no more calls, and is closed when that transaction ends.
     pub fn close(&self) -> Reply<()> {
         self.inner.engine.close()
     }
@@ -308,6 +342,13 @@ impl<M: Models> AuthKv<M> {
         let op = with_indexes(Arc::clone(&self.inner.indexes), op);
         let purge = self.inner.background_purge.due(|| self.as_of(), self.is_shared());
         self.inner.engine.write_before(op, finish, purge)
+    }
+
+    /// Runs a write that nobody waits for, and queues a purge behind it if one is due at this instant.
+    pub(crate) fn write_in_background(&self, op: impl Fn(&mut Txn<'_>) -> Result<()> + Send + 'static, as_of: AsOf) {
+        let op = with_indexes(Arc::clone(&self.inner.indexes), op);
+        let purge = self.inner.background_purge.due(|| as_of, self.is_shared());
+        self.inner.engine.write_in_background(op, purge);
     }
 
     /// Runs a write and queues no purge behind it.

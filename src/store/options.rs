@@ -12,7 +12,7 @@ use redb::Database;
 use crate::engine::any::AnyEngine;
 use crate::engine::redb::{Config, OnRecovery, RedbEngine, Source};
 use crate::engine::{Durability, Engine, Setup};
-use crate::error::{Error, Problem, Result};
+use crate::error::{Error, OpenProblem, Problem, Result};
 use crate::kv::table::RowKey;
 use crate::models::{Dynamic, Indexes, MigrationProgress, Models, Span};
 use crate::ops::meta::{self, Settings};
@@ -25,6 +25,7 @@ use crate::store::{AuthKv, CodeRules, Rules, SessionAges, positive, signature};
 const CACHE_BYTES: usize = 32 << 20;
 const HOT_SESSIONS: usize = 8_192;
 const UPDATE_AGE: TimeDelta = TimeDelta::days(1);
+const WAIT_FOR_TRANSACTION: TimeDelta = TimeDelta::seconds(10);
 
 /// # Opening a store
 impl AuthKv {
@@ -79,6 +80,7 @@ impl AuthKv {
             },
             purge_in_background: true,
             session_update_age: None,
+            wait_for_transaction: WAIT_FOR_TRANSACTION,
         };
         Options { choices, models: PhantomData }
     }
@@ -115,6 +117,7 @@ struct Choices {
     purge_in_background: bool,
     /// Given by the application, or derived from the maximum age.
     session_update_age: Option<TimeDelta>,
+    wait_for_transaction: TimeDelta,
 }
 
 impl<M: Models> Options<M> {
@@ -278,6 +281,38 @@ impl<M: Models> Options<M> {
         self
     }
 
+    /// How long a call waits while the application has a write transaction open on a
+    /// [shared database](Self::on_database), to the millisecond; 10 seconds by default. It must be longer than zero, and has
+    /// no effect on other stores.
+    ///
+    /// A call that has waited for so long since it was made answers [`Busy`](crate::Error::Busy): nothing was written, and
+    /// nothing will be. So a call that is made inside of the application's own transaction ends. [`AuthKv::close`] and
+    /// dropping the last handle give up in the same way, and the store is then closed when the transaction ends.
+    ///
+    /// ```
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("app.redb");
+    /// use authkv::models::NewUser;
+    /// use authkv::{Adapter, AuthKv, Error, redb};
+    /// use chrono::TimeDelta;
+    /// use std::sync::Arc;
+    ///
+    /// let db = Arc::new(redb::Database::create(&path)?);
+    /// let options = AuthKv::options().wait_for_transaction(TimeDelta::milliseconds(100));
+    /// let auth = options.on_database(Arc::clone(&db))?;
+    /// let own = db.begin_write()?;
+    /// let refused = auth.create_user(NewUser::email("ada@example.com")).wait();
+    /// assert!(matches!(refused, Err(Error::Busy)));
+    /// own.abort()?;
+    /// auth.create_user(NewUser::email("ada@example.com")).wait()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn wait_for_transaction(mut self, wait: TimeDelta) -> Self {
+        self.choices.wait_for_transaction = wait;
+        self
+    }
+
     /// A callback for the progress when opening has to read the whole file: when the process that had it open ended
     /// without closing it, with [`verify`](Self::verify), and in every build with `panic = "abort"`. It is called a few
     /// times on the opening thread, with the share that is done: first 0.0 and at the end 1.0, unless opening fails.
@@ -378,13 +413,19 @@ impl<M: Models> Options<M> {
     /// [`std::mem::forget`], or end the child with `exec` or `_exit`. The store itself is as in
     /// [a forked child](AuthKv#after-fork2).
     ///
-    /// The application opens and closes the file; after a failed commit it has to reopen it. While the application has
-    /// a write transaction open, writes here wait: calling `.wait()` on one inside that transaction never returns.
+    /// The application opens and closes the file; after a failed commit it has to reopen it.
+    ///
+    /// redb has one write transaction at a time. While the application has one open, reads of the store go on and its
+    /// writes wait. A call that has waited for [`wait_for_transaction`](Self::wait_for_transaction) answers
+    /// [`Busy`](crate::Error::Busy), so end your transaction before you call a writing method of the store. What the store does
+    /// in the background waits for as long as it takes.
     ///
     /// # Errors
     /// The errors of [`open`](Self::open), [`OpenProblem::DatabaseInUse`](crate::OpenProblem::DatabaseInUse) when another
-    /// `AuthKv` that is not a clone of this one uses the database, and [`InvalidArgument`](crate::Error::InvalidArgument)
-    /// with [`secure_delete`](Self::secure_delete).
+    /// `AuthKv` that is not a clone of this one uses the database,
+    /// [`OpenProblem::TransactionOpen`](crate::OpenProblem::TransactionOpen) when opening has to write and the application has a
+    /// write transaction open for too long, and [`InvalidArgument`](crate::Error::InvalidArgument) with
+    /// [`secure_delete`](Self::secure_delete).
     ///
     /// ```
     /// # let folder = tempfile::tempdir()?;
@@ -402,7 +443,10 @@ impl<M: Models> Options<M> {
     /// ```
     pub fn on_database(self, database: Arc<Database>) -> Result<AuthKv<M>> {
         self.refuse_secure_delete()?;
-        self.open_source(Source::Shared(database)).map_err(|error| error.opening(None))
+        self.open_source(Source::Shared(database)).map_err(|error| match error {
+            Error::Busy => OpenProblem::TransactionOpen.into(),
+            error => error.opening(None),
+        })
     }
 
     /// # Errors
@@ -417,6 +461,7 @@ impl<M: Models> Options<M> {
     }
 
     pub(crate) fn open_source(mut self, source: Source) -> Result<AuthKv<M>> {
+        check_length_of_time("wait_for_transaction", self.choices.wait_for_transaction)?;
         let config = Config {
             durability: self.choices.durability,
             cache_bytes: self.choices.cache_bytes,
@@ -424,6 +469,7 @@ impl<M: Models> Options<M> {
             check_pages: self.choices.verify,
             on_recovery: self.choices.on_recovery.take(),
             erases: self.choices.secure_delete,
+            wait_for_transaction: self.choices.wait_for_transaction.to_std().unwrap_or_default(),
         };
         self.open_engine(|setup| RedbEngine::open(source, config, setup).map(AnyEngine::Redb))
     }
@@ -455,7 +501,7 @@ impl<M: Models> Options<M> {
         };
         let engine = open(setup)?;
         let indexes = migration::settle::<M>(&engine, &settings, choices.on_migration, choices.on_left_out)?;
-        engine.settled();
+        engine.opened();
         let hot_sessions = HotSessions::new(if engine.is_shared() { 0 } else { choices.hot_sessions });
         Ok(AuthKv::new(engine, indexes, choices.rules, hot_sessions, BackgroundPurge::new(choices.purge_in_background)))
     }

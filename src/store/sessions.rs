@@ -397,7 +397,7 @@ impl<M: Models> AuthKv<M> {
             sessions::extend(txn, &hash, as_of, due, until)
         };
         // Nobody waits for the extension. If it fails, it is due again at the next request.
-        drop(self.write(extend, Ok));
+        self.write_in_background(extend, as_of);
         Some(until)
     }
 }

@@ -9,6 +9,7 @@ mod queue;
 mod read_set;
 mod signing;
 mod sync;
+mod turns;
 mod view;
 mod writer;
 
@@ -21,8 +22,9 @@ use parking_lot::Mutex;
 #[cfg(test)]
 pub(crate) use backend::OwnBackend;
 use file::OpenFile;
+use open::Leaving;
 pub(crate) use open::{OnRecovery, Source};
-use queue::{Queue, Task};
+use queue::{Caller, Queue, Task};
 use view::{Readable, Snapshot};
 pub(crate) use writer::Config;
 use writer::Writer;
@@ -45,6 +47,8 @@ pub(crate) struct RedbEngine {
     writer: Placement,
     /// The writer's file, while the store has it open.
     file: Weak<OpenFile>,
+    /// Says that the claim to an application's database is about to be let go of.
+    leaving: Option<Leaving>,
 }
 
 /// Where the writer runs.
@@ -70,21 +74,22 @@ impl RedbEngine {
     /// The errors of [`Options::open`](crate::Options::open).
     pub(crate) fn open(source: Source, config: Config, setup: Setup) -> Result<Self> {
         let published = Arc::new(Published::new(Readable::Nothing(Error::Closed)));
-        let queue = Arc::new(Queue::new());
         let in_memory = matches!(source, Source::Memory);
+        let is_shared = matches!(source, Source::Shared(_));
+        let queue = Arc::new(Queue::new(is_shared.then_some(config.wait_for_transaction)));
         let durability = if in_memory { Durability::Full } else { config.durability };
         let config = Config { durability, ..config };
         let defers = Arc::new(AtomicBool::new(false));
         let writer =
             catching_panics(|| Writer::open(source, config, setup, Arc::clone(&published), Arc::clone(&defers)))?;
-        let file = writer.file();
+        let (file, leaving) = (writer.file(), writer.leaving());
         let writer = if in_memory {
             Placement::CallerThreads(Box::new(Mutex::new(writer)))
         } else {
             let queue = Arc::clone(&queue);
             Placement::OwnThread(OwnThread::spawn("authkv-writer", move || writer.run(&queue))?)
         };
-        Ok(Self { published, defers, queue, writer, file })
+        Ok(Self { published, defers, queue, writer, file, leaving })
     }
 
     /// Runs a read on the calling thread and records its read set, if it reads only a few single rows.
@@ -106,8 +111,8 @@ impl RedbEngine {
         self.published.is_fresh(read_set)
     }
 
-    fn submit<T>(&self, task: Task, reply: Reply<T>) -> Reply<T> {
-        if let Err(error) = self.writer.check().and_then(|()| self.queue.push(task)) {
+    fn submit<T>(&self, task: Task, caller: Caller, reply: Reply<T>) -> Reply<T> {
+        if let Err(error) = self.writer.check().and_then(|()| self.queue.push(task, caller)) {
             return Reply::ready(Err(error));
         }
         if let Placement::CallerThreads(writer) = &self.writer {
@@ -116,6 +121,13 @@ impl RedbEngine {
             while !reply.is_ready() && writer.serve(&self.queue) {}
         }
         reply
+    }
+
+    /// Queues a job that nobody waits for.
+    fn queue_behind(&self, job: Option<Box<dyn Job>>) {
+        if let Some(job) = job {
+            drop(self.submit(Task::Write(job), Caller::None, Reply::ready(Ok(()))));
+        }
     }
 
     /// Runs `read` on the published snapshot, with its version or an earlier one.
@@ -136,7 +148,7 @@ impl RedbEngine {
                 Err(error) if view::is_closed(&error) && !self.published.is(&snapshot) => {}
                 Err(error) if view::is_latched(&error) => {
                     // A store that is being closed need not reopen.
-                    drop(self.submit(Task::Reopen(snapshot), Reply::ready(Ok(()))));
+                    drop(self.submit(Task::Reopen(snapshot), Caller::None, Reply::ready(Ok(()))));
                     return Err(error);
                 }
                 result => return result,
@@ -161,40 +173,63 @@ impl Engine for RedbEngine {
         behind: Option<Box<dyn Job>>,
     ) -> Reply<T> {
         let (job, reply) = job(op, finish);
-        let reply = self.submit(Task::Write(job), reply);
-        if let Some(job) = behind {
-            drop(self.submit(Task::Write(job), Reply::ready(Ok(()))));
-        }
+        let reply = self.submit(Task::Write(job), Caller::Waits, reply);
+        self.queue_behind(behind);
         reply
+    }
+
+    fn write_in_background(
+        &self,
+        op: impl Fn(&mut Txn<'_>) -> Result<()> + Send + 'static,
+        behind: Option<Box<dyn Job>>,
+    ) {
+        let (job, reply) = job(op, Ok);
+        drop(self.submit(Task::Write(job), Caller::None, reply));
+        self.queue_behind(behind);
+    }
+
+    fn settle(&self) -> Reply<()> {
+        let (answer, reply) = Reply::later();
+        self.submit(Task::Settle(answer), Caller::Waits, reply)
     }
 
     fn synchronize(&self) -> Reply<()> {
         let (answer, reply) = Reply::later();
-        self.submit(Task::Synchronize(answer), reply)
+        self.submit(Task::Synchronize(answer), Caller::Waits, reply)
     }
 
     fn verify(&self) -> Reply<()> {
         let (answer, reply) = Reply::later();
-        self.submit(Task::Verify(answer), reply)
+        self.submit(Task::Verify(answer), Caller::Waits, reply)
     }
 
     fn close(&self) -> Reply<()> {
+        self.leaving.iter().for_each(Leaving::set);
         let (answer, reply) = Reply::later();
-        self.submit(Task::Close(answer), reply)
+        self.submit(Task::Close(answer), Caller::Waits, reply)
     }
 
     /// Allows deferred writes. Until now every write was synced, because later writes build on the first ones.
-    fn settled(&self) {
+    fn opened(&self) {
         self.defers.store(true, Ordering::Release);
     }
 }
 
 impl Drop for RedbEngine {
-    /// Waits until accepted writes are carried out and the file is closed: the end of the writer's thread. In a child that
-    /// was made by fork(2) this leaves the file and its lock alone, as they are the parent's.
+    /// Waits until accepted writes are carried out and the file is closed: the end of the writer's thread. If a
+    /// transaction of the application's holds that up for too long, the thread is left to it. In a child that was made by
+    /// fork(2) this leaves the file and its lock alone, as they are the parent's.
     fn drop(&mut self) {
-        if self.writer.check().is_ok() {
-            self.queue.close();
+        if self.writer.check().is_err() {
+            return;
+        }
+        self.leaving.iter().for_each(Leaving::set);
+        self.queue.close();
+        if let Placement::OwnThread(thread) = &mut self.writer
+            && !thread.is_current()
+            && !self.queue.wait_for_end()
+        {
+            thread.leave();
         }
     }
 }
@@ -202,6 +237,7 @@ impl Drop for RedbEngine {
 #[cfg(test)]
 mod tests {
     use std::thread::current;
+    use std::time::Duration;
 
     use super::*;
     use crate::engine::Signature;
@@ -215,6 +251,7 @@ mod tests {
             check_pages: false,
             on_recovery: None,
             erases: false,
+            wait_for_transaction: Duration::from_secs(10),
         };
         let signature =
             Signature { read: |_| Ok(Identity::default()), write: |_, _| Ok(()), fresh: Identity::default() };

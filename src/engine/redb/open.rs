@@ -3,9 +3,11 @@
 use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 use redb::backends::InMemoryBackend;
 use redb::{Builder, Database, DatabaseError};
 
@@ -74,10 +76,11 @@ pub(super) enum Origin {
 }
 
 impl Source {
-    /// Claims an application's database, so that no other engine uses it.
-    pub(super) fn claim(&self) -> Result<Option<Claim>> {
+    /// Claims an application's database, so that no other engine uses it. Waits for one that is about to let go of it, at
+    /// most as long as given.
+    pub(super) fn claim(&self, at_most: Duration) -> Result<Option<Claim>> {
         match self {
-            Self::Shared(database) => Claim::on(database).map(Some),
+            Self::Shared(database) => Claim::on(database, at_most).map(Some),
             _ => Ok(None),
         }
     }
@@ -251,25 +254,51 @@ fn refused(error: DatabaseError) -> Error {
 }
 
 /// Application databases in use by an engine, so that no second engine uses one.
-static IN_USE: Mutex<Vec<Weak<Database>>> = Mutex::new(Vec::new());
+static IN_USE: Mutex<Vec<(Weak<Database>, Leaving)>> = Mutex::new(Vec::new());
+/// Notified when a database is no longer in use.
+static LET_GO: Condvar = Condvar::new();
 
 /// An engine's claim to an application's database. Another engine can claim it once this is dropped.
-pub(super) struct Claim(Weak<Database>);
+pub(super) struct Claim(Weak<Database>, Leaving);
+
+/// Whether an engine is about to let go of its database.
+#[derive(Clone, Default)]
+pub(super) struct Leaving(Arc<AtomicBool>);
+
+impl Leaving {
+    pub(super) fn set(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+}
 
 impl Claim {
-    pub(super) fn on(database: &Arc<Database>) -> Result<Self> {
+    /// Waits for an engine that is about to let go of the database, at most as long as given.
+    pub(super) fn on(database: &Arc<Database>, at_most: Duration) -> Result<Self> {
+        let deadline = Instant::now().checked_add(at_most);
         let mut in_use = IN_USE.lock();
-        if in_use.iter().any(|other| other.as_ptr() == Arc::as_ptr(database)) {
-            return Err(OpenProblem::DatabaseInUse.into());
+        while let Some((_, leaving)) = in_use.iter().find(|(other, _)| other.as_ptr() == Arc::as_ptr(database)) {
+            if !leaving.0.load(Ordering::Acquire) {
+                return Err(OpenProblem::DatabaseInUse.into());
+            }
+            match deadline {
+                None => LET_GO.wait(&mut in_use),
+                Some(deadline) if deadline <= Instant::now() => return Err(Error::Busy),
+                Some(deadline) => drop(LET_GO.wait_until(&mut in_use, deadline)),
+            }
         }
-        let claimed = Arc::downgrade(database);
-        in_use.push(Weak::clone(&claimed));
-        Ok(Self(claimed))
+        let claim = Self(Arc::downgrade(database), Leaving::default());
+        in_use.push((Weak::clone(&claim.0), claim.1.clone()));
+        Ok(claim)
+    }
+
+    pub(super) fn leaving(&self) -> Leaving {
+        self.1.clone()
     }
 }
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        IN_USE.lock().retain(|other| !other.ptr_eq(&self.0));
+        IN_USE.lock().retain(|(other, _)| !other.ptr_eq(&self.0));
+        LET_GO.notify_all();
     }
 }

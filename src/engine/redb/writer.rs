@@ -5,13 +5,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use redb::{CommitError, Database, WriteTransaction};
+use redb::{CommitError, Database, DatabaseError, WriteTransaction};
 
 use super::erasing::{self, Erasing, Part};
 use super::file::{OpenFile, is_lost};
-use super::open::{Claim, OnRecovery, Origin, Pages, Source};
+use super::open::{Claim, Leaving, OnRecovery, Origin, Pages, Source};
 use super::queue::{Queue, Task};
 use super::signing::Signing;
+use super::turns::Turns;
 use super::view::{Readable, Snapshot, WriteView, failed};
 use crate::engine::job::{Job, catching_panics};
 use crate::engine::redb::published::{Published, Slot};
@@ -50,6 +51,8 @@ pub(crate) struct Config {
     pub(crate) on_recovery: Option<OnRecovery>,
     /// Whether what removed rows leave in a file of the store's own is overwritten.
     pub(crate) erases: bool,
+    /// How long a call waits for a write transaction of the application's on a shared database.
+    pub(crate) wait_for_transaction: Duration,
 }
 
 pub(super) struct Writer {
@@ -81,6 +84,8 @@ pub(super) struct Writer {
     erasing: Option<Erasing>,
     /// Earlier snapshots that may still be read. Kept only if removed rows are overwritten.
     replaced: Vec<Weak<Snapshot>>,
+    /// The turns on an application's database, which has write transactions of its own.
+    turns: Option<Turns>,
     /// The claim to an application's database, which keeps other engines off.
     claim: Option<Claim>,
 }
@@ -93,7 +98,7 @@ impl Writer {
         published: Arc<Published<Readable>>,
         defers: Arc<AtomicBool>,
     ) -> Result<Self> {
-        let claim = source.claim()?;
+        let claim = source.claim(config.wait_for_transaction)?;
         let in_memory = matches!(source, Source::Memory);
         let on_recovery = config.on_recovery.take();
         let pages = Pages { cache_bytes: config.cache_bytes, verify: config.check_pages, on_recovery };
@@ -116,6 +121,7 @@ impl Writer {
             retry: None,
             erasing: erases.then(Erasing::new),
             replaced: Vec::new(),
+            turns: claim.is_some().then(Turns::new),
             claim,
         };
         if writer.config.synchronize { writer.synchronize() } else { writer.find_tables() }?;
@@ -125,6 +131,11 @@ impl Writer {
     /// The file of the store, if it has one of its own.
     pub(super) fn file(&self) -> Weak<OpenFile> {
         self.origin.as_ref().and_then(Origin::file).map(Arc::downgrade).unwrap_or_default()
+    }
+
+    /// Where a claim to an application's database is told that it is about to be let go of.
+    pub(super) fn leaving(&self) -> Option<Leaving> {
+        self.claim.as_ref().map(Claim::leaving)
     }
 
     /// Works until the queue is closed and empty.
@@ -139,14 +150,64 @@ impl Writer {
 
         let _abandon = Abandon(queue);
         while queue.wait(self.idle_for()) {
+            if !self.has_turn(queue) {
+                continue;
+            }
             self.serve(queue);
             self.sync_if_due(queue);
             self.save_allocator_if_idle(queue);
             self.reopen_if_due();
             self.erase_if_due();
+            self.turns.iter_mut().for_each(Turns::end);
         }
+        while self.unsynced_since.is_some() && !self.has_turn(queue) {}
         // The last handle is gone, so nobody is left to learn of a failure.
         let _ = self.close();
+    }
+
+    /// False if a transaction of the application's keeps waiting what is to be done next. Calls that it has kept waiting
+    /// for too long are answered.
+    fn has_turn(&mut self, queue: &Queue) -> bool {
+        let needs_turn = self.needs_turn(queue);
+        let (Some(turns), Some(database)) = (&mut self.turns, &self.database) else { return true };
+        if !needs_turn || turns.try_take(database) {
+            if !needs_turn {
+                turns.end();
+            }
+            queue.set_kept(false);
+            return true;
+        }
+        queue.set_kept(true);
+        if turns.wait(database, queue.patience_left()) {
+            queue.set_kept(false);
+            return true;
+        }
+        for task in queue.take_impatient() {
+            match task {
+                Task::Write(job) => job.answer(Some(&Error::Busy)),
+                Task::Settle(answer) | Task::Synchronize(answer) | Task::Verify(answer) | Task::Close(answer) => {
+                    answer.send(Err(Error::Busy));
+                }
+                Task::Reopen(_) => {}
+            }
+        }
+        if !self.needs_turn(queue) {
+            self.turns.iter_mut().for_each(Turns::end);
+            queue.set_kept(false);
+        }
+        false
+    }
+
+    /// True if what is to be done next needs a write transaction.
+    fn needs_turn(&self, queue: &Queue) -> bool {
+        let is_writable = self.unavailable().is_none();
+        self.unsynced_since.is_some()
+            || (self.follow_up.is_some() && is_writable)
+            || queue.next_is(|task| match task {
+                Task::Write(_) => is_writable,
+                Task::Synchronize(_) => true,
+                Task::Settle(_) | Task::Verify(_) | Task::Reopen(_) | Task::Close(_) => false,
+            })
     }
 
     /// Carries out one batch of writes or one other task. Returns false if there was neither.
@@ -155,6 +216,8 @@ impl Writer {
             return true;
         }
         match queue.pop_other() {
+            // A follow-up is a write, and comes first.
+            Some(Task::Settle(answer)) => answer.send(self.unavailable().map_or(Ok(()), Err)),
             Some(Task::Synchronize(answer)) => answer.send(self.synchronize()),
             Some(Task::Verify(answer)) => answer.send(self.verify()),
             Some(Task::Reopen(snapshot)) => self.reopen_after(&snapshot),
@@ -183,6 +246,8 @@ impl Writer {
                 jobs.extend(std::iter::from_fn(|| queue.pop_write()).take(BATCH_MAX));
                 Err(error)
             }
+            // It came after the writer had looked whether it needs one.
+            None if self.turns.as_ref().is_some_and(|turns| !turns.has_one()) => return false,
             None => self.guard(|writer| writer.transact(queue, &mut jobs)),
         };
         let worked = !jobs.is_empty();
@@ -296,9 +361,21 @@ impl Writer {
         if self.defers.load(Ordering::Acquire) { self.config.durability } else { Durability::Full }
     }
 
-    fn begin(&self) -> Result<WriteTransaction> {
+    /// # Errors
+    /// `Storage`, and `Busy` while a transaction of the application's is open.
+    fn begin(&mut self) -> Result<WriteTransaction> {
         let database = self.database.as_ref().ok_or(Error::Closed)?;
-        database.begin_write().map_err(|error| failed("writing cannot begin", error))
+        match &mut self.turns {
+            Some(turns) => turns.begin(database),
+            None => database.begin_write().map_err(|error| failed("writing cannot begin", error)),
+        }
+    }
+
+    /// Waits for a transaction of the application's to end, at most as long as a call does.
+    fn wait_for_turn(&mut self) {
+        if let (Some(turns), Some(database)) = (&mut self.turns, &self.database) {
+            turns.wait(database, self.config.wait_for_transaction);
+        }
     }
 
     fn commit(&mut self, mut transaction: WriteTransaction, durability: Durability, repair: Repair) -> Result<()> {
@@ -356,6 +433,7 @@ impl Writer {
         }
         self.guard(|writer| {
             if !writer.is_synchronized()? {
+                writer.wait_for_turn();
                 let transaction = writer.begin()?;
                 erasing::remove_leftovers(&transaction, 0)?;
                 let mut view = WriteView::new(&transaction);
@@ -396,17 +474,29 @@ impl Writer {
     }
 
     fn sync(&mut self) -> Result<()> {
-        if self.unsynced_since.take().is_none() {
+        let Some(since) = self.unsynced_since.take() else {
             return Ok(());
+        };
+        let synced = self.commit_nothing(Repair::Slow);
+        if matches!(synced, Err(Error::Busy)) {
+            self.unsynced_since = Some(since);
         }
-        self.guard(|writer| writer.commit(writer.begin()?, Durability::Full, Repair::Slow))
+        synced
+    }
+
+    /// Makes a commit without changes, which syncs the earlier ones.
+    fn commit_nothing(&mut self, repair: Repair) -> Result<()> {
+        self.guard(|writer| {
+            let transaction = writer.begin()?;
+            writer.commit(transaction, Durability::Full, repair)
+        })
     }
 
     /// The next commit discards a saved allocator state, so saving it pays only when no more writes arrive.
     fn save_allocator_if_idle(&mut self, queue: &Queue) {
         if queue.is_empty() && self.allocator_unsaved_since.take_if(|since| since.elapsed() >= IDLE_AFTER).is_some() {
             // This commit has no caller to tell; the next write fails instead.
-            let _ = self.guard(|writer| writer.commit(writer.begin()?, Durability::Full, Repair::Quick));
+            let _ = self.commit_nothing(Repair::Quick);
         }
     }
 
@@ -481,8 +571,9 @@ impl Writer {
     fn erase_in(&mut self, step: impl FnOnce(&WriteTransaction, u64) -> Result<()>) -> Result<()> {
         self.look_if_due()?;
         let file = self.origin.as_ref().and_then(Origin::file).ok_or(Error::Closed)?;
+        let file_bytes = file.len()?;
         let transaction = self.begin()?;
-        step(&transaction, file.len()?)?;
+        step(&transaction, file_bytes)?;
         self.commit(transaction, Durability::Full, Repair::Slow)?;
         self.publish()
     }
@@ -593,12 +684,16 @@ impl Writer {
                     // Passes move live pages to where pages were free. The file is no less whole if they stay there.
                     let _ = database.compact();
                 }
-                database.close().map_err(|error| failed("the file cannot be closed cleanly", error))
+                match database.close() {
+                    // The application's transaction closes the database when it ends.
+                    Err(DatabaseError::TransactionInProgress) => Ok(()),
+                    closed => closed.map_err(|error| failed("the file cannot be closed cleanly", error)),
+                }
             }
             // The application's database, which stays open.
             None => Ok(()),
         });
-        (self.claim, self.origin) = (None, None);
+        (self.turns, self.claim, self.origin) = (None, None, None);
         synced.and(erased).and(closed)
     }
 }

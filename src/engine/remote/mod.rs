@@ -220,6 +220,19 @@ impl Engine for RemoteEngine {
         self.spawn(job, behind, reply, Purpose::Write)
     }
 
+    /// Waits for a moment in which no call is under way.
+    fn settle(&self) -> Reply<()> {
+        if let Err(error) = self.thread.check() {
+            return Reply::ready(Err(error));
+        }
+        let (core, (answer, reply)) = (Arc::clone(&self.core), Reply::later());
+        self.runtime.spawn(async move {
+            core.idle().await;
+            answer.send(Ok(()));
+        });
+        reply
+    }
+
     fn synchronize(&self) -> Reply<()> {
         let core = Arc::clone(&self.core);
         let (job, reply) = job(move |txn| (core.setup.synchronize)(txn), Ok);
@@ -245,8 +258,8 @@ impl Engine for RemoteEngine {
         }
     }
 
-    fn settled(&self) {
-        self.core.settled();
+    fn opened(&self) {
+        self.core.opened();
         let core = Arc::clone(&self.core);
         // Nobody waits for this, and a failure loses nothing.
         self.runtime.spawn(async move { Committer::tidy(&core).await });

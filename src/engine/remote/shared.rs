@@ -38,7 +38,7 @@ pub(super) struct Core {
     /// The rows that define the store, with their revisions, which are 0 before they are read. The first row exists if
     /// the store does. Nothing is written after another process has changed one of them.
     watched: Mutex<Vec<(Vec<u8>, i64)>>,
-    settled: AtomicBool,
+    opened: AtomicBool,
     in_flight: AtomicUsize,
     left: Notify,
 }
@@ -78,7 +78,7 @@ impl Core {
             proposals: Mutex::new(Some(proposals)),
             state: Mutex::new(State::Open),
             watched: Mutex::new(watched),
-            settled: AtomicBool::new(false),
+            opened: AtomicBool::new(false),
             in_flight: AtomicUsize::new(0),
             left: Notify::new(),
         }
@@ -132,8 +132,8 @@ impl Core {
         self.proposals.lock().take();
     }
 
-    pub(super) fn settled(&self) {
-        self.settled.store(true, Ordering::SeqCst);
+    pub(super) fn opened(&self) {
+        self.opened.store(true, Ordering::SeqCst);
     }
 
     pub(super) fn watched(&self) -> Vec<(Vec<u8>, i64)> {
@@ -166,7 +166,7 @@ impl Core {
             return Ok(());
         }
         watched.iter_mut().zip(revisions).for_each(|(row, revision)| row.1 = revision);
-        if !self.settled.load(Ordering::SeqCst) || is_new {
+        if !self.opened.load(Ordering::SeqCst) || is_new {
             return Err(Error::Busy);
         }
         let error: Error = OpenProblem::ChangedElsewhere.into();
