@@ -128,6 +128,11 @@ pub enum Problem {
     NotPositive,
     /// The length of time must not be longer than this other one.
     LongerThan(&'static str),
+    /// The store has no database that it shares with the application; see
+    /// [`open_shared`](crate::Options::open_shared) and [`on_database`](crate::Options::on_database).
+    NotShared,
+    /// The transaction is one of another database than the store's.
+    OtherDatabase,
     /// The option needs a file of the store's own. An application's database and a cluster are not that.
     NotOwnFile,
     /// A custom field has the name of one of the record's standard fields.
@@ -173,6 +178,18 @@ pub enum OpenProblem {
     OlderRedb,
     /// There is no such file, and [`create_if_missing`](crate::Options::create_if_missing) is off.
     Missing,
+    /// The folder in which the file should be does not exist.
+    MissingFolder(PathBuf),
+    /// The path is a URL. A file is opened by its path, and a cluster with `AuthKv::connect` (feature `etcd`).
+    Url,
+    /// The path is `:memory:`, and [`in_memory`](crate::AuthKv::in_memory) makes a store in memory.
+    InMemory,
+    /// The file is a redb database of somebody else's: it has tables, and none of a store's. A store is put beside them by
+    /// [`open_shared`](crate::Options::open_shared) or [`on_database`](crate::Options::on_database).
+    OtherTables,
+    /// The file has tables of an application's own beside the store's, which a copy of the store would not have. Copy the
+    /// file and delete them there, then copy the store from that.
+    TablesBeside,
     /// The path is a folder.
     Folder,
     /// The file is not writable.
@@ -256,6 +273,9 @@ pub struct StorageError {
     source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
+/// What is said of an operation that panicked.
+pub(crate) const PANICKED: &str = "the operation panicked, which is a bug or damage";
+
 impl StorageError {
     pub(crate) fn new(context: &'static str) -> Self {
         Self { context, source: None }
@@ -305,6 +325,16 @@ impl Error {
     /// Returns a damage error: the bytes that were read cannot be the bytes that were written.
     pub(crate) fn corrupt(context: &'static str) -> Self {
         Self::Storage(StorageError::new(context))
+    }
+
+    /// Tells somebody who has opened a store without `verify`, where redb has panicked, what would tell more.
+    pub(crate) fn hinting_at_verify(self) -> Self {
+        match self {
+            Self::Storage(error) if error.context == PANICKED => Self::corrupt(
+                "the operation panicked, which is a bug or damage: open it with the option verify to tell",
+            ),
+            error => error,
+        }
     }
 
     /// Turns this error into an error of opening a store.
@@ -391,6 +421,8 @@ impl fmt::Display for Problem {
             Self::TooLong { bytes, limit } => write!(f, "is {bytes} bytes long; the limit is {limit}"),
             Self::OutOfRange { least, most } => write!(f, "must be from {least} to {most}"),
             Self::NotPositive => f.write_str("must be longer than zero"),
+            Self::NotShared => f.write_str("needs a store that was opened with open_shared or on_database"),
+            Self::OtherDatabase => f.write_str("is not of the database that the store is in"),
             Self::NotOwnFile => f.write_str("needs a file of the store's own"),
             Self::LongerThan(other) => write!(f, "must not be longer than {other}"),
             Self::ReservedName => f.write_str("is the name of a field that the record has already"),
@@ -416,6 +448,17 @@ impl fmt::Display for OpenProblem {
             Self::CutOff => f.write_str("it is cut off: only the beginning of a redb database is left"),
             Self::OlderRedb => f.write_str("it was written by an older redb: open it with redb 2 or 3 and `upgrade`"),
             Self::Missing => f.write_str("there is no such file"),
+            Self::MissingFolder(folder) => write!(f, "the folder {} does not exist", folder.display()),
+            Self::Url => {
+                f.write_str("it is a URL: open takes the path of a file; AuthKv::connect (feature etcd) takes a cluster's URL")
+            }
+            Self::InMemory => f.write_str("it is not the name of a file: use in_memory()"),
+            Self::OtherTables => f.write_str(
+                "it is a redb database with other tables and no store: open_shared or on_database puts a store beside them",
+            ),
+            Self::TablesBeside => f.write_str(
+                "it has tables of an application's own, which the copy would not have: delete them in a copy of the file first",
+            ),
             Self::Folder => f.write_str("it is a folder"),
             Self::ReadOnly => f.write_str("it is read-only"),
             Self::Locked => f.write_str("it is already open, in another process or in this one"),
@@ -431,6 +474,10 @@ impl fmt::Display for OpenProblem {
                     "it has format {found}, and this version writes format {known}: open it once with synchronize on, which changes it"
                 )
             }
+            Self::OtherModels { found: (name, version), expected: (none, 0) } if none == "()" => write!(
+                f,
+                "it holds the models {name:?} version {version}, and was opened without models: call `.models::<…>()` on the options"
+            ),
             Self::OtherModels { found: (name, version), expected } => write!(
                 f,
                 "it holds the models {name:?} version {version}, and was opened with {:?} version {}",

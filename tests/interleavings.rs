@@ -4,8 +4,8 @@
 #![allow(clippy::unwrap_used)]
 
 use loom::model::Builder;
-use loom::sync::Arc;
 use loom::sync::atomic::{AtomicU64, Ordering};
+use loom::sync::{Arc, Mutex};
 use loom::thread;
 
 use engine::published::{Published, ReadSet, Slot};
@@ -65,6 +65,29 @@ impl Store {
         })
     }
 
+    /// A transaction of the application's or of the store's: one is open at a time. `inside` is called before it ends. Returns
+    /// the committed value.
+    fn transact(&self, one_at_a_time: &Mutex<()>, by: By, ends: Ends, inside: impl FnOnce()) -> u64 {
+        let open = one_at_a_time.lock().unwrap();
+        if by == By::Store {
+            self.published.release();
+        }
+        match (by, ends) {
+            (By::Application, _) => self.published.hold([self.row]),
+            (By::Store, Ends::Commit) => self.published.changes([self.row]),
+            (By::Store, Ends::Abort) => {}
+        }
+        inside();
+        let value = self.committed.load(Ordering::SeqCst) + u64::from(ends == Ends::Commit);
+        self.committed.store(value, Ordering::SeqCst);
+        drop(open);
+        // The application may have its turn before the store publishes.
+        if (by, ends) == (By::Store, Ends::Commit) {
+            self.published.publish(value);
+        }
+        value
+    }
+
     fn write(&self, value: u64) {
         self.published.changes([self.row]);
         self.committed.store(value, Ordering::SeqCst);
@@ -91,10 +114,103 @@ impl Store {
     }
 }
 
+#[derive(Clone, Copy, PartialEq)]
+enum By {
+    Application,
+    Store,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Ends {
+    Commit,
+    Abort,
+}
+
+/// While the store and the application write, each in its turn, no reader goes back.
+fn read_beside_the_application(ends: Ends) {
+    in_every_order(move || {
+        let (store, one_at_a_time) = (Store::new(true), Arc::new(Mutex::new(())));
+        let mut cache = None;
+        store.read(&mut cache);
+        let reader = {
+            let store = Arc::clone(&store);
+            thread::spawn(move || {
+                let mut cache = None;
+                store.must_read_nothing_older_than_what_was_read(&mut cache);
+                store.must_read_nothing_older_than_what_was_read(&mut cache);
+                cache
+            })
+        };
+        let writer = {
+            let (store, one_at_a_time) = (Arc::clone(&store), Arc::clone(&one_at_a_time));
+            thread::spawn(move || {
+                store.transact(&one_at_a_time, By::Store, Ends::Commit, || {});
+                store.transact(&one_at_a_time, By::Store, Ends::Abort, || {});
+            })
+        };
+        let inside = || store.must_read_nothing_older_than_what_was_read(&mut cache);
+        let value = store.transact(&one_at_a_time, By::Application, ends, inside);
+        // The application knows what it has committed, and may tell.
+        store.seen.fetch_max(value, Ordering::SeqCst);
+        store.must_read_nothing_older_than_what_was_read(&mut cache);
+        writer.join().unwrap();
+        let mut others = reader.join().unwrap();
+        let last = store.committed.load(Ordering::SeqCst);
+        assert_eq!((store.read(&mut cache), store.read(&mut others)), (last, last));
+    });
+}
+
+#[test]
+fn a_commit_of_the_applications_is_read_whatever_the_store_publishes_meanwhile() {
+    read_beside_the_application(Ends::Commit);
+}
+
+#[test]
+fn a_transaction_of_the_applications_that_is_aborted_hides_nothing() {
+    read_beside_the_application(Ends::Abort);
+}
+
+/// The store has committed and publishes while the application has its turn.
+#[test]
+fn what_was_read_inside_of_a_transaction_is_stale_when_it_has_ended() {
+    with_switches(4, || {
+        let (store, one_at_a_time) = (Store::new(true), Arc::new(Mutex::new(())));
+        let writer = {
+            let (store, one_at_a_time) = (Arc::clone(&store), Arc::clone(&one_at_a_time));
+            thread::spawn(move || store.transact(&one_at_a_time, By::Store, Ends::Commit, || {}))
+        };
+        let mut cache = None;
+        let inside = || store.must_read_nothing_older_than_what_was_read(&mut cache);
+        let value = store.transact(&one_at_a_time, By::Application, Ends::Commit, inside);
+        store.seen.fetch_max(value, Ordering::SeqCst);
+        store.must_read_nothing_older_than_what_was_read(&mut cache);
+        writer.join().unwrap();
+    });
+}
+
+#[test]
+fn what_was_read_after_a_transaction_had_ended_can_be_fresh() {
+    in_every_order(|| {
+        let (store, one_at_a_time) = (Store::new(true), Mutex::new(()));
+        store.transact(&one_at_a_time, By::Application, Ends::Commit, || {});
+        let mut cache = None;
+        assert_eq!(store.read(&mut cache), 1);
+        assert!(!store.published.is_fresh(&cache.unwrap().1), "nobody knows that it has ended");
+        store.transact(&one_at_a_time, By::Store, Ends::Abort, || {});
+        assert!(!store.published.is_fresh(&cache.unwrap().1), "it may have been read before the commit");
+        store.read(&mut cache);
+        assert!(store.published.is_fresh(&cache.unwrap().1));
+    });
+}
+
 fn in_every_order(run: impl Fn() + Sync + Send + 'static) {
+    // More than two switches find nothing more in most cases and take very long.
+    with_switches(2, run);
+}
+
+fn with_switches(most: usize, run: impl Fn() + Sync + Send + 'static) {
     let mut builder = Builder::new();
-    // More than two switches find nothing more here and take very long.
-    builder.preemption_bound = Some(2);
+    builder.preemption_bound = Some(most);
     builder.check(run);
 }
 

@@ -4,11 +4,13 @@ use std::path::Path;
 
 use crate::engine::Engine;
 use crate::engine::job::Job;
-use crate::engine::redb::RedbEngine;
 use crate::engine::redb::published::ReadSet;
+use crate::engine::redb::{RedbEngine, WriteTransaction};
 #[cfg(feature = "etcd")]
 use crate::engine::remote::RemoteEngine;
 use crate::error::Result;
+#[cfg(feature = "etcd")]
+use crate::error::{Error, Problem};
 use crate::kv::txn::Txn;
 use crate::reply::Reply;
 
@@ -43,6 +45,35 @@ impl AnyEngine {
             Self::Redb(engine) => Some(engine.read_recorded(op)),
             #[cfg(feature = "etcd")]
             Self::Remote(_) => None,
+        }
+    }
+
+    /// Begins a transaction of the application's; see [`RedbEngine::begin_write`].
+    ///
+    /// # Errors
+    /// Also `InvalidArgument` on a cluster.
+    pub(crate) fn begin_write(&self) -> Result<WriteTransaction> {
+        match self {
+            Self::Redb(engine) => engine.begin_write(),
+            #[cfg(feature = "etcd")]
+            Self::Remote(_) => Err(Error::invalid("begin_write", Problem::NotShared)),
+        }
+    }
+
+    /// Runs an operation on a transaction of the application's; see [`RedbEngine::run_in`].
+    ///
+    /// # Errors
+    /// Also `InvalidArgument` on a cluster.
+    pub(crate) fn run_in<R, T>(
+        &self,
+        transaction: &WriteTransaction,
+        op: impl Fn(&mut Txn<'_>) -> Result<R>,
+        finish: impl FnOnce(R) -> Result<T>,
+    ) -> Result<T> {
+        match self {
+            Self::Redb(engine) => engine.run_in(transaction, op, finish),
+            #[cfg(feature = "etcd")]
+            Self::Remote(_) => Err(Error::invalid("transaction", Problem::NotShared)),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::error::{Error, Result, StorageError};
+use crate::error::{Error, PANICKED, Result, StorageError};
 use crate::kv::txn::{Changes, FollowUp, Txn};
 use crate::kv::view::View;
 use crate::reply::{Answer, Reply};
@@ -93,6 +93,5 @@ fn after_commit(error: Error) -> Error {
 
 /// Runs code in which damage can make redb panic, and turns a panic into a storage error.
 pub(crate) fn catching_panics<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
-    catch_unwind(AssertUnwindSafe(work))
-        .unwrap_or_else(|_| Err(Error::Storage(StorageError::new("the operation panicked, which is a bug or damage"))))
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(Error::Storage(StorageError::new(PANICKED))))
 }

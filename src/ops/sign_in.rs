@@ -52,6 +52,22 @@ pub(crate) struct WithEmail {
     pub(crate) was_unverified: bool,
 }
 
+impl WithEmail {
+    /// Converts to the model, with the session token that the caller passed.
+    pub(crate) fn into_model<U: Extra, S: Extra>(
+        self,
+        session_token: Token,
+        max_age: TimeDelta,
+    ) -> Result<models::SignedInWithEmail<U, S>> {
+        Ok(models::SignedInWithEmail {
+            user: self.user.into_model()?,
+            session: self.session.into_model(session_token, max_age)?,
+            is_new_user: self.is_new_user,
+            was_unverified: self.was_unverified,
+        })
+    }
+}
+
 /// Signs in the user of the account. If the account is unknown, it creates the new user and links the account, unless
 /// another user has the e-mail address. The caller passes account and session as the new user's, because it does not
 /// know yet who will be signed in.

@@ -30,7 +30,7 @@ impl<M: Models> AuthKv<M> {
     /// # Ok::<(), authkv::Error>(())
     /// ```
     pub fn link_account(&self, account: NewAccount<M::Account>) -> Reply<Account<M::Account>> {
-        match AccountRecord::new(account, fresh_id, self.now()) {
+        match AccountRecord::new(account, fresh_id, self.now_ms()) {
             Ok(account) => self
                 .write(move |txn| accounts::link(txn, &account).map(|()| account.clone()), AccountRecord::into_model),
             Err(error) => Reply::ready(Err(error)),

@@ -33,7 +33,7 @@ impl<M: Models> AuthKv<M> {
     /// # Ok::<(), authkv::Error>(())
     /// ```
     pub fn create_authenticator(&self, authenticator: Authenticator) -> Reply<Authenticator> {
-        match AuthenticatorRecord::new(authenticator, self.now()) {
+        match AuthenticatorRecord::new(authenticator, self.now_ms()) {
             Ok(record) => self.write(
                 move |txn| authenticators::create(txn, &record).map(|()| record.clone()),
                 |record| Ok(record.into_model()),

@@ -44,7 +44,7 @@ impl<M: Models> AuthKv<M> {
     /// ```
     #[doc(alias = "otp")]
     pub fn issue_code(&self, identifier: &str, valid_for: impl Into<Span>) -> Reply<IssuedCode> {
-        let (identifier, rules, now) = (self.code_identifier(identifier), self.code_rules(), self.now());
+        let (identifier, rules, now) = (self.code_identifier(identifier), self.code_rules(), self.now_ms());
         let new = check_sendable("identifier", &identifier).and_then(|()| positive("valid_for", valid_for));
         let new = new.and_then(|valid_for| {
             let expires = now.plus(valid_for);
@@ -74,7 +74,7 @@ impl<M: Models> AuthKv<M> {
     /// # Errors
     /// The errors of every writing method of [`Adapter`](crate::Adapter).
     pub fn verify_code(&self, identifier: &str, code: &str) -> Reply<CodeCheck> {
-        let (identifier, rules, now) = (self.code_identifier(identifier), self.code_rules(), self.now());
+        let (identifier, rules, now) = (self.code_identifier(identifier), self.code_rules(), self.now_ms());
         let code: String = code.split_whitespace().collect();
         let hash = TokenHash::within(&identifier, &code);
         self.write(move |txn| codes::guess(txn, &identifier, hash, now, rules.guesses), Ok)

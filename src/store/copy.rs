@@ -80,7 +80,9 @@ pub struct CopyProgress {
 ///
 /// # Errors
 /// [`Open`](Error::Open) when the source has no store or one of an older format, which opening it changes, when the destination has a store or the unfinished copy of
-/// another one, when the source keeps changing, and as when the places are opened; [`Storage`](Error::Storage) also
+/// another one, when the source keeps changing, when it is a file with tables of an application's own
+/// ([`OpenProblem::TablesBeside`]), which the copy would not have, and as when the places are opened;
+/// [`Storage`](Error::Storage) also
 /// when a row of the source is damaged or hidden by damage: see [`salvage`].
 pub fn copy(from: &Place, to: &Place, on_progress: impl FnMut(CopyProgress)) -> Result<u64> {
     copy_rows(from, to, on_progress, Damaged::Stops).map(|salvaged| salvaged.rows)
@@ -214,7 +216,7 @@ fn source(place: &Place) -> Result<AnyEngine> {
         decisive: meta::decisive(),
         signature: signature()?,
     };
-    open(place, setup, Source::KnownFile, false)
+    open(place, setup, Source::LoneFile, false)
 }
 
 fn destination(place: &Place, from: String) -> Result<AnyEngine> {
@@ -238,6 +240,8 @@ fn open(place: &Place, setup: Setup, file: fn(PathBuf) -> Source, synchronize: b
                 check_pages: false,
                 on_recovery: None,
                 erases: false,
+                // No application shares the file.
+                wait_for_transaction: std::time::Duration::ZERO,
             };
             let opened = RedbEngine::open(file(path.clone()), config, setup).map(AnyEngine::Redb);
             opened.map_err(|error| error.opening(Some(path.clone())))
@@ -265,6 +269,27 @@ mod tests {
     use crate::records::Identity;
     use crate::records::schema::USERS;
     use crate::tests::storage::hide_half_of_the_users;
+
+    /// A copy is never a file without the application's rows.
+    #[test]
+    fn a_file_with_tables_of_an_application_is_not_copied() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("shared.redb");
+        let (auth, database) = AuthKv::open_shared(&path).unwrap();
+        let copied = folder.path().join("copy.redb");
+        let own = database.begin_write().unwrap();
+        own.open_table(redb::TableDefinition::<u64, u64>::new("notes")).unwrap().insert(1, 1).unwrap();
+        own.commit().unwrap();
+        drop((auth, database));
+        for copies in [
+            |from: &Place, to: &Place| copy(from, to, |_| ()).map(drop),
+            |from: &Place, to: &Place| salvage(from, to, |_| ()).map(drop),
+        ] {
+            let error = copies(&Place::File(path.clone()), &Place::File(copied.clone())).unwrap_err();
+            assert!(matches!(error, Error::Open { problem: OpenProblem::TablesBeside, .. }), "{error}");
+            assert!(!copied.exists(), "something was made");
+        }
+    }
 
     #[test]
     fn a_salvage_leaves_out_damaged_rows_and_lists_each() {

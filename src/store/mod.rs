@@ -24,6 +24,8 @@ mod authenticators;
 
 mod fields;
 
+mod own_transaction;
+
 mod upkeep;
 
 mod adapter;
@@ -41,7 +43,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use uuid::Uuid;
 
 use self::background::{BackgroundPurge, Extensions};
@@ -196,18 +198,18 @@ impl<M: Models> AuthKv<M> {
     /// use std::sync::atomic::{AtomicI64, Ordering};
     ///
     /// # use authkv::models::NewUser;
-    /// # use authkv::{Adapter, AuthKv};
-    /// use chrono::{DateTime, TimeDelta, Utc};
+    /// # use authkv::AuthKv;
+    /// use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
     ///
     /// let day = Arc::new(AtomicI64::new(0));
     /// let today = Arc::clone(&day);
     /// let clock = move || DateTime::<Utc>::UNIX_EPOCH + TimeDelta::days(today.load(Ordering::Relaxed));
     /// let auth = AuthKv::options().clock(clock).in_memory()?;
     /// let ada = auth.create_user(NewUser::email("ada@example.com")).wait()?;
-    /// let token = auth.start_session(ada.id.clone(), ()).wait()?.session_token;
+    /// let token = auth.start_session(&ada.id).wait()?.session_token;
     /// for _ in 0..5 {
     ///     day.fetch_add(20, Ordering::Relaxed);
-    ///     assert!(auth.authenticate(token.as_str()).wait()?.is_some(), "a session in use is extended");
+    ///     assert!(auth.authenticate(token.reveal()).wait()?.has_passed(), "a session in use is extended");
     ///     auth.settle().wait()?;
     /// }
     /// # Ok::<(), authkv::Error>(())
@@ -276,6 +278,35 @@ impl<M: Models> AuthKv<M> {
     /// ```
     pub fn is_at(&self, path: impl AsRef<Path>) -> bool {
         self.inner.engine.is_at(path.as_ref())
+    }
+
+    /// What time it is by the store's [`clock`](crate::Options::clock), to the millisecond, as records keep it. For an
+    /// application that writes an instant itself, such as `email_verified`, so that a test's clock decides there too.
+    ///
+    /// ```
+    /// use authkv::AuthKv;
+    /// use authkv::models::NewUser;
+    ///
+    /// let auth = AuthKv::in_memory()?;
+    /// let ada = NewUser { email_verified: Some(auth.now()), ..NewUser::email("ada@example.com") };
+    /// assert_eq!(auth.create_user(ada.clone()).wait()?.email_verified, ada.email_verified);
+    /// # Ok::<(), authkv::Error>(())
+    /// ```
+    pub fn now(&self) -> DateTime<Utc> {
+        (self.inner.rules.clock)().trunc_subsecs(3)
+    }
+
+    /// The option [`session_max_age`](crate::Options::session_max_age), for example for the age of a cookie.
+    ///
+    /// ```
+    /// use authkv::AuthKv;
+    /// use authkv::chrono::TimeDelta;
+    ///
+    /// assert_eq!(AuthKv::in_memory()?.session_max_age(), TimeDelta::days(30));
+    /// # Ok::<(), authkv::Error>(())
+    /// ```
+    pub fn session_max_age(&self) -> TimeDelta {
+        self.session_ages().max
     }
 
     /// Counters since the store was opened.
@@ -383,7 +414,7 @@ impl<M: Models> AuthKv<M> {
         self.inner.engine.is_shared()
     }
 
-    pub(crate) fn now(&self) -> Millis {
+    pub(crate) fn now_ms(&self) -> Millis {
         (self.inner.rules.clock)().into()
     }
 
@@ -393,7 +424,7 @@ impl<M: Models> AuthKv<M> {
 
     /// What a call needs to tell whether a session is valid.
     pub(crate) fn as_of(&self) -> AsOf {
-        AsOf { now: self.now(), max_age: self.session_ages().max }
+        AsOf { now: self.now_ms(), max_age: self.session_ages().max }
     }
 
     pub(crate) fn session_ages(&self) -> SessionAges {

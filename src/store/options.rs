@@ -51,6 +51,15 @@ impl AuthKv {
         Self::options().open(path)
     }
 
+    /// Opens the store in this file and shares the file with the application. The same as
+    /// `AuthKv::options().open_shared(path)`.
+    ///
+    /// # Errors
+    /// The errors of [`Options::open_shared`].
+    pub fn open_shared(path: impl AsRef<Path>) -> Result<(Self, Arc<Database>)> {
+        Self::options().open_shared(path)
+    }
+
     /// Creates an empty store in memory. It is gone when the last clone is dropped.
     ///
     /// # Errors
@@ -293,12 +302,12 @@ impl<M: Models> Options<M> {
     /// # let folder = tempfile::tempdir()?;
     /// # let path = folder.path().join("app.redb");
     /// use authkv::models::NewUser;
-    /// use authkv::{Adapter, AuthKv, Error, redb};
-    /// use chrono::TimeDelta;
+    /// use authkv::{AuthKv, Error, redb};
     /// use std::sync::Arc;
+    /// use std::time::Duration;
     ///
     /// let db = Arc::new(redb::Database::create(&path)?);
-    /// let options = AuthKv::options().wait_for_transaction(TimeDelta::milliseconds(100));
+    /// let options = AuthKv::options().wait_for_transaction(Duration::from_millis(100));
     /// let auth = options.on_database(Arc::clone(&db))?;
     /// let own = db.begin_write()?;
     /// let refused = auth.create_user(NewUser::email("ada@example.com")).wait();
@@ -308,8 +317,8 @@ impl<M: Models> Options<M> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
-    pub fn wait_for_transaction(mut self, wait: TimeDelta) -> Self {
-        self.choices.wait_for_transaction = wait;
+    pub fn wait_for_transaction(mut self, wait: impl Into<Span>) -> Self {
+        self.choices.wait_for_transaction = wait.into().0;
         self
     }
 
@@ -392,7 +401,61 @@ impl<M: Models> Options<M> {
     pub fn open(self, path: impl AsRef<Path>) -> Result<AuthKv<M>> {
         let path = path.as_ref();
         let source = if self.choices.create_if_missing { Source::File } else { Source::KnownFile };
-        self.open_source(source(path.to_owned())).map_err(|error| error.opening(Some(path.to_owned())))
+        let verifies = self.choices.verify;
+        let opened = self.open_source(source(path.to_owned()));
+        opened.map_err(|error| opening_file(error, verifies, path))
+    }
+
+    /// Opens the store in this file as [`open`](Self::open) does, and hands out the redb database too, for the
+    /// application's own tables. The file is created in the same way, for its owner only; it is refused for the same reasons
+    /// but one, as it may have other tables; and the options hold, but [`secure_delete`](Self::secure_delete).
+    ///
+    /// What `open` promises and this does not:
+    ///
+    /// - The store does not reopen the file by itself after a failed commit. Close the store, drop every handle of the
+    ///   database, and open both again.
+    /// - The store does not notice that the file was deleted, moved or replaced, and [`is_at`](AuthKv::is_at) is false.
+    /// - Commits of the application's own transactions have one phase, unless they are begun with
+    ///   [`AuthKv::begin_write`].
+    /// - While the application has a write transaction open, writes of the store wait, as with
+    ///   [`on_database`](Self::on_database). To change own rows and the store's in one step there are calls such as
+    ///   [`create_user_in`](AuthKv::create_user_in).
+    /// - The file is closed when the store is, and the last handle of the database is dropped.
+    ///
+    /// A child that is made by fork(2) must not use the database; dropping it there changes neither the file nor its lock.
+    ///
+    /// # Errors
+    /// The errors of [`open`](Self::open) and of [`on_database`](Self::on_database).
+    ///
+    /// ```
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("app.redb");
+    /// use authkv::AuthKv;
+    /// use authkv::models::NewUser;
+    /// use authkv::redb::TableDefinition;
+    ///
+    /// const NOTES: TableDefinition<&str, &str> = TableDefinition::new("notes");
+    ///
+    /// let (auth, db) = AuthKv::options().open_shared(&path)?;
+    /// let both = auth.begin_write()?; // or db.begin_write()
+    /// let ada = auth.create_user_in(&both, NewUser::email("ada@example.com"))?;
+    /// both.open_table(NOTES)?.insert(ada.id.as_str(), "her first note")?;
+    /// both.commit()?;
+    /// # drop(db);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn open_shared(mut self, path: impl AsRef<Path>) -> Result<(AuthKv<M>, Arc<Database>)> {
+        let path = path.as_ref();
+        self.refuse_secure_delete()?;
+        let (verifies, creates) = (self.choices.verify, self.choices.create_if_missing);
+        let (config, mut shared) = (self.config()?, None);
+        let opened = self.open_engine(|setup| {
+            let (engine, database) = RedbEngine::open_shared(path, creates, config, setup)?;
+            shared = Some(database);
+            Ok(AnyEngine::Redb(engine))
+        });
+        let store = opened.map_err(|error| opening_file(error, verifies, path))?;
+        Ok((store, shared.ok_or(Error::Closed)?))
     }
 
     /// Creates an empty store in memory. It is gone when the last clone is dropped. It starts no thread: writes run on
@@ -461,8 +524,13 @@ impl<M: Models> Options<M> {
     }
 
     pub(crate) fn open_source(mut self, source: Source) -> Result<AuthKv<M>> {
-        check_length_of_time("wait_for_transaction", self.choices.wait_for_transaction)?;
-        let config = Config {
+        let config = self.config()?;
+        self.open_engine(|setup| RedbEngine::open(source, config, setup).map(AnyEngine::Redb))
+    }
+
+    fn config(&mut self) -> Result<Config> {
+        positive("wait_for_transaction", self.choices.wait_for_transaction)?;
+        Ok(Config {
             durability: self.choices.durability,
             cache_bytes: self.choices.cache_bytes,
             synchronize: self.choices.synchronize,
@@ -470,8 +538,7 @@ impl<M: Models> Options<M> {
             on_recovery: self.choices.on_recovery.take(),
             erases: self.choices.secure_delete,
             wait_for_transaction: self.choices.wait_for_transaction.to_std().unwrap_or_default(),
-        };
-        self.open_engine(|setup| RedbEngine::open(source, config, setup).map(AnyEngine::Redb))
+        })
     }
 
     /// Opens the store on an engine.
@@ -505,6 +572,11 @@ impl<M: Models> Options<M> {
         let hot_sessions = HotSessions::new(if engine.is_shared() { 0 } else { choices.hot_sessions });
         Ok(AuthKv::new(engine, indexes, choices.rules, hot_sessions, BackgroundPurge::new(choices.purge_in_background)))
     }
+}
+
+fn opening_file(error: Error, verifies: bool, path: &Path) -> Error {
+    let error = if verifies { error } else { error.hinting_at_verify() };
+    error.opening(Some(path.to_owned()))
 }
 
 /// # Errors

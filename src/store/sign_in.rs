@@ -1,9 +1,10 @@
 //! Signing in with a provider's account or a proven e-mail address: user, account and session in one write.
 
-use crate::error::{Error, Problem};
-use crate::models::{Models, NewUser, ProviderAccount, SignIn, SignedInWithEmail};
+use crate::error::{Error, Problem, Result};
+use crate::kv::txn::Txn;
+use crate::models::{Models, NewUser, ProviderAccount, SignIn, SignedInWithEmail, Token};
 use crate::ops::sign_in;
-use crate::records::{AccountRecord, UserRecord};
+use crate::records::{AccountRecord, AsOf, SessionRecord, UserRecord};
 use crate::reply::Reply;
 use crate::store::sessions::fresh_session;
 use crate::store::{AuthKv, fresh_id};
@@ -80,19 +81,26 @@ impl<M: Models> AuthKv<M> {
         user: NewUser<M::User>,
         session: M::Session,
     ) -> Reply<SignIn<M::User, M::Account, M::Session>> {
-        let as_of = self.as_of();
-        let records = UserRecord::new(user, fresh_id, self.email_matching(), as_of.now).and_then(|user| {
-            let account = AccountRecord::new(account.of_user(user.id.clone()), fresh_id, as_of.now)?;
-            let (session, token) = fresh_session(user.id.clone(), session, as_of)?;
-            Ok((user, account, session, token))
-        });
-        match records {
-            Ok((user, account, session, token)) => self.write(
-                move |txn| sign_in::with_account(txn, &user, &account, &session, as_of),
-                move |outcome| outcome.into_model(token, as_of.max_age),
-            ),
+        match self.visitor_with_account(account, user, session) {
+            Ok((visitor, token)) => {
+                let max_age = visitor.as_of.max_age;
+                self.write(move |txn| visitor.sign_in(txn), move |outcome| outcome.into_model(token, max_age))
+            }
             Err(error) => Reply::ready(Err(error)),
         }
+    }
+
+    pub(crate) fn visitor_with_account(
+        &self,
+        account: ProviderAccount<M::Account>,
+        user: NewUser<M::User>,
+        session: M::Session,
+    ) -> Result<(VisitorWithAccount, Token)> {
+        let as_of = self.as_of();
+        let user = UserRecord::new(user, fresh_id, self.email_matching(), as_of.now)?;
+        let account = AccountRecord::new(account.of_user(user.id.clone()), fresh_id, as_of.now)?;
+        let (session, token) = fresh_session(user.id.clone(), session, as_of)?;
+        Ok((VisitorWithAccount { user, account, session, as_of }, token))
     }
 
     /// Signs in a visitor who has proven an e-mail address, by a [link](Self::verify_link_token) or a
@@ -143,28 +151,54 @@ impl<M: Models> AuthKv<M> {
         user: NewUser<M::User>,
         session: M::Session,
     ) -> Reply<SignedInWithEmail<M::User, M::Session>> {
-        let as_of = self.as_of();
-        let records = UserRecord::new(user, fresh_id, self.email_matching(), as_of.now).and_then(|user| {
-            match &user.email {
-                Some(email) => email.check_address()?,
-                None => return Err(Error::invalid("email", Problem::Empty)),
+        match self.visitor_with_email(user, session) {
+            Ok((visitor, token)) => {
+                let max_age = visitor.as_of.max_age;
+                self.write(move |txn| visitor.sign_in(txn), move |done| done.into_model(token, max_age))
             }
-            let (session, token) = fresh_session(user.id.clone(), session, as_of)?;
-            Ok((user.verified(as_of.now), session, token))
-        });
-        match records {
-            Ok((user, session, token)) => self.write(
-                move |txn| sign_in::with_email(txn, &user, &session, as_of),
-                move |done| {
-                    Ok(SignedInWithEmail {
-                        user: done.user.into_model()?,
-                        session: done.session.into_model(token, as_of.max_age)?,
-                        is_new_user: done.is_new_user,
-                        was_unverified: done.was_unverified,
-                    })
-                },
-            ),
             Err(error) => Reply::ready(Err(error)),
         }
+    }
+
+    pub(crate) fn visitor_with_email(
+        &self,
+        user: NewUser<M::User>,
+        session: M::Session,
+    ) -> Result<(VisitorWithEmail, Token)> {
+        let as_of = self.as_of();
+        let user = UserRecord::new(user, fresh_id, self.email_matching(), as_of.now)?;
+        match &user.email {
+            Some(email) => email.check_address()?,
+            None => return Err(Error::invalid("email", Problem::Empty)),
+        }
+        let (session, token) = fresh_session(user.id.clone(), session, as_of)?;
+        Ok((VisitorWithEmail { user: user.verified(as_of.now), session, as_of }, token))
+    }
+}
+
+/// A visitor who has returned from a provider, with the records that signing in may need.
+pub(crate) struct VisitorWithAccount {
+    user: UserRecord,
+    account: AccountRecord,
+    session: SessionRecord,
+    pub(crate) as_of: AsOf,
+}
+
+impl VisitorWithAccount {
+    pub(crate) fn sign_in(&self, txn: &mut Txn<'_>) -> Result<sign_in::SignIn> {
+        sign_in::with_account(txn, &self.user, &self.account, &self.session, self.as_of)
+    }
+}
+
+/// A visitor who has proven an e-mail address, with the records that signing in may need.
+pub(crate) struct VisitorWithEmail {
+    user: UserRecord,
+    session: SessionRecord,
+    pub(crate) as_of: AsOf,
+}
+
+impl VisitorWithEmail {
+    pub(crate) fn sign_in(&self, txn: &mut Txn<'_>) -> Result<sign_in::WithEmail> {
+        sign_in::with_email(txn, &self.user, &self.session, self.as_of)
     }
 }

@@ -58,7 +58,7 @@ impl<M: Models> AuthKv<M> {
         value: &(impl Serialize + ?Sized),
         valid_for: impl Into<Span>,
     ) -> Reply<Token> {
-        let now = self.now();
+        let now = self.now_ms();
         let new = positive("valid_for", valid_for).and_then(|valid_for| {
             let value = json_text(&value, FIELD_BYTES_MAX).map_err(|problem| Error::invalid("value", problem))?;
             let handle = Token::random()?;
@@ -78,7 +78,7 @@ impl<M: Models> AuthKv<M> {
     /// [`OutcomeUnknown`](Error::OutcomeUnknown) also when the value does not fit `T`; it is gone then. The errors of
     /// every writing method of [`Adapter`](crate::Adapter).
     pub fn take_state<T: DeserializeOwned + Send + 'static>(&self, purpose: &str, handle: &str) -> Reply<Check<T>> {
-        let (hash, now) = (TokenHash::within(purpose, handle), self.now());
+        let (hash, now) = (TokenHash::within(purpose, handle), self.now_ms());
         self.write(
             move |txn| states::take(txn, hash, now),
             |state| {

@@ -25,7 +25,7 @@ impl<M: Models> AuthKv<M> {
         &self,
         token: VerificationToken<M::VerificationToken>,
     ) -> Reply<VerificationToken<M::VerificationToken>> {
-        match TokenRecord::new(&token, self.now()) {
+        match TokenRecord::new(&token, self.now_ms()) {
             Ok(record) => self.write(
                 move |txn| tokens::create(txn, &record).map(|()| record.clone()),
                 |record| record.into_model(token.token),
@@ -111,7 +111,7 @@ impl<M: Models> AuthKv<M> {
         valid_for: impl Into<Span>,
         extra: M::VerificationToken,
     ) -> Reply<VerificationToken<M::VerificationToken>> {
-        let expires = positive("valid_for", valid_for).and_then(|length| instant(self.now().plus(length)));
+        let expires = positive("valid_for", valid_for).and_then(|length| instant(self.now_ms().plus(length)));
         let token = expires.and_then(|expires| {
             let identifier = identifier.into();
             check_sendable("identifier", &identifier)?;
@@ -134,7 +134,7 @@ impl<M: Models> AuthKv<M> {
         identifier: &str,
         token: &str,
     ) -> Reply<Check<VerificationToken<M::VerificationToken>>> {
-        let (identifier, token, now) = (identifier.trim().to_owned(), Token::from(token), self.now());
+        let (identifier, token, now) = (identifier.trim().to_owned(), Token::from(token), self.now_ms());
         let hash = token.hash();
         self.write(
             move |txn| Ok(tokens::take(txn, Some(&identifier), hash)?.filter(|token| token.expires >= now)),

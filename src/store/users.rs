@@ -31,7 +31,7 @@ impl<M: Models> AuthKv<M> {
     #[doc(alias = "register")]
     #[doc(alias = "sign_up")]
     pub fn create_user(&self, user: NewUser<M::User>) -> Reply<User<M::User>> {
-        match UserRecord::new(user, fresh_id, self.email_matching(), self.now()) {
+        match UserRecord::new(user, fresh_id, self.email_matching(), self.now_ms()) {
             Ok(user) => self.write(move |txn| users::create(txn, &user).map(|()| user.clone()), UserRecord::into_model),
             Err(error) => Reply::ready(Err(error)),
         }

@@ -134,7 +134,7 @@ impl<M: Models> WebSessions<M> {
     /// # Ok::<(), authkv::Error>(())
     /// ```
     pub fn create_session(&self, token: impl Into<Token>, data: &WebSessionData, expires: DateTime<Utc>) -> Reply<()> {
-        let now = self.auth.now();
+        let now = self.auth.now_ms();
         let count = self.count();
         match self.to_save(&token.into(), data, expires, now) {
             Ok(save) => self.auth.write(
@@ -161,7 +161,7 @@ impl<M: Models> WebSessions<M> {
     /// session has a user; [`StaleSession`](crate::Error::StaleSession) with
     /// [`refuse_stale_saves`](Self::refuse_stale_saves).
     pub fn save_session(&self, token: impl Into<Token>, data: &WebSessionData, expires: DateTime<Utc>) -> Reply<bool> {
-        let now = self.auth.now();
+        let now = self.auth.now_ms();
         let save = match self.to_save(&token.into(), data, expires, now) {
             Ok(save) => Arc::new(save),
             Err(error) => return Reply::ready(Err(error)),
@@ -218,7 +218,7 @@ impl<M: Models> WebSessions<M> {
             Ok(load) => load,
             Err(error) => return Reply::ready(Err(error)),
         };
-        let (token, now) = (Token::from(token).hash(), self.auth.now());
+        let (token, now) = (Token::from(token).hash(), self.auth.now_ms());
         self.auth.read(
             move |txn| web_sessions::find(txn, &token, now),
             move |session| session.map(|session| session.into_loaded(load)).transpose(),
@@ -231,7 +231,7 @@ impl<M: Models> WebSessions<M> {
     /// # Errors
     /// The errors of every reading method of [`Adapter`](crate::Adapter).
     pub fn find_session(&self, token: &str) -> Reply<Option<WebSession>> {
-        let (token, now) = (Token::from(token).hash(), self.auth.now());
+        let (token, now) = (Token::from(token).hash(), self.auth.now_ms());
         self.auth.read(move |txn| web_sessions::find(txn, &token, now), model)
     }
 
@@ -260,7 +260,7 @@ impl<M: Models> WebSessions<M> {
         after: Option<&Cursor>,
         limit: usize,
     ) -> Reply<Page<WebSession>> {
-        let (user_id, now, after, limit) = (user_id.into(), self.auth.now(), after.cloned(), page_limit(limit));
+        let (user_id, now, after, limit) = (user_id.into(), self.auth.now_ms(), after.cloned(), page_limit(limit));
         self.auth.read(
             move |txn| web_sessions::page(txn, &user_id, now, after.as_ref(), limit.clone()?),
             |page| page.try_map(WebSessionRecord::into_model),

@@ -75,7 +75,7 @@ fn accounts_that_wait_to_be_swept_are_found_by_no_value_and_in_no_list() {
 fn an_address_that_was_stored_with_blanks_is_still_found() {
     let auth = AuthKv::in_memory().unwrap();
     let matching = auth.email_matching();
-    let trimmed = UserRecord::new(NewUser::<()>::email("ada@example.com"), fresh_id, matching, auth.now()).unwrap();
+    let trimmed = UserRecord::new(NewUser::<()>::email("ada@example.com"), fresh_id, matching, auth.now_ms()).unwrap();
     let with_blanks = UserRecord {
         id: fresh_id(),
         email: Some(Email::new(" Ada@example.com".to_owned(), matching)),

@@ -5,3 +5,4 @@
 mod golden;
 mod migration;
 mod refusals;
+mod shared;

@@ -86,15 +86,6 @@ fn a_folder_is_refused() {
 }
 
 #[test]
-fn a_file_in_a_folder_that_does_not_exist_is_a_storage_error() {
-    let (folder, _) = place();
-    let error = AuthKv::open(folder.path().join("no/such/folder/app.redb")).unwrap_err();
-    assert!(matches!(error, Error::Open { problem: OpenProblem::Storage(_), .. }));
-    let text = one_sentence(&error);
-    assert!(text.contains("app.redb") && text.contains("cannot be made"), "{text}");
-}
-
-#[test]
 fn a_file_that_must_be_there_is_not_made() {
     let (folder, path) = place();
     let open = |path: &PathBuf| AuthKv::options().create_if_missing(false).open(path);

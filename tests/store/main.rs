@@ -20,6 +20,7 @@ mod executor;
 mod hot_sessions;
 mod linking;
 mod models;
+mod own_transactions;
 mod persistence;
 mod purging;
 mod settling;

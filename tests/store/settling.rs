@@ -1,8 +1,8 @@
 //! What was begun in the background, and waiting for it: with it a test that moves its clock sees the same on each store.
 
 use authkv::models::{NewSession, NewUser, SessionPatch};
-use authkv::{Adapter, AuthKv, Error};
-use chrono::TimeDelta;
+use authkv::{AuthKv, Error};
+use chrono::{DateTime, TimeDelta};
 
 use crate::stores::Store;
 
@@ -17,11 +17,11 @@ cases! {
 fn a_session_in_use_goes_on_while_the_clock_is_moved(on: &Store) {
     let ada = on.user("ada");
     for run in 0..20 {
-        let session = on.kv.start_session(ada.id.clone(), ()).wait().unwrap();
+        let session = on.kv.start_session(ada.id.clone()).wait().unwrap();
         for _ in 0..5 {
             on.clock.set(on.clock.now() + TimeDelta::days(20));
-            let found = on.kv.authenticate(session.session_token.as_str()).wait().unwrap();
-            assert!(found.is_some(), "run {run}: it has expired in use");
+            let found = on.kv.authenticate(session.session_token.reveal()).wait().unwrap();
+            assert!(found.has_passed(), "run {run}: it has expired in use");
             on.kv.settle().wait().unwrap();
         }
     }
@@ -30,17 +30,17 @@ fn a_session_in_use_goes_on_while_the_clock_is_moved(on: &Store) {
 /// The clock moves on between the answer and the extension.
 fn an_extension_has_the_instant_of_its_call(on: &Store) {
     let ada = on.user("ada");
-    let session = on.kv.start_session(ada.id, ()).wait().unwrap();
-    let token = session.session_token.as_str();
+    let session = on.kv.start_session(ada.id).wait().unwrap();
+    let token = session.session_token.reveal();
     on.clock.set(on.clock.now() + TimeDelta::days(2));
     let asked = on.clock.now();
-    on.kv.authenticate(token).wait().unwrap();
+    assert!(on.kv.authenticate(token).wait().unwrap().has_passed());
     on.clock.set(asked + TimeDelta::days(5));
     on.kv.settle().wait().unwrap();
     assert_eq!(on.find_session(token).unwrap().session.expires, asked + TimeDelta::days(30));
     // A session that is extended at the last moment is not lost because the writer comes later.
     on.clock.set(asked + TimeDelta::days(30) - TimeDelta::milliseconds(1));
-    on.kv.authenticate(token).wait().unwrap().expect("it is valid for a millisecond more");
+    assert!(on.kv.authenticate(token).wait().unwrap().has_passed(), "it is valid for a millisecond more");
     on.clock.set(asked + TimeDelta::days(31));
     on.kv.settle().wait().unwrap();
     assert!(on.find_session(token).is_some());
@@ -51,7 +51,7 @@ fn a_purge_and_a_sweep_are_waited_for(on: &Store) {
     let expires = on.clock.now() + TimeDelta::seconds(1);
     let expired = NewSession { session_token: "expired".into(), user_id: bob.id.clone(), expires, extra: () };
     on.auth.create_session(expired).wait().unwrap();
-    let starts: Vec<_> = (0..1_500).map(|_| on.kv.start_session(ada.id.clone(), ())).collect();
+    let starts: Vec<_> = (0..1_500).map(|_| on.kv.start_session(ada.id.clone())).collect();
     starts.into_iter().for_each(|start| drop(start.wait().unwrap()));
     on.clock.set(on.clock.now() + TimeDelta::days(3));
     on.auth.delete_user(&ada.id).wait().unwrap();
@@ -76,11 +76,22 @@ fn a_rolling_session_can_be_tested_on_a_file() {
     let auth = AuthKv::options().clock(move || now.now()).session_max_age(TimeDelta::days(14)).open(path).unwrap();
     let ada = auth.create_user(NewUser::email("ada@example.com")).wait().unwrap();
     for _ in 0..20 {
-        let token = auth.start_session(ada.id.clone(), ()).wait().unwrap().session_token;
+        let token = auth.start_session(ada.id.clone()).wait().unwrap().session_token;
         for _ in 0..5 {
             clock.set(clock.now() + TimeDelta::days(10));
-            assert!(auth.authenticate(token.as_str()).wait().unwrap().is_some());
+            assert!(auth.authenticate(token.reveal()).wait().unwrap().has_passed());
             auth.settle().wait().unwrap();
         }
     }
+}
+
+#[test]
+fn the_clock_and_the_age_of_the_options_can_be_asked_for() {
+    let clock = || DateTime::from_timestamp_nanos(1_900_000_000_123_456_789);
+    let age = TimeDelta::days(14);
+    let auth = AuthKv::options().clock(clock).session_max_age(age).in_memory().unwrap();
+    assert_eq!(auth.now(), DateTime::from_timestamp_nanos(1_900_000_000_123_000_000));
+    assert_eq!(auth.session_max_age(), age);
+    let ada = NewUser { email_verified: Some(auth.now()), ..NewUser::email("ada@example.com") };
+    assert_eq!(auth.create_user(ada).wait().unwrap().email_verified, Some(auth.now()));
 }

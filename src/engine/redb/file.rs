@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::backend::OwnBackend;
 use super::view::failed;
-use crate::error::{Error, OpenProblem, Result, StorageError};
+use crate::error::{Error, OpenProblem, Problem, Result, StorageError};
 use crate::process::Process;
 
 /// The first bytes of every redb database.
@@ -32,6 +32,19 @@ pub(crate) struct OpenFile {
     process: Process,
 }
 
+/// Refuses what is not the name of a file but of something else, if there is no such file.
+fn refuse_other_names(path: &Path) -> Result<()> {
+    let Some(name) = path.to_str() else { return Ok(()) };
+    let is_scheme =
+        |scheme: &str| scheme.len() > 1 && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c));
+    match name {
+        "" => Err(Error::invalid("path", Problem::Empty)),
+        ":memory:" => Err(OpenProblem::InMemory.into()),
+        _ if name.split_once("://").is_some_and(|(scheme, _)| is_scheme(scheme)) => Err(OpenProblem::Url.into()),
+        _ => Ok(()),
+    }
+}
+
 /// What happens if the file does not exist.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Absent {
@@ -42,8 +55,10 @@ pub(super) enum Absent {
 impl OpenFile {
     /// Opens the file that the path names, and changes nothing in it.
     pub(super) fn open(path: &Path, absent: Absent) -> Result<Self> {
-        let path = resolved(path);
+        let given = path;
+        let path = resolved(given);
         if !path.try_exists().map_err(unreadable)? {
+            refuse_other_names(given)?;
             match absent {
                 Absent::Make => make(&path)?,
                 Absent::Refuse => return Err(OpenProblem::Missing.into()),
@@ -213,6 +228,10 @@ fn unreadable(error: io::Error) -> Error {
 /// Creates an empty database that only its owner can access. It is created under a temporary name first, because redb
 /// cannot open a file whose creation was interrupted.
 fn make(path: &Path) -> Result<()> {
+    let folder = folder_of(path);
+    if !folder.exists() {
+        return Err(OpenProblem::MissingFolder(folder.to_owned()).into());
+    }
     let cannot = |error: io::Error| Error::Storage(StorageError::caused("the file cannot be made", error));
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{}.new", Uuid::now_v7()));

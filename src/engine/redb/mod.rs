@@ -4,6 +4,7 @@ mod backend;
 mod erasing;
 mod file;
 mod open;
+mod own_transaction;
 pub(crate) mod published;
 mod queue;
 mod read_set;
@@ -18,13 +19,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
+use redb::Database;
+pub(crate) use redb::WriteTransaction;
 
 #[cfg(test)]
 pub(crate) use backend::OwnBackend;
-use file::OpenFile;
-use open::Leaving;
+use file::{Absent, OpenFile};
+use open::{Leaving, Pages};
 pub(crate) use open::{OnRecovery, Source};
 use queue::{Caller, Queue, Task};
+use signing::StoreId;
 use view::{Readable, Snapshot};
 pub(crate) use writer::Config;
 use writer::Writer;
@@ -49,6 +53,8 @@ pub(crate) struct RedbEngine {
     file: Weak<OpenFile>,
     /// Says that the claim to an application's database is about to be let go of.
     leaving: Option<Leaving>,
+    /// What an application's database is recognised by.
+    store_id: Option<StoreId>,
 }
 
 /// Where the writer runs.
@@ -82,14 +88,31 @@ impl RedbEngine {
         let defers = Arc::new(AtomicBool::new(false));
         let writer =
             catching_panics(|| Writer::open(source, config, setup, Arc::clone(&published), Arc::clone(&defers)))?;
-        let (file, leaving) = (writer.file(), writer.leaving());
+        let (file, leaving, store_id) = (writer.file(), writer.leaving(), writer.store_id());
         let writer = if in_memory {
             Placement::CallerThreads(Box::new(Mutex::new(writer)))
         } else {
             let queue = Arc::clone(&queue);
             Placement::OwnThread(OwnThread::spawn("authkv-writer", move || writer.run(&queue))?)
         };
-        Ok(Self { published, defers, queue, writer, file, leaving })
+        Ok(Self { published, defers, queue, writer, file, leaving, store_id })
+    }
+
+    /// Opens a file that the application shares with the store, and the store in it.
+    ///
+    /// # Errors
+    /// The errors of [`Options::open_shared`](crate::Options::open_shared).
+    pub(crate) fn open_shared(
+        path: &Path,
+        create_if_missing: bool,
+        mut config: Config,
+        setup: Setup,
+    ) -> Result<(Self, Arc<Database>)> {
+        let absent = if create_if_missing { Absent::Make } else { Absent::Refuse };
+        let on_recovery = config.on_recovery.take();
+        let pages = Pages { cache_bytes: config.cache_bytes, verify: config.check_pages, on_recovery };
+        let database = open::to_share(path, absent, pages, &setup)?;
+        Ok((Self::open(Source::Shared(Arc::clone(&database)), config, setup)?, database))
     }
 
     /// Runs a read on the calling thread and records its read set, if it reads only a few single rows.

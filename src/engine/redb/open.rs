@@ -1,7 +1,7 @@
 //! Opening a database, and the errors when it is refused.
 
 use std::io::ErrorKind;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
@@ -54,6 +54,9 @@ pub(crate) enum Source {
     File(PathBuf),
     /// In this file, which must exist.
     KnownFile(PathBuf),
+    /// In this file, which must exist and have no other tables.
+    #[cfg(feature = "etcd")]
+    LoneFile(PathBuf),
     Memory,
     /// A database that the application has open.
     Shared(Arc<Database>),
@@ -87,12 +90,25 @@ impl Source {
 
     /// Opens or creates the database, and says where it can be reopened. Fails if the store refuses the contents.
     pub(super) fn open(self, pages: Pages, setup: &Setup) -> Result<(Arc<Database>, Option<Origin>)> {
-        let accept = |txn: &Txn<'_>| (setup.accept)(txn);
+        let accept = |snapshot: &Snapshot| (setup.accept)(&Txn::new(snapshot));
+        let accept_store = |snapshot: &Snapshot| match snapshot.count_tables()? {
+            (0, 1..) => Err(OpenProblem::OtherTables.into()),
+            _ => accept(snapshot),
+        };
         let origin = match self {
             Self::File(path) => Origin::File(Arc::new(OpenFile::open(&path, Absent::Make)?)),
             Self::KnownFile(path) => {
                 let origin = Origin::File(Arc::new(OpenFile::open(&path, Absent::Refuse)?));
-                return Ok((origin.open(pages, &accept, Empty::Refused)?, Some(origin)));
+                return Ok((origin.open(pages, &accept_store, Empty::Refused)?, Some(origin)));
+            }
+            #[cfg(feature = "etcd")]
+            Self::LoneFile(path) => {
+                let accept_alone = |snapshot: &Snapshot| match snapshot.count_tables()? {
+                    (1.., 1..) => Err(OpenProblem::TablesBeside.into()),
+                    _ => accept_store(snapshot),
+                };
+                let origin = Origin::File(Arc::new(OpenFile::open(&path, Absent::Refuse)?));
+                return Ok((origin.open(pages, &accept_alone, Empty::Refused)?, Some(origin)));
             }
             #[cfg(test)]
             Self::Made(make) => Origin::Made(make),
@@ -105,12 +121,19 @@ impl Source {
             }
             Self::Shared(database) => return Ok((accepted(database, &accept)?, None)),
         };
-        Ok((origin.open(pages, &accept, Empty::BecomesAStore)?, Some(origin)))
+        Ok((origin.open(pages, &accept_store, Empty::BecomesAStore)?, Some(origin)))
     }
 }
 
+/// Opens a file as for a store of its own, for an application to share. It may have other tables.
+pub(super) fn to_share(path: &Path, absent: Absent, pages: Pages, setup: &Setup) -> Result<Arc<Database>> {
+    let empty = if absent == Absent::Make { Empty::BecomesAStore } else { Empty::Refused };
+    let origin = Origin::File(Arc::new(OpenFile::open(path, absent)?));
+    origin.open(pages, &|snapshot| (setup.accept)(&Txn::new(snapshot)), empty)
+}
+
 /// Refuses the contents of a database.
-type Accept<'a> = &'a dyn Fn(&Txn<'_>) -> Result<()>;
+type Accept<'a> = &'a dyn Fn(&Snapshot) -> Result<()>;
 
 /// What a file without a byte is.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -141,7 +164,8 @@ impl Origin {
             None => Error::corrupt("the contents of the storage were replaced"),
         };
         self.file().map_or(Ok(()), |file| file.look())?;
-        let recognise = |txn: &Txn<'_>| signing.stranger(txn)?.map_or(Ok(()), |what| Err(holds_other(&what)));
+        let recognise =
+            |snapshot: &Snapshot| signing.stranger(&Txn::new(snapshot))?.map_or(Ok(()), |what| Err(holds_other(&what)));
         match self.open(pages, &recognise, Empty::Refused) {
             Err(Error::Open { problem, .. }) if !matches!(problem, OpenProblem::Locked) => Err(holds_other(&problem)),
             opened => opened,
@@ -200,7 +224,7 @@ impl Origin {
 }
 
 fn accepted(database: Arc<Database>, accept: Accept<'_>) -> Result<Arc<Database>> {
-    catching_panics(|| accept(&Txn::new(&Snapshot::begin(&*database)?)))?;
+    catching_panics(|| accept(&Snapshot::begin(&*database)?))?;
     Ok(database)
 }
 
@@ -232,7 +256,7 @@ fn inspect(file: &OpenFile, accept: Accept<'_>, empty: Empty) -> Result<Found> {
     match Builder::new().set_cache_size(0).open_read_only_with_backend(file.backend()?) {
         Ok(database) => {
             let snapshot = Snapshot::begin(&database)?;
-            accept(&Txn::new(&snapshot))?;
+            accept(&snapshot)?;
             Ok(if snapshot.missing_table()?.is_none() { Found::Tables } else { Found::MissingTables })
         }
         // It was not closed properly.

@@ -5,6 +5,10 @@
 //! the rows read at it, is fresh while none of its slots has a later version. So a value turns stale before anybody can
 //! read a newer one, and never becomes fresh again. Rows that share a slot make each other stale needlessly, which
 //! costs a read.
+//!
+//! On an application's database its own transactions change rows too. Nobody says when they end, but only one
+//! transaction is open at a time. So the slots of such rows are held, and no value read from them is fresh, until the
+//! writer has a transaction itself: the others have ended then.
 
 use std::sync::OnceLock;
 
@@ -18,6 +22,8 @@ const CHUNKS: usize = 128;
 const ROWS_MAX: usize = 3;
 /// The version while no state is published.
 const WITHDRAWN: u64 = u64::MAX;
+/// The version of a slot whose rows are changed by a transaction that may not have ended: later than any state.
+const HELD: u64 = u64::MAX;
 
 /// The state that readers read. It changes after each commit, before the callers are answered.
 pub(crate) struct Published<T> {
@@ -26,6 +32,8 @@ pub(crate) struct Published<T> {
     changed: Box<[OnceLock<Box<[AtomicU64]>>]>,
     /// Values read at earlier versions are not fresh.
     since: AtomicU64,
+    /// Not 0 if slots may be held.
+    holds: AtomicU64,
 }
 
 /// The slot of a row.
@@ -61,7 +69,7 @@ impl<T: Clone> Published<T> {
     /// Shows readers `shown` until a state is published.
     pub(crate) fn new(shown: T) -> Self {
         let changed = std::iter::repeat_with(OnceLock::new).take(CHUNKS).collect();
-        Self { shown: RwLock::new((shown, 0)), changed, since: AtomicU64::new(WITHDRAWN) }
+        Self { shown: RwLock::new((shown, 0)), changed, since: AtomicU64::new(WITHDRAWN), holds: AtomicU64::new(0) }
     }
 
     /// The published state and its version.
@@ -73,6 +81,27 @@ impl<T: Clone> Published<T> {
     pub(crate) fn changes(&self, rows: impl IntoIterator<Item = Slot>) {
         let next = self.next();
         rows.into_iter().for_each(|row| self.slot(row).store(next, Ordering::SeqCst));
+    }
+
+    /// Marks rows as changed by an application's transaction, which is open. No value that was read from them is fresh
+    /// until [`release`](Self::release), whatever is published meanwhile.
+    pub(crate) fn hold(&self, rows: impl IntoIterator<Item = Slot>) {
+        rows.into_iter().for_each(|row| self.slot(row).store(HELD, Ordering::SeqCst));
+        self.holds.store(1, Ordering::SeqCst);
+    }
+
+    /// Lets values be fresh that are read from now on, if rows are held. The writer calls this while no other
+    /// transaction is open. What the others have changed counts as changed by a state of its own.
+    pub(crate) fn release(&self) {
+        if self.holds.load(Ordering::SeqCst) == 0 {
+            return;
+        }
+        self.holds.store(0, Ordering::SeqCst);
+        let next = self.next();
+        for slot in self.changed.iter().filter_map(OnceLock::get).flatten() {
+            let _ = slot.compare_exchange(HELD, next, Ordering::SeqCst, Ordering::SeqCst);
+        }
+        self.publish(self.get().0);
     }
 
     /// The version of the next state.

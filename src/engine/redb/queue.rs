@@ -9,6 +9,7 @@ use parking_lot::{Condvar, Mutex};
 use super::view::Snapshot;
 use crate::engine::job::Job;
 use crate::error::{Error, Result};
+use crate::kv::txn::FollowUp;
 use crate::reply::Answer;
 
 /// How many tasks may wait at most.
@@ -16,6 +17,8 @@ const TASKS_MAX: usize = 16_384;
 
 pub(super) enum Task {
     Write(Box<dyn Job>),
+    /// Release the rows that a transaction of the application's changed, and do what it left to do.
+    Ended(Option<FollowUp>),
     /// Answer when everything before it is done.
     Settle(Answer<()>),
     /// Create the missing tables.
@@ -77,10 +80,23 @@ impl Queue {
         if waiting.closed {
             return Err(Error::Closed);
         }
+        let task = match (task, waiting.tasks.back_mut().map(|entry| &mut entry.task)) {
+            // One is enough, as either follow-up sweeps what all deleted users had.
+            (Task::Ended(follow_up), Some(Task::Ended(last))) => {
+                *last = follow_up.or(last.take());
+                return Ok(());
+            }
+            (task, _) => task,
+        };
         match task {
             Task::Close(_) => waiting.closed = true,
             Task::Write(_) if waiting.tasks.len() >= TASKS_MAX => return Err(Error::Busy),
-            Task::Write(_) | Task::Settle(_) | Task::Synchronize(_) | Task::Verify(_) | Task::Reopen(_) => {}
+            Task::Write(_)
+            | Task::Ended(_)
+            | Task::Settle(_)
+            | Task::Synchronize(_)
+            | Task::Verify(_)
+            | Task::Reopen(_) => {}
         }
         waiting.tasks.push_back(Entry { task, deadline });
         self.changed.notify_one();
@@ -95,9 +111,13 @@ impl Queue {
         }
     }
 
-    /// Takes the next task if it is not a write.
-    pub(super) fn pop_other(&self) -> Option<Task> {
-        self.pop_if(|task| !matches!(task, Task::Write(_)))
+    /// Takes the next task if it is not a write, and one that needs a write transaction only if there is a turn for it.
+    pub(super) fn pop_other(&self, has_turn: bool) -> Option<Task> {
+        self.pop_if(|task| match task {
+            Task::Write(_) => false,
+            Task::Ended(_) | Task::Synchronize(_) => has_turn,
+            Task::Settle(_) | Task::Verify(_) | Task::Reopen(_) | Task::Close(_) => true,
+        })
     }
 
     fn pop_if(&self, is_wanted: impl FnOnce(&Task) -> bool) -> Option<Task> {
@@ -112,6 +132,11 @@ impl Queue {
     /// True if there is a next task and it is such a one.
     pub(super) fn next_is(&self, is_it: impl Fn(&Task) -> bool) -> bool {
         self.waiting.lock().tasks.front().is_some_and(|entry| is_it(&entry.task))
+    }
+
+    /// How long a call may be kept waiting. `None` where there is nothing to wait for.
+    pub(super) fn patience(&self) -> Option<Duration> {
+        self.patience
     }
 
     /// How long until the first caller gives up, at most: one who comes later waits as long.
@@ -217,8 +242,8 @@ mod tests {
         queue.push(write(), Caller::Waits).unwrap();
         queue.push(Task::Close(Reply::later().0), Caller::Waits).unwrap();
         assert!(matches!(queue.push(write(), Caller::Waits), Err(Error::Closed)));
-        assert!(queue.wait(None) && queue.pop_other().is_none() && queue.pop_write().is_some());
-        assert!(queue.wait(None) && queue.pop_write().is_none() && queue.pop_other().is_some());
+        assert!(queue.wait(None) && queue.pop_other(true).is_none() && queue.pop_write().is_some());
+        assert!(queue.wait(None) && queue.pop_write().is_none() && queue.pop_other(true).is_some());
         assert!(!queue.wait(None));
     }
 }

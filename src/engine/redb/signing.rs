@@ -17,6 +17,19 @@ pub(super) struct Signing {
     written: Written,
 }
 
+/// The random id of a store, and how to read it.
+pub(super) struct StoreId {
+    id: String,
+    read: fn(&Txn<'_>) -> Result<Identity>,
+}
+
+impl StoreId {
+    /// True if the view is one of this store.
+    pub(super) fn is_in(&self, view: &WriteView<'_>) -> Result<bool> {
+        Ok((self.read)(&Txn::new(view))?.store.as_ref() == Some(&self.id))
+    }
+}
+
 /// Whether the file holds `own`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Written {
@@ -32,6 +45,15 @@ impl Signing {
         let fresh = signature.fresh.clone();
         let own = Identity { store: found.store.clone().or(fresh.store), mark: fresh.mark };
         Ok(Self { signature, found, own, written: Written::No })
+    }
+
+    /// True if the file has no id yet.
+    pub(super) fn lacks_id(&self) -> bool {
+        self.found.store.is_none() && self.written == Written::No
+    }
+
+    pub(super) fn store_id(&self) -> Option<StoreId> {
+        self.own.store.clone().map(|id| StoreId { id, read: self.signature.read })
     }
 
     /// The rows to add to this transaction. None if the file has them.

@@ -1,6 +1,7 @@
 //! redb as operations see it: a snapshot to read from, or a write transaction that applies changes.
 
 use std::cell::{Cell, OnceCell};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, OnceLock};
 
 use redb::{
@@ -15,6 +16,9 @@ use crate::kv::table::TableId;
 use crate::kv::txn::Rows;
 use crate::kv::view::{ByteRange, RowVisitor, View};
 use crate::records::schema::TABLES;
+
+/// How the names of a store's tables start.
+const NAMES: &str = "authkv_";
 
 pub(super) type Bytes = &'static [u8];
 
@@ -78,6 +82,20 @@ impl Snapshot {
         let transaction = self.transaction.as_ref().ok_or(Error::Closed)?;
         called("the tables cannot be listed", || {
             transaction.list_tables().map(|mut tables| tables.any(|table| names.contains(&table.name())))
+        })
+    }
+
+    /// How many tables are a store's, and how many are not.
+    pub(super) fn count_tables(&self) -> Result<(usize, usize)> {
+        let transaction = self.transaction.as_ref().ok_or(Error::Closed)?;
+        called("the tables cannot be listed", || {
+            let multimaps = transaction.list_multimap_tables()?.count();
+            let mut counts = (0, multimaps);
+            for table in transaction.list_tables()? {
+                let count = if table.name().starts_with(NAMES) { &mut counts.0 } else { &mut counts.1 };
+                *count += 1;
+            }
+            Ok::<_, redb::StorageError>(counts)
         })
     }
 
@@ -162,6 +180,24 @@ impl<'txn> WriteView<'txn> {
     /// Creates a table unless it exists.
     pub(super) fn create(&self, table: TableId) -> Result<()> {
         self.table(table).map(drop)
+    }
+
+    /// Makes sure that the transaction is never committed after this error. `table` has rows.
+    pub(super) fn poison(&mut self, error: &Error, table: TableId) {
+        if is_latched(error) {
+            // redb commits nothing before the database is reopened.
+            return;
+        }
+        let Some(mut table) = self.tables.get_mut(table.index).and_then(OnceCell::take) else { return };
+        // redb refuses to commit after a panic in the middle of `retain`.
+        if !cfg!(panic = "abort")
+            && let Err(_) = catch_unwind(AssertUnwindSafe(|| table.retain(|_, _| resume_unwind(Box::new(())))))
+        {
+            return discard(table);
+        }
+        // It also refuses if a table was never closed. That keeps the database locked for writing, which is right for a
+        // damaged one if nothing else can be done.
+        std::mem::forget(table);
     }
 
     pub(super) fn apply(&mut self, changed: Rows) -> Result<()> {
@@ -252,6 +288,11 @@ pub(super) fn failed(context: &'static str, error: impl Into<redb::Error>) -> Er
 /// True if the read failed because the writer closed the database in order to reopen it.
 pub(super) fn is_closed(error: &Error) -> bool {
     matches!(redb_error(error), Some(redb::Error::DatabaseClosed))
+}
+
+/// True if a table could not be opened because somebody has it open in the same transaction.
+pub(super) fn is_in_use(error: &Error) -> bool {
+    matches!(redb_error(error), Some(redb::Error::TableAlreadyOpen(..)))
 }
 
 /// True if redb returns only errors from now on, until the database is reopened.

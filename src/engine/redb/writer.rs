@@ -11,7 +11,7 @@ use super::erasing::{self, Erasing, Part};
 use super::file::{OpenFile, is_lost};
 use super::open::{Claim, Leaving, OnRecovery, Origin, Pages, Source};
 use super::queue::{Queue, Task};
-use super::signing::Signing;
+use super::signing::{Signing, StoreId};
 use super::turns::Turns;
 use super::view::{Readable, Snapshot, WriteView, failed};
 use crate::engine::job::{Job, catching_panics};
@@ -133,6 +133,11 @@ impl Writer {
         self.origin.as_ref().and_then(Origin::file).map(Arc::downgrade).unwrap_or_default()
     }
 
+    /// What tells an application's database from others.
+    pub(super) fn store_id(&self) -> Option<StoreId> {
+        self.claim.as_ref().and(self.signing.as_ref()).and_then(Signing::store_id)
+    }
+
     /// Where a claim to an application's database is told that it is about to be let go of.
     pub(super) fn leaving(&self) -> Option<Leaving> {
         self.claim.as_ref().map(Claim::leaving)
@@ -188,7 +193,8 @@ impl Writer {
                 Task::Settle(answer) | Task::Synchronize(answer) | Task::Verify(answer) | Task::Close(answer) => {
                     answer.send(Err(Error::Busy));
                 }
-                Task::Reopen(_) => {}
+                // Nobody waits for these.
+                Task::Ended(_) | Task::Reopen(_) => {}
             }
         }
         if !self.needs_turn(queue) {
@@ -198,6 +204,24 @@ impl Writer {
         false
     }
 
+    /// False if the writer has no turn on an application's database.
+    fn may_write(&self) -> bool {
+        self.turns.as_ref().is_none_or(Turns::has_one)
+    }
+
+    /// Goes on where a transaction of the application's has changed rows of the store. It may have been aborted: then
+    /// there is nothing left to do.
+    fn take_over(&mut self, follow_up: Option<FollowUp>) {
+        let ended = self.guard(|writer| {
+            let transaction = writer.begin()?;
+            transaction.abort().map_err(|error| failed("the transaction cannot be ended", error))
+        });
+        // After a failure the sweep is resumed when the store is next opened.
+        if ended.is_ok() {
+            self.follow_up = follow_up.or(self.follow_up.take());
+        }
+    }
+
     /// True if what is to be done next needs a write transaction.
     fn needs_turn(&self, queue: &Queue) -> bool {
         let is_writable = self.unavailable().is_none();
@@ -205,7 +229,7 @@ impl Writer {
             || (self.follow_up.is_some() && is_writable)
             || queue.next_is(|task| match task {
                 Task::Write(_) => is_writable,
-                Task::Synchronize(_) => true,
+                Task::Ended(_) | Task::Synchronize(_) => true,
                 Task::Settle(_) | Task::Verify(_) | Task::Reopen(_) | Task::Close(_) => false,
             })
     }
@@ -215,7 +239,8 @@ impl Writer {
         if self.write(queue) {
             return true;
         }
-        match queue.pop_other() {
+        match queue.pop_other(self.may_write()) {
+            Some(Task::Ended(follow_up)) => self.take_over(follow_up),
             // A follow-up is a write, and comes first.
             Some(Task::Settle(answer)) => answer.send(self.unavailable().map_or(Ok(()), Err)),
             Some(Task::Synchronize(answer)) => answer.send(self.synchronize()),
@@ -247,7 +272,7 @@ impl Writer {
                 Err(error)
             }
             // It came after the writer had looked whether it needs one.
-            None if self.turns.as_ref().is_some_and(|turns| !turns.has_one()) => return false,
+            None if !self.may_write() => return false,
             None => self.guard(|writer| writer.transact(queue, &mut jobs)),
         };
         let worked = !jobs.is_empty();
@@ -366,7 +391,12 @@ impl Writer {
     fn begin(&mut self) -> Result<WriteTransaction> {
         let database = self.database.as_ref().ok_or(Error::Closed)?;
         match &mut self.turns {
-            Some(turns) => turns.begin(database),
+            Some(turns) => {
+                let transaction = turns.begin(database)?;
+                // Every transaction of the application's has ended.
+                self.published.release();
+                Ok(transaction)
+            }
             None => database.begin_write().map_err(|error| failed("writing cannot begin", error)),
         }
     }
@@ -455,10 +485,15 @@ impl Writer {
         })
     }
 
+    /// True if an application's transactions could not be told from those of another database.
+    fn lacks_id(&self) -> bool {
+        self.claim.is_some() && self.signing.as_ref().is_some_and(Signing::lacks_id)
+    }
+
     fn is_synchronized(&self) -> Result<bool> {
         let database = self.database.as_ref().ok_or(Error::Closed)?;
         let snapshot = Snapshot::begin(&**database)?;
-        if snapshot.missing_table()?.is_some() || snapshot.has_any(&erasing::LEFTOVERS)? {
+        if snapshot.missing_table()?.is_some() || snapshot.has_any(&erasing::LEFTOVERS)? || self.lacks_id() {
             return Ok(false);
         }
         let mut txn = Txn::new(&snapshot);

@@ -7,6 +7,7 @@ mod full;
 mod identity;
 mod migrating;
 mod opening;
+mod own_transactions;
 mod power;
 mod reading;
 mod writing;
@@ -37,6 +38,8 @@ struct Disk {
     bytes: Vec<u8>,
     /// The kind of call that fails, after how many successful ones, and whether for good.
     fault: Option<(Call, usize, bool)>,
+    /// After how many reads one returns damaged bytes.
+    damaged: Option<usize>,
     /// The kind of space that is used up.
     full: Option<Full>,
     /// The pages that have ever been written.
@@ -70,6 +73,11 @@ impl Flaky {
         self.0.lock().fault = Some((call, after, for_good));
     }
 
+    /// Has the read after so many successful ones return bytes that no page has.
+    fn damage_read(&self, after: usize) {
+        self.0.lock().damaged = Some(after);
+    }
+
     fn fill(&self, full: Full) {
         self.0.lock().full = Some(full);
     }
@@ -77,6 +85,7 @@ impl Flaky {
     fn heal(&self) {
         let mut disk = self.0.lock();
         disk.fault = None;
+        disk.damaged = None;
         disk.full = None;
     }
 
@@ -99,7 +108,8 @@ impl Flaky {
 
     /// True if the fault has not happened yet.
     fn is_waiting(&self) -> bool {
-        self.0.lock().fault.is_some()
+        let disk = self.0.lock();
+        disk.fault.is_some() || disk.damaged.is_some()
     }
 
     fn open(&self) -> Result<AuthKv> {
@@ -123,9 +133,16 @@ impl StorageBackend for Flaky {
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> Result<(), io::Error> {
-        let disk = self.call(Call::Read)?;
+        let mut disk = self.call(Call::Read)?;
         let offset = usize::try_from(offset).unwrap();
         out.copy_from_slice(&disk.bytes[offset..offset + out.len()]);
+        match disk.damaged {
+            Some(0) => {
+                out.fill(0xEE);
+                disk.damaged = None;
+            }
+            after => disk.damaged = after.map(|after| after - 1),
+        }
         Ok(())
     }
 

@@ -22,7 +22,7 @@ fn what_prevents_the_start_is_said_in_one_sentence() {
         (["--listen", "127.0.0.1:0", "--file", file], "already open"),
         (["--listen", "127.0.0.1:0", "--file", foreign], "not a redb database"),
         (["--listen", "127.0.0.1:0", "--file", folder], "is a folder"),
-        (["--listen", "127.0.0.1:0", "--file", missing], "cannot be made"),
+        (["--listen", "127.0.0.1:0", "--file", missing], "does not exist"),
         (["--listen", port, "--file", fresh.to_str().unwrap()], "another program listens on"),
         (["--listen", "0.0.0.0:0", "--file", fresh.to_str().unwrap()], "open to the network"),
     ] {
