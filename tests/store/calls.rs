@@ -25,10 +25,11 @@ cases! {
 fn an_id_is_given_in_any_of_its_types(on: &Store) {
     let ada = on.user("ada");
     let text = ada.id.as_str();
+    let owned = text.to_owned();
     let found = [
         on.kv.get_user(text).wait(),
         on.kv.get_user(text.to_owned()).wait(),
-        on.kv.get_user(&text.to_owned()).wait(),
+        on.kv.get_user(&owned).wait(),
         on.kv.get_user(&ada.id).wait(),
         on.kv.get_user(ada.id.clone()).wait(),
     ];
@@ -41,7 +42,8 @@ fn an_id_is_given_in_any_of_its_types(on: &Store) {
     let account = on.account("github", "1", &ada.id);
     assert_eq!(account.key(), AccountKey::new("github", 1_u64));
     assert_eq!(on.kv.get_account(account.key()).wait(), Ok(Some(account.clone())));
-    assert_eq!(on.kv.unlink_account(&account.key()).wait(), Ok(Some(account)));
+    let key = account.key();
+    assert_eq!(on.kv.unlink_account(&key).wait(), Ok(Some(account)));
 }
 
 fn signing_out_is_told_from_a_stale_cookie(on: &Store) {
