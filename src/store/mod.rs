@@ -66,11 +66,12 @@ use crate::reply::Reply;
 ///
 /// | to | call |
 /// |---|---|
-/// | open a store | [`open`](Self::open), [`in_memory`](Self::in_memory), [`options`](Self::options) |
+/// | open a store | [`open`](Self::open), [`open_shared`](Self::open_shared), [`in_memory`](Self::in_memory), [`options`](Self::options) |
 /// | sign somebody in | [`issue_link_token`](Self::issue_link_token) and [`verify_link_token`](Self::verify_link_token), or [`issue_code`](Self::issue_code) and [`verify_code`](Self::verify_code), then [`sign_in_with_email`](Self::sign_in_with_email); with a provider [`put_state`](Self::put_state), [`take_state`](Self::take_state) and [`sign_in_with_account`](Self::sign_in_with_account) |
 /// | know who makes a request | [`authenticate`](Self::authenticate) |
 /// | sign out | [`sign_out`](Self::sign_out), [`end_session`](Self::end_session), [`end_other_sessions`](Self::end_other_sessions), [`end_all_sessions`](Self::end_all_sessions) |
 /// | show pages of them | [`list_users`](Self::list_users), [`list_sessions`](Self::list_sessions), [`list_accounts`](Self::list_accounts), [`list_authenticators`](Self::list_authenticators), and by own fields [`list_users_by`](Self::list_users_by) |
+/// | change own rows in the same step | [`begin_write`](Self::begin_write), [`create_user_in`](Self::create_user_in), [`delete_user_in`](Self::delete_user_in) |
 /// | look after the store | [`check`](Self::check), [`stats`](Self::stats), [`purge_expired`](Self::purge_expired), [`repair`](Self::repair), [`close`](Self::close) |
 ///
 /// The methods stand below in the order of their use, under a heading for each kind of record. The 19 methods of
