@@ -17,7 +17,9 @@ use crate::reply::Reply;
 /// or is damaged, [`Closed`](crate::Error::Closed) after the store was closed, and
 /// [`MissingTable`](crate::Error::MissingTable) when the store was opened with `synchronize` off. Every method that
 /// writes may answer [`Busy`](crate::Error::Busy) when too many writes are waiting, and
-/// [`OutcomeUnknown`](crate::Error::OutcomeUnknown) when the commit failed half-way.
+/// [`OutcomeUnknown`](crate::Error::OutcomeUnknown) when the commit failed half-way. With own fields, every method that
+/// shows a stored record may answer [`Misfit`](crate::Error::Misfit) when the record does not fit the models; one that
+/// would change the record writes nothing then, and one that removes it has done so.
 ///
 /// The contract is that of [`@auth/core`](https://authjs.dev/guides/creating-a-database-adapter), without the gaps that
 /// let concurrent sign-ins break it.

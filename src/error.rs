@@ -22,6 +22,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// | `Conflict`, `LastWayToSignIn`, `StaleSession` | what is stored: [`is_conflict`](Self::is_conflict) | 409 |
 /// | `Busy`, `Closed`, `Storage` | the store, and nothing was written; it may work later: [`is_unavailable`](Self::is_unavailable) | 503 |
 /// | `OutcomeUnknown`, `MissingTable`, `Open` | the store | 500 |
+/// | `Misfit` | the application's models | 500 |
 ///
 /// Two errors are equal if they are of one kind and have the same values; failures of the storage, if their messages are.
 #[derive(Clone, Debug, PartialEq)]
@@ -68,9 +69,28 @@ pub enum Error {
     /// call was made in [a forked child](crate::AuthKv#after-fork2). Nothing was written.
     Storage(StorageError),
     /// The write was done whole or not at all, but it is not known which. The storage failed while committing, the file
-    /// was deleted, moved or replaced meanwhile, the reply was taken into [a forked child](crate::AuthKv#after-fork2), or
-    /// the written record cannot be shown because its own fields do not fit the application's model. Read to find out.
+    /// was deleted, moved or replaced meanwhile, or the reply was taken into
+    /// [a forked child](crate::AuthKv#after-fork2). Read to find out.
     OutcomeUnknown(StorageError),
+    /// A stored record does not fit the application's [models](crate::models::Models), so it cannot be shown: a field was
+    /// added without a default, renamed, or given another type. Also a state that is taken as another type than it was
+    /// put as.
+    ///
+    /// A call that would make or change such a record is refused. One that only removes or uses up is not: it is done,
+    /// and only its answer is missing.
+    Misfit {
+        /// The kind and the id of the record, such as `user 01a2…`. It contains no secrets.
+        record: String,
+        /// The serde name of the field. `None` if serde does not say which one it is, as for a model that reads through
+        /// `#[serde(flatten)]`.
+        field: Option<String>,
+        /// Serde's own text, without the value. The text of a `Deserialize` of your own is passed on as it is.
+        why: String,
+        /// What to do about it.
+        advice: &'static str,
+        /// True if the call was carried out. False if nothing was written.
+        done: bool,
+    },
 }
 
 /// A key that at most one record has at a time.
@@ -149,9 +169,9 @@ pub enum Problem {
     },
     /// The application's model has no such field.
     UnknownField,
-    /// The custom fields, as they would be stored, cannot be read back as the application's model: a value has another
-    /// type, or is missing. (A number that is not finite is stored as null.)
-    Misfit,
+    /// The field, as it would be stored, cannot be read back as the application's model: its value has another type, or
+    /// is missing. (A number that is not finite is stored as null.) The text is serde's own, without the value.
+    Misfit(String),
     /// The field has an index, and its value is not a boolean, an integer, an instant or a text.
     NotIndexable,
     /// The field has no index.
@@ -317,7 +337,7 @@ impl Error {
             Self::UnknownUser | Self::UnknownCredential | Self::UnknownSession => 404,
             Self::Conflict(_) | Self::LastWayToSignIn | Self::StaleSession => 409,
             Self::InvalidArgument { .. } => 422,
-            Self::OutcomeUnknown(_) | Self::MissingTable(_) | Self::Open { .. } => 500,
+            Self::OutcomeUnknown(_) | Self::Misfit { .. } | Self::MissingTable(_) | Self::Open { .. } => 500,
             Self::Busy | Self::Closed | Self::Storage(_) => 503,
         }
     }
@@ -344,6 +364,16 @@ impl Error {
             Self::Storage(error) | Self::OutcomeUnknown(error) => {
                 Self::Open { path, problem: OpenProblem::Storage(error) }
             }
+            error => error,
+        }
+    }
+
+    /// Turns an error of showing what was committed into the caller's error: it must not suggest that nothing was
+    /// written.
+    pub(crate) fn after_commit(self) -> Self {
+        match self {
+            Self::Storage(error) => Self::OutcomeUnknown(error),
+            Self::Misfit { record, field, why, advice, .. } => Self::Misfit { record, field, why, advice, done: true },
             error => error,
         }
     }
@@ -379,6 +409,15 @@ impl fmt::Display for Error {
             Self::Storage(error) => write!(f, "the storage failed: {error}"),
             Self::OutcomeUnknown(error) => {
                 write!(f, "the storage failed, and whether the write was done is not known: {error}")
+            }
+            Self::Misfit { record, field, why, advice, done } => {
+                write!(f, "{record} does not fit the application's model: ")?;
+                if let Some(field) = field.as_ref().filter(|field| !why.contains(field.as_str())) {
+                    write!(f, "{field}: ")?;
+                }
+                let outcome =
+                    if *done { "; the call was carried out, and only its answer cannot be shown" } else { "" };
+                write!(f, "{why}{outcome}; {advice}")
             }
         }
     }
@@ -436,7 +475,7 @@ impl fmt::Display for Problem {
             Self::NotUnique => f.write_str("has an index that is not unique"),
             Self::NotAnAddress(why) => write!(f, "cannot be used: {why}"),
             Self::NotACursor => f.write_str("is no cursor of a list"),
-            Self::Misfit => f.write_str("would not fit the application's model when it is read back"),
+            Self::Misfit(why) => write!(f, "would not fit the application's model when it is read back: {why}"),
         }
     }
 }

@@ -15,10 +15,17 @@ use crate::process::{FORKED, Process};
 /// application's code.
 type Finish<T> = Box<dyn FnOnce() -> Result<T> + Send>;
 
+/// A last step that takes other calls.
+type Rest<T> = Pin<Box<dyn Future<Output = Result<T>> + Send>>;
+
 /// The answer to a call. It is a future to await, or to block on with [`wait`](Self::wait).
 ///
 /// The work starts when the method is called, not when the reply is first polled. Dropping the reply cancels nothing: a
 /// write that was accepted is carried out. Reads are answered at once.
+///
+/// One thing takes somebody who waits. A change of a record with [own fields](crate::models::Models) is tried on your
+/// model before it is made; if another call changes that record's own fields at the same moment, it is tried anew. On a
+/// file and in memory that happens while the reply is awaited. If the reply was dropped, such a change may be left out.
 ///
 /// ```
 /// use authkv::models::NewUser;
@@ -37,8 +44,12 @@ pub struct Reply<T>(State<T>);
 
 enum State<T> {
     Ready(Result<T>),
+    /// Only the last step is left.
+    Last(Finish<T>),
     /// Somebody in this process will answer.
     Queued(AsyncReceiver<Finish<T>>, Process),
+    /// Other calls follow an answer that will come.
+    Rest(Rest<T>),
     Taken,
 }
 
@@ -65,11 +76,31 @@ impl<T> Reply<T> {
         (Answer(sender), Self(State::Queued(receiver, Process::current())))
     }
 
+    /// A reply that needs only a last step, which runs on the thread of whoever waits for it.
+    pub(crate) fn by(finish: impl FnOnce() -> Result<T> + Send + 'static) -> Self {
+        Self(State::Last(Box::new(finish)))
+    }
+
+    /// The reply of the call that `next` makes with this one's result. Whoever waits for it makes that call.
+    pub(crate) fn and_then<U>(self, next: impl FnOnce(Result<T>) -> Reply<U> + Send + 'static) -> Reply<U>
+    where
+        T: Send + 'static,
+        U: Send + 'static,
+    {
+        Reply::rest(async move { next(self.await).await })
+    }
+
+    /// A reply for which whoever waits for it has to do more work.
+    pub(crate) fn rest(work: impl Future<Output = Result<T>> + Send + 'static) -> Self {
+        Self(State::Rest(Box::pin(work)))
+    }
+
     /// True if polling returns at once.
     pub(crate) fn is_ready(&self) -> bool {
         match &self.0 {
             State::Queued(receiver, _) => receiver.has_message() || receiver.is_closed(),
-            State::Ready(_) | State::Taken => true,
+            State::Rest(_) => false,
+            State::Ready(_) | State::Last(_) | State::Taken => true,
         }
     }
 
@@ -83,6 +114,7 @@ impl<T> Reply<T> {
     pub fn wait(self) -> Result<T> {
         match self.0 {
             State::Ready(result) => result,
+            State::Last(finish) => finish(),
             _ => block_on(self),
         }
     }
@@ -91,6 +123,26 @@ impl<T> Reply<T> {
 /// Completes a [`Reply`] that comes later. If it is dropped without an answer, the caller gets
 /// [`OutcomeUnknown`](Error::OutcomeUnknown).
 pub struct Answer<T>(oneshot::Sender<Finish<T>>);
+
+#[cfg(feature = "etcd")]
+impl<T: Send + 'static> Reply<T> {
+    /// Waits for the answer without its last step, and sends that as the answer to another reply.
+    pub(crate) async fn answer_to(mut self, answer: Answer<T>) {
+        let finish = match std::mem::replace(&mut self.0, State::Taken) {
+            State::Last(finish) => finish,
+            State::Queued(receiver, _) => match receiver.await {
+                Ok(finish) => finish,
+                // Then the other reply answers that nobody has answered.
+                Err(_) => return,
+            },
+            state => {
+                let result = Self(state).await;
+                Box::new(move || result)
+            }
+        };
+        let _ = answer.0.send(finish);
+    }
+}
 
 impl<T: Send + 'static> Answer<T> {
     /// Sends the answer. The caller may already be gone.
@@ -120,6 +172,14 @@ impl<T> Future for Reply<T> {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<T>> {
         let result = match std::mem::replace(&mut self.0, State::Taken) {
             State::Ready(result) => result,
+            State::Last(finish) => finish(),
+            State::Rest(mut rest) => match rest.as_mut().poll(context) {
+                Poll::Ready(result) => result,
+                Poll::Pending => {
+                    self.0 = State::Rest(rest);
+                    return Poll::Pending;
+                }
+            },
             State::Queued(receiver, process) if !receiver.has_message() && !process.is_current() => {
                 std::mem::forget(receiver);
                 Err(Error::OutcomeUnknown(StorageError::new(FORKED)))
@@ -142,8 +202,8 @@ impl<T> Future for Reply<T> {
 impl<T> fmt::Debug for Reply<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.0 {
-            State::Ready(_) => "Reply(ready)",
-            State::Queued(..) => "Reply(queued)",
+            State::Ready(_) | State::Last(_) => "Reply(ready)",
+            State::Queued(..) | State::Rest(_) => "Reply(queued)",
             State::Taken => "Reply(taken)",
         })
     }

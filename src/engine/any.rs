@@ -116,14 +116,15 @@ impl AnyEngine {
         }
     }
 
-    /// Runs `next` on a reply's result when it arrives, even if nobody awaits the outcome.
+    /// Runs `next` on a reply's result when it arrives: on a cluster even if nobody awaits the outcome, otherwise in whoever
+    /// does.
     pub(crate) fn then<T: Send + 'static, U: Send + 'static>(
         &self,
         reply: Reply<T>,
         next: impl FnOnce(Result<T>) -> Reply<U> + Send + 'static,
     ) -> Reply<U> {
         match self {
-            Self::Redb(_) => next(reply.wait()),
+            Self::Redb(_) => reply.and_then(next),
             #[cfg(feature = "etcd")]
             Self::Remote(engine) => engine.then(reply, next),
         }

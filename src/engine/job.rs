@@ -22,7 +22,7 @@ pub(crate) fn job<R: Send + 'static, T: Send + 'static>(
     finish: impl FnOnce(R) -> Result<T> + Send + 'static,
 ) -> (Box<dyn Job>, Reply<T>) {
     let (answer, reply) = Reply::later();
-    (Box::new(TypedJob { op, finish, answer, found: None, not_finished: after_commit }), reply)
+    (Box::new(TypedJob { op, finish, answer, found: None, not_finished: Error::after_commit }), reply)
 }
 
 /// Like `job`, for an operation that only reads. If `finish` fails, its error is passed on unchanged.
@@ -79,15 +79,6 @@ where
             (None, None) => Err(Error::Storage(StorageError::new("the writer stopped"))),
         };
         answer.send_finished_by(move || result.and_then(|found| finish(found).map_err(not_finished)));
-    }
-}
-
-/// An error after the commit, for example when own fields do not fit the application's model, must not suggest that
-/// nothing was written.
-fn after_commit(error: Error) -> Error {
-    match error {
-        Error::Storage(error) => Error::OutcomeUnknown(error),
-        error => error,
     }
 }
 

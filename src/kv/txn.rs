@@ -74,6 +74,16 @@ impl<'v> Txn<'v> {
         self.indexes.as_deref().unwrap_or(&NONE)
     }
 
+    /// Runs an operation on the same view and drops its changes.
+    pub(crate) fn trying<R>(&self, op: impl FnOnce(&mut Txn<'_>) -> Result<R>) -> Result<R> {
+        op(&mut Txn::new(self.view))
+    }
+
+    /// Drops all that the operation has changed so far.
+    pub(crate) fn drop_changes(&mut self) {
+        self.changes = Changes::default();
+    }
+
     pub(crate) fn into_changes(self) -> Changes {
         self.changes
     }

@@ -1,4 +1,4 @@
-//! Reads own fields into a struct, and collects the fields that the struct does not have.
+//! Reads own fields into a struct, and notes the fields that the struct does not have or cannot read.
 
 use std::cell::RefCell;
 
@@ -8,19 +8,28 @@ use serde::forward_to_deserialize_any;
 use serde_json::{Map, Value};
 
 /// Deserialises the fields into any type that serialises to named fields: a struct, a map, `()`, or one of these in an
-/// enum, an option or a newtype. It collects the fields that a struct does not have in `unknown`.
-pub(super) struct Reader<'u> {
+/// enum, an option or a newtype.
+pub(super) struct Reader<'n> {
     pub(super) fields: Map<String, Value>,
-    pub(super) unknown: &'u RefCell<Vec<String>>,
+    pub(super) notes: &'n RefCell<Notes>,
+}
+
+/// What was noted while fields were read.
+#[derive(Default)]
+pub(super) struct Notes {
+    /// The fields that a struct does not have.
+    pub(super) unknown: Vec<String>,
+    /// The field whose value could not be read.
+    pub(super) failed: Option<String>,
 }
 
 impl<'de> Deserializer<'de> for Reader<'_> {
     type Error = serde_json::Error;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
-        let unknown = self.unknown;
+        let notes = self.notes;
         let values = self.fields.into_iter().map(|(name, value)| {
-            let value = FieldValue { name: name.clone(), value, unknown };
+            let value = FieldValue { name: name.clone(), value, notes };
             (name, value)
         });
         visitor.visit_map(MapDeserializer::new(values))
@@ -28,7 +37,7 @@ impl<'de> Deserializer<'de> for Reader<'_> {
 
     fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
         if !self.fields.is_empty() {
-            self.unknown.borrow_mut().extend(self.fields.into_iter().map(|(name, _)| name));
+            self.notes.borrow_mut().unknown.extend(self.fields.into_iter().map(|(name, _)| name));
         }
         visitor.visit_unit()
     }
@@ -60,11 +69,11 @@ impl<'de> Deserializer<'de> for Reader<'_> {
     }
 }
 
-/// The value of one field. If the visitor ignores it, the field's name is added to `unknown`.
-struct FieldValue<'u> {
+/// The value of one field. If the visitor ignores it or fails, that is noted.
+struct FieldValue<'n> {
     name: String,
     value: Value,
-    unknown: &'u RefCell<Vec<String>>,
+    notes: &'n RefCell<Notes>,
 }
 
 impl<'de> IntoDeserializer<'de, serde_json::Error> for FieldValue<'_> {
@@ -79,7 +88,8 @@ impl<'de> IntoDeserializer<'de, serde_json::Error> for FieldValue<'_> {
 macro_rules! forward {
     ($($method:ident($($argument:ident: $type:ty),*))*) => {$(
         fn $method<V: Visitor<'de>>(self, $($argument: $type,)* visitor: V) -> Result<V::Value, Self::Error> {
-            self.value.$method($($argument,)* visitor)
+            let Self { name, value, notes } = self;
+            value.$method($($argument,)* visitor).inspect_err(|_| notes.borrow_mut().failed = Some(name))
         }
     )*};
 }
@@ -88,7 +98,7 @@ impl<'de> Deserializer<'de> for FieldValue<'_> {
     type Error = serde_json::Error;
 
     fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
-        self.unknown.borrow_mut().push(self.name);
+        self.notes.borrow_mut().unknown.push(self.name);
         visitor.visit_unit()
     }
 

@@ -6,10 +6,11 @@ use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use super::field_reader::Reader;
+use super::field_reader::{Notes, Reader};
 use super::index::FieldKey;
 use super::json::{check_name, check_value, to_json};
 use super::limits::{KEY_BYTES_MAX, RECORD_BYTES_MAX};
+use super::misfit::Misfit;
 use super::patch::FieldPatch;
 use super::value::{DynamicFields, Value as DynamicValue};
 use crate::error::{Error, Problem, Result};
@@ -42,7 +43,8 @@ impl Fields {
                 let fields = Self(fields);
                 match fields.clone().read::<X>() {
                     Ok(_) => Ok(fields),
-                    Err(_) => Err(invalid(Problem::Misfit)),
+                    Err(Misfit { field: Some(field), why }) => Err(Error::invalid(field, Problem::Misfit(why))),
+                    Err(Misfit { field: None, why }) => Err(invalid(Problem::Misfit(why))),
                 }
             }
             _ => Err(invalid(Problem::NotFields("it serialises to a single value".to_owned()))),
@@ -55,10 +57,8 @@ impl Fields {
         if stays { Ok(self) } else { Self::of(fields, reserved) }
     }
 
-    pub(crate) fn into_extra<X: DeserializeOwned>(self) -> Result<X> {
-        // Serde's error may contain the value of a field.
-        let misfit = |_| Error::corrupt("a record's own fields do not fit the application's model");
-        self.read().map(|(extra, _)| extra).map_err(misfit)
+    pub(crate) fn into_extra<X: DeserializeOwned>(self) -> Result<X, Misfit> {
+        self.read().map(|(extra, _)| extra)
     }
 
     pub(crate) fn apply(&mut self, patch: &FieldPatch) {
@@ -80,20 +80,27 @@ impl Fields {
         }
     }
 
-    /// Refuses a patch if the application's struct could not be read afterwards, or does not have a field that the
-    /// patch sets.
-    pub(crate) fn check_patch<X: DeserializeOwned>(mut self, patch: &FieldPatch) -> Result<()> {
-        self.apply(patch);
-        let (_, unknown) = self.read::<X>().map_err(|_| Error::invalid("extra", Problem::Misfit))?;
-        match unknown.into_iter().find(|name| patch.sets(name)) {
-            Some(name) => Err(Error::invalid(name, Problem::UnknownField)),
-            None => Ok(()),
+    /// Refuses the patch that these fields come of, if it set a field that the application's struct does not have or
+    /// spoilt one. What it did not touch is not its fault.
+    pub(crate) fn check_patched<X: DeserializeOwned>(&self, patch: &FieldPatch) -> Result<()> {
+        if patch.is_empty() {
+            return Ok(());
+        }
+        match self.clone().read::<X>() {
+            Ok((_, unknown)) => match unknown.into_iter().find(|name| patch.sets(name)) {
+                Some(name) => Err(Error::invalid(name, Problem::UnknownField)),
+                None => Ok(()),
+            },
+            Err(Misfit { field: Some(field), .. }) if !patch.changes().any(|(name, _)| *name == field) => Ok(()),
+            Err(Misfit { field, why }) => {
+                Err(Error::invalid(field.unwrap_or_else(|| "extra".to_owned()), Problem::Misfit(why)))
+            }
         }
     }
 
-    /// True if an application's struct can be read from these fields.
-    pub(crate) fn fit<X: DeserializeOwned>(&self) -> bool {
-        self.clone().read::<X>().is_ok()
+    /// Refuses fields from which an application's struct cannot be read.
+    pub(crate) fn check_fit<X: DeserializeOwned>(&self) -> Result<(), Misfit> {
+        self.clone().read::<X>().map(drop)
     }
 
     /// The value of a field as an index stores it. `None` if the record is not in the index.
@@ -116,10 +123,11 @@ impl Fields {
     }
 
     /// Returns the struct, and the names of the fields that it does not have.
-    fn read<X: DeserializeOwned>(self) -> Result<(X, Vec<String>), serde_json::Error> {
-        let unknown = RefCell::default();
-        let extra = X::deserialize(Reader { fields: self.0, unknown: &unknown })?;
-        Ok((extra, unknown.into_inner()))
+    fn read<X: DeserializeOwned>(self) -> Result<(X, Vec<String>), Misfit> {
+        let notes = RefCell::default();
+        let extra = X::deserialize(Reader { fields: self.0, notes: &notes });
+        let Notes { unknown, failed } = notes.into_inner();
+        extra.map(|extra| (extra, unknown)).map_err(|error| Misfit::new(failed, &error))
     }
 }
 
@@ -232,7 +240,8 @@ mod tests {
     #[test]
     fn what_cannot_be_read_back_is_refused() {
         let not_a_number: BTreeMap<String, f64> = [("a".to_owned(), f64::NAN)].into();
-        assert_eq!(problem(Fields::of(&not_a_number, &[])), ("extra".to_owned(), Problem::Misfit));
+        let why = "invalid type: null, expected f64".to_owned();
+        assert_eq!(problem(Fields::of(&not_a_number, &[])), ("a".to_owned(), Problem::Misfit(why)));
     }
 
     #[test]
@@ -260,20 +269,28 @@ mod tests {
 
     #[test]
     fn a_patch_that_the_struct_does_not_take_is_refused() {
-        let patched = |patch| Fields::of(&ada(), &[]).unwrap().check_patch::<Profile>(&patch);
-        assert_eq!(problem(patched(FieldPatch::new().set("phnoe", "2"))), ("phnoe".to_owned(), Problem::UnknownField));
-        assert_eq!(problem(patched(FieldPatch::new().set("phone", 2))), ("extra".to_owned(), Problem::Misfit));
-        assert_eq!(problem(patched(FieldPatch::new().clear("phone"))), ("extra".to_owned(), Problem::Misfit));
-        patched(FieldPatch::new().set("phone", "2").clear("age").clear("unknown")).unwrap();
-        let unit = Fields::default().check_patch::<()>(&FieldPatch::new().set("phone", "2"));
+        fn patched<X: DeserializeOwned>(mut fields: Fields, patch: &FieldPatch) -> Result<()> {
+            fields.apply(patch);
+            fields.check_patched::<X>(patch)
+        }
+        let misfit = |why: &str| ("phone".to_owned(), Problem::Misfit(why.to_owned()));
+        let unit = patched::<()>(Fields::default(), &FieldPatch::new().set("phone", "2"));
         assert_eq!(problem(unit), ("phone".to_owned(), Problem::UnknownField));
+        let patched = |patch: FieldPatch| patched::<Profile>(Fields::of(&ada(), &[]).unwrap(), &patch);
+        assert_eq!(problem(patched(FieldPatch::new().set("phnoe", "2"))), ("phnoe".to_owned(), Problem::UnknownField));
+        let number = problem(patched(FieldPatch::new().set("phone", 2)));
+        assert_eq!(number, misfit("invalid type: integer, expected a string"));
+        assert_eq!(problem(patched(FieldPatch::new().clear("phone"))), misfit("missing field `phone`"));
+        patched(FieldPatch::new().set("phone", "2").clear("age").clear("unknown")).unwrap();
     }
 
     #[test]
     fn fields_of_an_older_struct_that_nobody_knows_are_no_obstacle() {
         let older: BTreeMap<String, String> = [("phone", "1"), ("fax", "2")].map(|(k, v)| (k.into(), v.into())).into();
-        let fields = Fields::of(&older, &[]).unwrap();
-        fields.clone().check_patch::<Profile>(&FieldPatch::new().set("age", 7)).unwrap();
+        let mut fields = Fields::of(&older, &[]).unwrap();
+        let patch = FieldPatch::new().set("age", 7);
+        fields.apply(&patch);
+        fields.check_patched::<Profile>(&patch).unwrap();
         assert_eq!(fields.into_extra::<Profile>().unwrap().phone, "1");
     }
 }

@@ -76,9 +76,9 @@ impl FieldPatch {
     /// not fit the field or a limit. (A model that reads through `#[serde(flatten)]` or an internally tagged enum takes
     /// any name.) As in JSON, a number that is not finite becomes null.
     ///
-    /// The patch is checked against the record as it is at that moment. If the model makes one field depend on another,
-    /// two concurrent patches may each fit alone but not together. The record is then unreadable until it is patched
-    /// again.
+    /// The patch is tried on the model before it is made, and tried anew if another call changes the record's own fields
+    /// at the same moment. If the model makes one field depend on another, two patches that fit alone but not together
+    /// are not both made.
     #[must_use]
     pub fn set(mut self, name: impl Into<String>, value: impl Serialize) -> Self {
         self.0.insert(name.into(), to_json(&value, FIELD_BYTES_MAX).map(Some));

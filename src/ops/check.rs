@@ -61,7 +61,7 @@ impl CheckReport {
         self
     }
 
-    fn problem(&mut self, table: TableId, what: &str) {
+    pub(crate) fn problem(&mut self, table: TableId, what: &str) {
         self.problem_count += 1;
         if self.problems.len() < DESCRIBED_MAX {
             self.problems.push(format!("{}: {what}", table.name));

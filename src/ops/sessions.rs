@@ -3,8 +3,8 @@
 use crate::error::{Error, Result, UniqueKey};
 use crate::kv::txn::Txn;
 use crate::models::{
-    Cursor, Extra, Fields, Millis, Page, Session, SessionAndUser, SessionId, Token, TokenHash, UserId, WebSessionId,
-    instant,
+    Cursor, Extra, Fields, Millis, Page, RecordName, Session, SessionAndUser, SessionId, Token, TokenHash, UserId,
+    WebSessionId, instant,
 };
 use crate::ops::pages::{self, PageLimit, keys_of};
 use crate::ops::upkeep::{Step, remove_sessions};
@@ -50,7 +50,8 @@ impl FoundSession {
     ) -> Result<SessionAndUser<U, S>> {
         let Self { id, expires, extra, user } = Arc::unwrap_or_clone(self);
         let (user_id, expires) = (user.id.clone(), instant(expires)?);
-        let session = Session { id, session_token, user_id, expires, extra: extra.into_extra()? };
+        let extra = extra.into_extra().map_err(|misfit| misfit.of(RecordName::Session(&id)))?;
+        let session = Session { id, session_token, user_id, expires, extra };
         Ok(SessionAndUser { session, user: user.into_model()? })
     }
 }

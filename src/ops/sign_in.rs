@@ -5,7 +5,7 @@ use chrono::TimeDelta;
 
 use crate::error::Result;
 use crate::kv::txn::Txn;
-use crate::models::{self, EmailInUse, Extra, SignedIn, Token};
+use crate::models::{self, EmailInUse, Extra, Fields, SignedIn, Token};
 use crate::ops::{accounts, resolve, sessions, users};
 use crate::records::{AccountRecord, AsOf, SessionRecord, UserRecord};
 
@@ -23,6 +23,14 @@ pub(crate) enum SignIn {
 }
 
 impl SignIn {
+    /// The own fields that the answer shows and that may have been stored before.
+    pub(crate) fn shown(&self) -> Option<(Fields, Fields)> {
+        match self {
+            Self::Done { user, account, .. } => Some((user.extra.clone(), account.extra.clone())),
+            Self::EmailInUse(_) => None,
+        }
+    }
+
     /// Converts to the model, with the session token that the caller passed.
     pub(crate) fn into_model<U: Extra, A: Extra, S: Extra>(
         self,

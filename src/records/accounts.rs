@@ -7,7 +7,7 @@ use super::limits::{check_indexes, check_key, check_text};
 use crate::error::Result;
 use crate::models::{
     Account, AccountId, AccountKey, AccountPatch, AccountType, Change, DynamicFields, FieldPatch, Fields, Index,
-    Millis, NewAccount, ProviderAccountId, Token, UserId, account_from,
+    Millis, NewAccount, ProviderAccountId, RecordName, Token, UserId, account_from,
 };
 
 const RESERVED: &[&str] = &[
@@ -100,7 +100,7 @@ impl AccountRecord {
     }
 
     pub(crate) fn into_model<X: DeserializeOwned>(self) -> Result<Account<X>> {
-        let extra = self.extra.into_extra()?;
+        let extra = self.extra.into_extra().map_err(|misfit| misfit.of(RecordName::Account(&self.id)))?;
         Ok(account_from!(self => Account { id: self.id, user_id: self.user_id, extra }))
     }
 }

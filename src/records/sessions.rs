@@ -8,8 +8,8 @@ use super::lifetime::{AsOf, Lifetime};
 use super::limits::check_key;
 use crate::error::Result;
 use crate::models::{
-    DynamicFields, FieldPatch, Fields, Millis, NewSession, Session, SessionId, SessionInfo, SessionPatch, Token,
-    TokenHash, UserId, instant,
+    DynamicFields, FieldPatch, Fields, Millis, NewSession, RecordName, Session, SessionId, SessionInfo, SessionPatch,
+    Token, TokenHash, UserId, instant,
 };
 
 const RESERVED: &[&str] = &["id", "sessionToken", "userId", "expires"];
@@ -82,23 +82,23 @@ impl SessionRecord {
         max_age: TimeDelta,
     ) -> Result<Session<X>> {
         Ok(Session {
+            extra: self.extra.into_extra().map_err(|misfit| misfit.of(RecordName::Session(&self.id)))?,
             id: self.id,
             session_token,
             user_id: self.user_id,
             expires: instant(self.lifetime.last_instant(max_age))?,
-            extra: self.extra.into_extra()?,
         })
     }
 
     /// Converts to the model without a token. Only a caller who looks a session up by its token knows the token.
     pub(crate) fn into_info<X: DeserializeOwned>(self, max_age: TimeDelta) -> Result<SessionInfo<X>> {
         Ok(SessionInfo {
+            extra: self.extra.into_extra().map_err(|misfit| misfit.of(RecordName::Session(&self.id)))?,
             id: self.id,
             user_id: self.user_id,
             created: instant(self.lifetime.created)?,
             extended: instant(self.lifetime.extended)?,
             expires: instant(self.lifetime.last_instant(max_age))?,
-            extra: self.extra.into_extra()?,
         })
     }
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::limits::check_key;
 use crate::error::Result;
-use crate::models::{DynamicFields, Fields, Millis, Token, TokenHash, VerificationToken, instant};
+use crate::models::{DynamicFields, Fields, Millis, RecordName, Token, TokenHash, VerificationToken, instant};
 
 const RESERVED: &[&str] = &["identifier", "token", "expires"];
 
@@ -48,7 +48,7 @@ impl TokenRecord {
             identifier: self.identifier,
             token,
             expires: instant(self.expires)?,
-            extra: self.extra.into_extra()?,
+            extra: self.extra.into_extra().map_err(|misfit| misfit.of(RecordName::VerificationToken))?,
         })
     }
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::limits::{check_indexes, check_key, check_sendable, check_text, check_trimmed};
 use crate::error::{Error, Problem, Result};
 use crate::models::{
-    Change, DynamicFields, FieldPatch, Fields, Index, Millis, NewUser, User, UserId, UserPatch, instant,
+    Change, DynamicFields, FieldPatch, Fields, Index, Millis, NewUser, RecordName, User, UserId, UserPatch, instant,
 };
 
 /// The names that a user's own fields must not have: those of Auth.js, in its spelling. `email_verified` is not one of
@@ -135,13 +135,13 @@ impl UserRecord {
 
     pub(crate) fn into_model<X: DeserializeOwned>(self) -> Result<User<X>> {
         Ok(User {
+            extra: self.extra.into_extra().map_err(|misfit| misfit.of(RecordName::User(&self.id)))?,
             id: self.id,
             name: self.name,
             email: self.email.map(|email| email.spelling),
             email_verified: self.email_verified.map(instant).transpose()?,
             image: self.image,
             created: instant(self.created)?,
-            extra: self.extra.into_extra()?,
         })
     }
 }

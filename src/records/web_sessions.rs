@@ -218,7 +218,7 @@ impl WebSessionRecord {
             created: instant(self.lifetime.created)?,
             saved: instant(self.lifetime.extended)?,
             expires: instant(self.lifetime.expires)?,
-            data: self.data.into_extra()?,
+            data: self.data.into_extra().map_err(|_| Error::corrupt("the data of a web session cannot be read"))?,
         })
     }
 

@@ -1,12 +1,12 @@
 //! Accounts with providers for applications: updated, listed and unlinked.
 
 use crate::error::Result;
-use crate::kv::txn::Txn;
 use crate::models::{Account, AccountKey, AccountPatch, Cursor, Extra, Models, MustLeave, NewAccount, Page, UserId};
 use crate::ops::accounts;
 use crate::records::{AccountRecord, AccountUpdate};
 use crate::reply::Reply;
 use crate::store::lists::page_limit;
+use crate::store::shown::Trial;
 use crate::store::{AuthKv, fresh_id};
 
 /// # Accounts with providers
@@ -100,12 +100,17 @@ impl<M: Models> AuthKv<M> {
             Ok(update) => update,
             Err(error) => return Reply::ready(Err(error)),
         };
-        let (account, patch) = (update.account().clone(), update.extra().clone());
-        let stored = move |txn: &Txn<'_>| Ok(accounts::get(txn, &account)?.map(|account| account.extra));
-        self.if_taken::<M::Account, _>(patch, stored, move |auth, is_there| match is_there {
-            true => auth.write(move |txn| accounts::update(txn, &update), account_model),
-            false => Reply::ready(Ok(None)),
-        })
+        let (trial, patch) = (Trial::of_patch::<M::Account>(update.extra()), update.extra().clone());
+        self.write_shown(
+            trial,
+            move |txn| accounts::update(txn, &update),
+            |account| account.as_ref().map(|account| account.extra.clone()),
+            move |account| {
+                let Some(account) = account else { return Ok(None) };
+                account.extra.check_patched::<M::Account>(&patch)?;
+                account.into_model().map(Some)
+            },
+        )
     }
 
     /// A page of the accounts of a user, in the order of their ids. Ids created by the store are in the order of

@@ -2,9 +2,7 @@
 
 use crate::error::{Error, Problem, Result};
 use crate::kv::txn::Txn;
-use crate::models::{
-    Account, Cursor, Extra, FieldKey, FieldPatch, FieldRange, Fields, Index, Models, Page, RangeOf, User, Value,
-};
+use crate::models::{Account, Cursor, FieldKey, FieldRange, Index, Models, Page, RangeOf, User, Value};
 use crate::ops::pages::PageLimit;
 use crate::ops::{accounts, users};
 use crate::records::{AccountRecord, UserRecord};
@@ -176,29 +174,6 @@ impl<M: Models> AuthKv<M> {
             ),
             Err(error) => Reply::ready(Err(error)),
         }
-    }
-
-    /// Tries a patch of own fields on the application's model, then calls `next` with whether the record exists. A
-    /// patch that the model rejects is refused. The model's code does not run in a transaction, so the patch is tried
-    /// on the fields stored now and may be applied to newer ones. A patch that fits the one fits the other, unless the
-    /// model makes one field depend on another.
-    pub(crate) fn if_taken<X: Extra, T: Send + 'static>(
-        &self,
-        patch: FieldPatch,
-        stored: impl Fn(&Txn<'_>) -> Result<Option<Fields>> + Send + 'static,
-        next: impl FnOnce(&Self, bool) -> Reply<T> + Send + 'static,
-    ) -> Reply<T> {
-        if patch.is_empty() {
-            return next(self, true);
-        }
-        self.then(self.read(stored, Ok), move |auth, stored| match stored {
-            Ok(Some(fields)) => match fields.check_patch::<X>(&patch) {
-                Ok(()) => next(auth, true),
-                Err(error) => Reply::ready(Err(error)),
-            },
-            Ok(None) => next(auth, false),
-            Err(error) => Reply::ready(Err(error)),
-        })
     }
 }
 

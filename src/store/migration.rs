@@ -17,13 +17,15 @@ use crate::kv::key::Key;
 use crate::kv::table::RowKey;
 use crate::kv::txn::{Txn, with_indexes};
 use crate::models::{
-    Dynamic, Extra, FieldKey, Fields, Indexes, MigrationError, MigrationProgress, MigrationStep, Models, fingerprint,
+    Dynamic, DynamicFields, FieldKey, Fields, Indexes, MigrationError, MigrationProgress, MigrationStep, Models,
+    fingerprint,
 };
 use crate::ops::meta::{self, Change, Settings, Stage};
 use crate::ops::migration::Step;
 use crate::ops::{migration, upkeep};
 use crate::records::entries::{FieldIndexed, Record};
 use crate::records::{AccountRecord, SessionRecord, TokenRecord, UserRecord};
+use crate::store::fit::Fitted;
 
 /// The application's callback for progress.
 pub(crate) type OnProgress = Box<dyn FnMut(MigrationProgress) + Send>;
@@ -227,18 +229,15 @@ impl<M: Models> Settling<'_, M> {
     }
 }
 
-fn refused<M, R: Migrated<M>>(record: &R, why: &dyn fmt::Display) -> Error {
-    OpenProblem::MigrationRefused { record: record.name(), why: why.to_string() }.into()
+fn refused<M: Models, R: Migrated<M>>(record: &R, why: &dyn fmt::Display) -> Error {
+    OpenProblem::MigrationRefused { record: record.name().to_string(), why: why.to_string() }.into()
 }
 
 /// A record with own fields, which a change can affect.
-trait Migrated<M>: Record + Clone + Send + Sync {
+trait Migrated<M: Models>: Fitted<M> {
     const STAGE: Stage;
 
     fn migrated(&self, from: u32) -> Result<Self, MigrationError>;
-
-    /// The record's name for an error message, without secrets.
-    fn name(&self) -> String;
 
     fn unique_values(&self, _: &Indexes) -> Result<Vec<(Cow<'static, str>, FieldKey)>> {
         Ok(Vec::new())
@@ -250,11 +249,7 @@ impl<M: Models> Migrated<M> for UserRecord {
 
     fn migrated(&self, from: u32) -> Result<Self, MigrationError> {
         let fields = M::migrate_user(from, self.clone().into_model()?)?;
-        fitting::<M::User, _>(self.clone().with_fields(&fields)?, |user| &user.extra)
-    }
-
-    fn name(&self) -> String {
-        format!("user {}", self.id)
+        fitting::<M, _>(self.clone().with_fields(&fields)?)
     }
 
     fn unique_values(&self, indexes: &Indexes) -> Result<Vec<(Cow<'static, str>, FieldKey)>> {
@@ -267,11 +262,7 @@ impl<M: Models> Migrated<M> for AccountRecord {
 
     fn migrated(&self, from: u32) -> Result<Self, MigrationError> {
         let fields = M::migrate_account(from, self.clone().into_model()?)?;
-        fitting::<M::Account, _>(self.clone().with_fields(&fields)?, |account| &account.extra)
-    }
-
-    fn name(&self) -> String {
-        format!("account {}", self.id)
+        fitting::<M, _>(self.clone().with_fields(&fields)?)
     }
 
     fn unique_values(&self, indexes: &Indexes) -> Result<Vec<(Cow<'static, str>, FieldKey)>> {
@@ -283,12 +274,8 @@ impl<M: Models> Migrated<M> for SessionRecord {
     const STAGE: Stage = Stage::Sessions;
 
     fn migrated(&self, from: u32) -> Result<Self, MigrationError> {
-        let fields = M::migrate_session(from, self.extra.clone().into_extra()?)?;
-        fitting::<M::Session, _>(self.clone().with_fields(&fields)?, |session| &session.extra)
-    }
-
-    fn name(&self) -> String {
-        format!("session {}", self.id)
+        let fields = M::migrate_session(from, dynamic(&self.extra)?)?;
+        fitting::<M, _>(self.clone().with_fields(&fields)?)
     }
 }
 
@@ -296,16 +283,17 @@ impl<M: Models> Migrated<M> for TokenRecord {
     const STAGE: Stage = Stage::VerificationTokens;
 
     fn migrated(&self, from: u32) -> Result<Self, MigrationError> {
-        let fields = M::migrate_verification_token(from, self.extra.clone().into_extra()?)?;
-        fitting::<M::VerificationToken, _>(self.clone().with_fields(&fields)?, |token| &token.extra)
-    }
-
-    fn name(&self) -> String {
-        "a verification token".to_owned()
+        let fields = M::migrate_verification_token(from, dynamic(&self.extra)?)?;
+        fitting::<M, _>(self.clone().with_fields(&fields)?)
     }
 }
 
+fn dynamic(fields: &Fields) -> Result<DynamicFields, MigrationError> {
+    fields.clone().into_extra().map_err(|misfit| misfit.to_string().into())
+}
+
 /// Returns the record if the application's model can read its own fields.
-fn fitting<X: Extra, R>(record: R, fields: impl Fn(&R) -> &Fields) -> Result<R, MigrationError> {
-    if fields(&record).fit::<X>() { Ok(record) } else { Err("its fields do not fit them".into()) }
+fn fitting<M: Models, R: Fitted<M>>(record: R) -> Result<R, MigrationError> {
+    record.check_fit().map_err(|misfit| format!("its fields do not fit them: {misfit}"))?;
+    Ok(record)
 }

@@ -28,20 +28,24 @@ mod own_transaction;
 
 mod upkeep;
 
+mod checking;
+
 mod adapter;
 pub(crate) mod background;
 #[cfg(feature = "etcd")]
 pub(crate) mod copy;
+mod fit;
 mod hot_sessions;
 mod lists;
 mod migration;
+mod shown;
 pub(crate) mod web_sessions;
 
 use std::fmt;
 use std::marker::PhantomData;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use uuid::Uuid;
@@ -54,7 +58,6 @@ use crate::engine::{Engine, Signature};
 use crate::error::{Error, Problem, Result, StorageError};
 use crate::kv::txn::{Txn, with_indexes};
 use crate::models::{Indexes, Millis, Models, Span};
-use crate::ops::check::{self, CheckReport};
 use crate::ops::meta;
 use crate::records::{AsOf, EmailMatching, Identity};
 use crate::reply::Reply;
@@ -112,6 +115,20 @@ struct Inner {
     cleaned_fields: AtomicU64,
     /// See [`Stats::sessions_of_strangers`].
     sessions_of_strangers: Arc<AtomicU64>,
+}
+
+/// A handle that may not keep the store open.
+pub(crate) struct Handle<M: Models> {
+    inner: Weak<Inner>,
+    kept: Option<AuthKv<M>>,
+}
+
+impl<M: Models> Handle<M> {
+    /// `None` if the store is closed because its last handle was dropped.
+    pub(crate) fn get(&self) -> Option<AuthKv<M>> {
+        let open = || Some(AuthKv { inner: self.inner.upgrade()?, models: PhantomData });
+        self.kept.clone().or_else(open)
+    }
 }
 
 /// What operations depend on besides their arguments.
@@ -227,27 +244,6 @@ impl<M: Models> AuthKv<M> {
     /// [`Closed`](crate::Error::Closed) and [`Busy`](crate::Error::Busy).
     pub fn synchronize(&self) -> Reply<()> {
         self.inner.engine.synchronize()
-    }
-
-    /// Checks the whole store on the calling thread: looks up every record and every index entry, and compares them and
-    /// their counts. This takes microseconds per record. Damage is in the report, not an error, and so are the damaged
-    /// entries that purges have dropped since the store was opened.
-    ///
-    /// It sees everything that a call can encounter. It does not see damage to redb's list of free pages, which may
-    /// spoil a later write; opening with [`Options::verify`](crate::Options::verify) does.
-    ///
-    /// # Errors
-    /// [`Storage`](crate::Error::Storage) when the tables themselves are too damaged to be read.
-    ///
-    /// ```
-    /// # use authkv::AuthKv;
-    /// let report = AuthKv::in_memory()?.check().wait()?;
-    /// assert!(report.is_sound(), "{:?}", report.problems);
-    /// # Ok::<(), authkv::Error>(())
-    /// ```
-    pub fn check(&self) -> Reply<CheckReport> {
-        let (indexes, dropped) = (Arc::clone(self.indexes()), self.background_purge().damaged());
-        self.read(move |txn| check::check(txn, &indexes), move |report| Ok(report.with_dropped(dropped)))
     }
 
     /// Carries out the accepted writes and closes the file. Later calls on any clone answer
@@ -393,7 +389,7 @@ impl<M: Models> AuthKv<M> {
     }
 
     /// Runs `next` on a reply's result: at once if the reply is ready, as after a read from a file, and otherwise when
-    /// it arrives.
+    /// it arrives; see [`AnyEngine::then`].
     pub(crate) fn then<T: Send + 'static, U: Send + 'static>(
         &self,
         reply: Reply<T>,
@@ -404,6 +400,12 @@ impl<M: Models> AuthKv<M> {
         }
         let auth = self.clone();
         self.inner.engine.then(reply, move |result| next(&auth, result))
+    }
+
+    /// A handle for work behind a reply that may never be awaited. On a file and in memory it does not keep the store
+    /// open; on a cluster the work is done in any case.
+    pub(crate) fn handle(&self) -> Handle<M> {
+        Handle { inner: Arc::downgrade(&self.inner), kept: self.is_shared().then(|| self.clone()) }
     }
 
     pub(crate) fn engine(&self) -> &AnyEngine {

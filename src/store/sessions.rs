@@ -12,6 +12,7 @@ use crate::ops::sessions::{self, AnySession, Ended, FoundSession};
 use crate::records::{AsOf, SessionRecord, SessionUpdate};
 use crate::reply::Reply;
 use crate::store::lists::page_limit;
+use crate::store::shown::Trial;
 use crate::store::{AuthKv, fresh_id};
 
 /// # Sessions
@@ -81,16 +82,17 @@ impl<M: Models> AuthKv<M> {
             Ok(update) => update,
             Err(error) => return Reply::ready(Err(error)),
         };
-        let (hash, patch) = (update.token_hash, update.extra.clone());
-        let stored =
-            move |txn: &Txn<'_>| Ok(sessions::session_and_user(txn, &hash, as_of)?.map(|found| found.extra.clone()));
-        self.if_taken::<M::Session, _>(patch, stored, move |auth, is_there| match is_there {
-            true => auth.write(
-                move |txn| sessions::update(txn, &update, as_of),
-                move |session| session.map(|session| session.into_model(token, as_of.max_age)).transpose(),
-            ),
-            false => Reply::ready(Ok(None)),
-        })
+        let (trial, patch) = (Trial::of_patch::<M::Session>(&update.extra), update.extra.clone());
+        self.write_shown(
+            trial,
+            move |txn| sessions::update(txn, &update, as_of),
+            |session| session.as_ref().map(|session| session.extra.clone()),
+            move |session| {
+                let Some(session) = session else { return Ok(None) };
+                session.extra.check_patched::<M::Session>(&patch)?;
+                session.into_model(token.clone(), as_of.max_age).map(Some)
+            },
+        )
     }
 
     /// Removes a session, expired or not, and returns it. Returns `None` if there is none, as with a stale cookie.
@@ -177,15 +179,16 @@ impl<M: Models> AuthKv<M> {
         let (token, as_of) = (Token::from(session_token), self.as_of());
         let hash = token.hash();
         self.then(self.find_session(&hash, as_of, Ok), move |auth, found| {
-            let here = found.and_then(|found| match found {
-                Some(found) => {
-                    let extended = auth.extend_if_due(hash, found.expires, as_of).map(instant).transpose()?;
-                    let SessionAndUser { session, user } = found.into_model(token)?;
-                    Ok(Check::Passed(Authenticated { user, session, extended }))
-                }
-                None => Ok(Check::Failed),
-            });
-            Reply::ready(here)
+            let extended = match &found {
+                Ok(Some(found)) => auth.extend_if_due(hash, found.expires, as_of),
+                _ => None,
+            };
+            Reply::by(move || {
+                let Some(found) = found? else { return Ok(Check::Failed) };
+                let extended = extended.map(instant).transpose()?;
+                let SessionAndUser { session, user } = found.into_model(token)?;
+                Ok(Check::Passed(Authenticated { user, session, extended }))
+            })
         })
     }
 

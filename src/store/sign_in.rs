@@ -7,6 +7,7 @@ use crate::ops::sign_in;
 use crate::records::{AccountRecord, AsOf, SessionRecord, UserRecord};
 use crate::reply::Reply;
 use crate::store::sessions::fresh_session;
+use crate::store::shown::Trial;
 use crate::store::{AuthKv, fresh_id};
 
 /// # Signing in
@@ -84,7 +85,12 @@ impl<M: Models> AuthKv<M> {
         match self.visitor_with_account(account, user, session) {
             Ok((visitor, token)) => {
                 let max_age = visitor.as_of.max_age;
-                self.write(move |txn| visitor.sign_in(txn), move |outcome| outcome.into_model(token, max_age))
+                self.write_shown(
+                    Trial::of::<M::User>().or(Trial::of::<M::Account>()),
+                    move |txn| visitor.sign_in(txn),
+                    sign_in::SignIn::shown,
+                    move |outcome| outcome.into_model(token.clone(), max_age),
+                )
             }
             Err(error) => Reply::ready(Err(error)),
         }
@@ -154,7 +160,12 @@ impl<M: Models> AuthKv<M> {
         match self.visitor_with_email(user, session) {
             Ok((visitor, token)) => {
                 let max_age = visitor.as_of.max_age;
-                self.write(move |txn| visitor.sign_in(txn), move |done| done.into_model(token, max_age))
+                self.write_shown(
+                    Trial::of::<M::User>(),
+                    move |txn| visitor.sign_in(txn),
+                    |done| done.user.extra.clone(),
+                    move |done| done.into_model(token.clone(), max_age),
+                )
             }
             Err(error) => Reply::ready(Err(error)),
         }

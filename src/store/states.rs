@@ -4,10 +4,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::Error;
-use crate::models::{Check, FIELD_BYTES_MAX, Models, Span, Token, TokenHash, json_text};
+use crate::models::{Check, FIELD_BYTES_MAX, Misfit, Models, RecordName, Span, Token, TokenHash, json_text};
 use crate::ops::states;
 use crate::records::StateRecord;
 use crate::reply::Reply;
+use crate::store::shown::Trial;
 use crate::store::{AuthKv, positive};
 
 /// # States
@@ -75,15 +76,17 @@ impl<M: Models> AuthKv<M> {
     /// for this purpose, it was already taken, or it has expired.
     ///
     /// # Errors
-    /// [`OutcomeUnknown`](Error::OutcomeUnknown) also when the value does not fit `T`; it is gone then. The errors of
-    /// every writing method of [`Adapter`](crate::Adapter).
+    /// [`Misfit`](Error::Misfit) when the value does not fit `T`; it stays where it is. The errors of every writing method
+    /// of [`Adapter`](crate::Adapter).
     pub fn take_state<T: DeserializeOwned + Send + 'static>(&self, purpose: &str, handle: &str) -> Reply<Check<T>> {
         let (hash, now) = (TokenHash::within(purpose, handle), self.now_ms());
-        self.write(
+        self.write_shown(
+            Trial::Needed,
             move |txn| states::take(txn, hash, now),
+            |state| state.as_ref().map(|state| state.value.clone()),
             |state| {
                 let value = state.map(|state| serde_json::from_str(&state.value)).transpose();
-                value.map(Check::from).map_err(|_| Error::corrupt("a state does not fit the type that it is taken as"))
+                value.map(Check::from).map_err(|error| Misfit::new(None, &error).of(RecordName::State))
             },
         )
     }

@@ -1,12 +1,13 @@
 //! Users: created, found, changed and deleted.
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::kv::txn::Txn;
 use crate::models::{AccountKey, Cursor, Extra, Models, NewUser, Page, User, UserId, UserPatch};
 use crate::ops::users;
 use crate::records::{Email, UserRecord, UserUpdate};
 use crate::reply::Reply;
 use crate::store::lists::page_limit;
+use crate::store::shown::Trial;
 use crate::store::{AuthKv, fresh_id};
 
 /// # Users
@@ -161,12 +162,16 @@ impl<M: Models> AuthKv<M> {
             Ok(update) => update,
             Err(error) => return Reply::ready(Err(error)),
         };
-        let (id, patch) = (update.id.clone(), update.extra.clone());
-        let stored = move |txn: &Txn<'_>| Ok(users::get(txn, &id)?.map(|user| user.extra));
-        self.if_taken::<M::User, _>(patch, stored, move |auth, is_there| match is_there {
-            true => auth.write(move |txn| users::update(txn, &update), UserRecord::into_model),
-            false => Reply::ready(Err(Error::UnknownUser)),
-        })
+        let (trial, patch) = (Trial::of_patch::<M::User>(&update.extra), update.extra.clone());
+        self.write_shown(
+            trial,
+            move |txn| users::update(txn, &update),
+            |user| user.extra.clone(),
+            move |user| {
+                user.extra.check_patched::<M::User>(&patch)?;
+                user.into_model()
+            },
+        )
     }
 
     /// Removes a user with all accounts, sessions and authenticators, and returns the user, or `None` if there is none.

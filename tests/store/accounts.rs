@@ -248,7 +248,8 @@ fn own_fields_are_patched_by_name_and_refused_like_those_of_users() {
     let account = || auth.get_account(AccountKey::new("github", "1")).wait().unwrap().unwrap();
     let before = account();
     assert_eq!(conflict(patch(FieldPatch::new().set("number", 2)).wait()), UniqueKey::Field("number".into()));
-    assert_eq!(invalid(patch(FieldPatch::new().set("number", "two")).wait()).1, Problem::Misfit);
+    let misfit = Problem::Misfit("invalid type: string, expected u8".to_owned());
+    assert_eq!(invalid(patch(FieldPatch::new().set("number", "two")).wait()), ("number".to_owned(), misfit));
     assert_eq!(invalid(patch(FieldPatch::new().set("scope", 2)).wait()), ("scope".to_owned(), Problem::ReservedName));
     assert_eq!(account(), before);
     auth.delete_user("bob").wait().unwrap();

@@ -19,6 +19,7 @@ mod emails;
 mod executor;
 mod hot_sessions;
 mod linking;
+mod misfit;
 mod models;
 mod own_transactions;
 mod persistence;

@@ -67,7 +67,7 @@ impl RemoteEngine {
             setup,
         )?;
         if let Some(client) = client {
-            engine.warnings = engine.run(async move { Ok(client.look().await) }).wait()?;
+            engine.warnings = engine.run(|answer| async move { answer.send(Ok(client.look().await)) }).wait()?;
         }
         for warning in &engine.warnings {
             tracing::warn!("{warning}");
@@ -145,7 +145,7 @@ impl RemoteEngine {
     /// `Busy` if they have changed.
     pub(crate) fn confirm(&self) -> Result<()> {
         let core = Arc::clone(&self.core);
-        self.run(async move { core.look(Instant::now() + core.config.timeout).await }).wait()
+        self.run(|answer| async move { answer.send(core.look(Instant::now() + core.config.timeout).await) }).wait()
     }
 
     fn accept(&self) -> Result<()> {
@@ -177,23 +177,29 @@ impl RemoteEngine {
         reply
     }
 
-    /// Runs `next` on a reply's result when it arrives, even if nobody awaits the outcome.
+    /// Runs `next` on a reply's result when it arrives, even if nobody awaits the outcome. The last step of the reply that
+    /// `next` makes is left to whoever does.
     pub(crate) fn then<T: Send + 'static, U: Send + 'static>(
         &self,
         reply: Reply<T>,
         next: impl FnOnce(Result<T>) -> Reply<U> + Send + 'static,
     ) -> Reply<U> {
-        self.run(async move { next(reply.await).await })
+        self.run(|answer| async move { next(reply.await).answer_to(answer).await })
     }
 
-    fn run<T: Send + 'static>(&self, work: impl Future<Output = Result<T>> + Send + 'static) -> Reply<T> {
+    /// Runs work of the store's thread that answers. Closing waits for it.
+    fn run<T, F>(&self, work: impl FnOnce(Answer<T>) -> F) -> Reply<T>
+    where
+        T: Send + 'static,
+        F: Future<Output = ()> + Send + 'static,
+    {
         if let Err(error) = self.thread.check() {
             return Reply::ready(Err(error));
         }
         let (answer, reply) = Reply::later();
-        let in_flight = self.core.go_on();
+        let (work, in_flight) = (work(answer), self.core.go_on());
         self.runtime.spawn(async move {
-            answer.send(work.await);
+            work.await;
             drop(in_flight);
         });
         reply

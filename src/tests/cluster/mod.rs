@@ -6,6 +6,7 @@ mod faulty;
 #[cfg(unix)]
 mod fork;
 mod memory;
+mod misfits;
 mod trips;
 
 use std::sync::Arc;
