@@ -169,6 +169,16 @@ pub enum Problem {
     },
     /// The application's model has no such field.
     UnknownField,
+    /// An index is declared on a field that the model does not have under this name. An index has the serde name under
+    /// which the field is written: `#[serde(rename)]` and `rename_all` count, `#[serde(alias)]` does not.
+    NoSuchField {
+        /// The serde names of the fields that there are.
+        fields: Vec<String>,
+    },
+    /// An index is declared on a standard field. This method finds by it.
+    FoundBy(&'static str),
+    /// The field has another kind of value in the application's model, which is the text, so no record can be found.
+    OtherKind(&'static str),
     /// The field, as it would be stored, cannot be read back as the application's model: its value has another type, or
     /// is missing. (A number that is not finite is stored as null.) The text is serde's own, without the value.
     Misfit(String),
@@ -469,7 +479,15 @@ impl fmt::Display for Problem {
             Self::NotJson(why) => write!(f, "cannot be written as JSON: {why}"),
             Self::TooDeep { limit } => write!(f, "is nested more than {limit} levels deep"),
             Self::UnknownField => f.write_str("is not a field of the application's model"),
-            Self::NotIndexable => f.write_str("has an index, and its value is of a kind that cannot be in one"),
+            Self::NoSuchField { fields } => {
+                f.write_str("has an index, and is not a field of the application's model, which has ")?;
+                if fields.is_empty() { f.write_str("none") } else { f.write_str(&fields.join(", ")) }
+            }
+            Self::FoundBy(method) => write!(f, "is a standard field and needs no index: use {method}"),
+            Self::OtherKind(kind) => write!(f, "is {kind} in the application's model"),
+            Self::NotIndexable => f.write_str(
+                "has an index, and its value is of a kind that cannot be in one: a boolean, an integer, an Instant and a text can",
+            ),
             Self::IndexedTwice => f.write_str("has two indexes"),
             Self::NotIndexed => f.write_str("has no index"),
             Self::NotUnique => f.write_str("has an index that is not unique"),

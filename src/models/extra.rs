@@ -28,7 +28,7 @@ pub trait Models: Send + Sync + 'static {
     /// The own fields of a [`VerificationToken`](super::VerificationToken).
     type VerificationToken: Extra;
     /// The indexed own fields of users. An index that is added is built when a store is opened; an index that is
-    /// dropped is removed.
+    /// dropped is removed. A name that is not a field's is refused, so a misspelling does neither.
     const USER_INDEXES: &'static [Index] = &[];
     /// The indexed own fields of accounts, likewise.
     const ACCOUNT_INDEXES: &'static [Index] = &[];

@@ -26,7 +26,10 @@ pub struct Index {
 }
 
 impl Index {
-    /// An index on the field with this serde name.
+    /// An index on the field with this serde name, under which the field is written: `#[serde(rename)]` and `rename_all`
+    /// count, `#[serde(alias)]` does not. Opening a store refuses an index on a field that the model does not have, and on
+    /// one whose kind cannot be in an index. A map and a struct with `#[serde(flatten)]` do not tell their fields; there
+    /// the records decide.
     pub const fn new(field: &'static str) -> Self {
         Self { field: Cow::Borrowed(field), unique: false }
     }

@@ -44,7 +44,7 @@ pub struct Instant(DateTime<Utc>);
 
 /// The single key of a map that stands for an instant; its value is the milliseconds. When a map of the application has
 /// this key, or this key with more `$` in front, the key is written with one more `$`.
-const INSTANT: &str = "$instant";
+pub(super) const INSTANT: &str = "$instant";
 
 fn is_escaped(name: &str) -> bool {
     name.starts_with('$') && name.trim_start_matches('$') == "instant"

@@ -3,11 +3,11 @@
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::limits::{check_indexes, check_key, check_text};
+use super::limits::{check_key, check_text};
 use crate::error::Result;
 use crate::models::{
-    Account, AccountId, AccountKey, AccountPatch, AccountType, Change, DynamicFields, FieldPatch, Fields, Index,
-    Millis, NewAccount, ProviderAccountId, RecordName, Token, UserId, account_from,
+    Account, AccountId, AccountKey, AccountPatch, AccountType, Change, DynamicFields, FieldPatch, Fields, Millis,
+    NewAccount, ProviderAccountId, RecordName, Token, UserId, account_from,
 };
 
 const RESERVED: &[&str] = &[
@@ -46,6 +46,9 @@ pub(crate) struct AccountRecord {
 }
 
 impl AccountRecord {
+    /// The names that own fields must not have.
+    pub(crate) const RESERVED: &'static [&'static str] = RESERVED;
+
     /// # Errors
     /// Invalid argument, naming the field.
     pub(crate) fn new<X: Serialize + DeserializeOwned>(
@@ -64,11 +67,6 @@ impl AccountRecord {
         )?;
         let extra = Fields::of(&account.extra, RESERVED)?;
         Ok(account_from!(account => Self { id, user_id: account.user_id, created, extra }))
-    }
-
-    /// Refuses indexes that an application cannot declare.
-    pub(crate) fn check_indexes(indexes: &[Index]) -> Result<()> {
-        check_indexes(indexes, RESERVED)
     }
 
     /// Returns the record with other own fields.

@@ -1,20 +1,7 @@
-//! Checks on input before a record is made: index declarations, keys and texts.
+//! Checks on input before a record is made: keys and texts.
 
 use crate::error::{Error, Problem, Result};
-use crate::models::{FIELD_BYTES_MAX, Index, KEY_BYTES_MAX};
-
-/// Refuses an index on a standard field, and two indexes on one field.
-pub(super) fn check_indexes(indexes: &[Index], reserved: &[&str]) -> Result<()> {
-    for (place, index) in indexes.iter().enumerate() {
-        if reserved.contains(&&*index.field) {
-            return Err(Error::invalid(index.field.clone(), Problem::ReservedName));
-        }
-        if indexes.iter().skip(place + 1).any(|other| other.field == index.field) {
-            return Err(Error::invalid(index.field.clone(), Problem::IndexedTwice));
-        }
-    }
-    Ok(())
-}
+use crate::models::{FIELD_BYTES_MAX, KEY_BYTES_MAX};
 
 /// Refuses a text that cannot be a key or a part of one.
 pub(super) fn check_key(field: &'static str, text: &str) -> Result<()> {

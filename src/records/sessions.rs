@@ -28,6 +28,9 @@ pub(crate) struct SessionRecord {
 }
 
 impl SessionRecord {
+    /// The names that own fields must not have.
+    pub(crate) const RESERVED: &'static [&'static str] = RESERVED;
+
     /// # Errors
     /// Invalid argument, naming the field.
     pub(crate) fn new<X: Serialize + DeserializeOwned>(

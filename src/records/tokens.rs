@@ -23,6 +23,9 @@ pub(crate) struct TokenRecord {
 }
 
 impl TokenRecord {
+    /// The names that own fields must not have.
+    pub(crate) const RESERVED: &'static [&'static str] = RESERVED;
+
     /// # Errors
     /// Invalid argument, naming the field.
     pub(crate) fn new<X: Serialize + DeserializeOwned>(token: &VerificationToken<X>, created: Millis) -> Result<Self> {

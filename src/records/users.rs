@@ -3,10 +3,10 @@
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::limits::{check_indexes, check_key, check_sendable, check_text, check_trimmed};
+use super::limits::{check_key, check_sendable, check_text, check_trimmed};
 use crate::error::{Error, Problem, Result};
 use crate::models::{
-    Change, DynamicFields, FieldPatch, Fields, Index, Millis, NewUser, RecordName, User, UserId, UserPatch, instant,
+    Change, DynamicFields, FieldPatch, Fields, Millis, NewUser, RecordName, User, UserId, UserPatch, instant,
 };
 
 /// The names that a user's own fields must not have: those of Auth.js, in its spelling. `email_verified` is not one of
@@ -84,6 +84,9 @@ pub(crate) struct UserRecord {
 }
 
 impl UserRecord {
+    /// The names that own fields must not have.
+    pub(crate) const RESERVED: &'static [&'static str] = RESERVED;
+
     /// # Errors
     /// Invalid argument, naming the field.
     pub(crate) fn new<X: Serialize + DeserializeOwned>(
@@ -106,11 +109,6 @@ impl UserRecord {
             sign_outs: 0,
             extra: Fields::of(&user.extra, RESERVED)?,
         })
-    }
-
-    /// Refuses indexes that an application cannot declare.
-    pub(crate) fn check_indexes(indexes: &[Index]) -> Result<()> {
-        check_indexes(indexes, RESERVED)
     }
 
     /// Returns the record with other own fields.

@@ -8,6 +8,7 @@ use crate::ops::{accounts, users};
 use crate::records::{AccountRecord, UserRecord};
 use crate::reply::Reply;
 use crate::store::AuthKv;
+use crate::store::declared::IndexedFields;
 use crate::store::lists::page_limit;
 
 /// # Lookups by own fields
@@ -16,7 +17,7 @@ impl<M: Models> AuthKv<M> {
     ///
     /// # Errors
     /// [`InvalidArgument`](Error::InvalidArgument) when the field has no unique index in
-    /// [`USER_INDEXES`](Models::USER_INDEXES), and the errors of every method of [`Adapter`](crate::Adapter).
+    /// [`USER_INDEXES`](Models::USER_INDEXES), or has another kind of value in the model; and the errors of every method of [`Adapter`](crate::Adapter).
     ///
     /// ```
     /// use authkv::models::{Index, Models, NewUser};
@@ -54,8 +55,9 @@ impl<M: Models> AuthKv<M> {
     /// # Ok::<(), Error>(())
     /// ```
     pub fn get_user_by(&self, field: &str, value: impl Into<Value>) -> Reply<Option<User<M::User>>> {
-        let index = unique_index_on(&self.indexes().users, field);
-        self.get_by(index, value.into(), users::by_field, UserRecord::into_model)
+        let value = value.into();
+        let index = unique_index_on(&self.indexes().users, field, &self.shapes().users, &value);
+        self.get_by(index, value, users::by_field, UserRecord::into_model)
     }
 
     /// The account with this value in a field with a unique index. Otherwise like [`get_user_by`](Self::get_user_by).
@@ -63,8 +65,9 @@ impl<M: Models> AuthKv<M> {
     /// # Errors
     /// The errors of [`get_user_by`](Self::get_user_by).
     pub fn get_account_by(&self, field: &str, value: impl Into<Value>) -> Reply<Option<Account<M::Account>>> {
-        let index = unique_index_on(&self.indexes().accounts, field);
-        self.get_by(index, value.into(), accounts::by_field, AccountRecord::into_model)
+        let value = value.into();
+        let index = unique_index_on(&self.indexes().accounts, field, &self.shapes().accounts, &value);
+        self.get_by(index, value, accounts::by_field, AccountRecord::into_model)
     }
 
     /// A page of the users whose value of an indexed field is in a range, in the order of the values. `after` is the
@@ -184,7 +187,8 @@ fn index_on(indexes: &[Index], field: &str) -> Result<Index> {
     index.ok_or_else(|| Error::invalid(field.to_owned(), Problem::NotIndexed))
 }
 
-fn unique_index_on(indexes: &[Index], field: &str) -> Result<Index> {
+fn unique_index_on(indexes: &[Index], field: &str, fields: &IndexedFields, value: &Value) -> Result<Index> {
     let index = index_on(indexes, field)?;
+    fields.check_kind(field, value)?;
     if index.unique { Ok(index) } else { Err(Error::invalid(index.field, Problem::NotUnique)) }
 }

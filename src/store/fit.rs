@@ -7,6 +7,11 @@ use crate::records::{AccountRecord, SessionRecord, TokenRecord, UserRecord};
 /// A record with own fields.
 pub(crate) trait Fitted<M: Models>: Record + Clone + Send + Sync {
     type Own: Extra;
+    const PLURAL: &'static str;
+    /// The names of the standard fields.
+    const RESERVED: &'static [&'static str];
+    /// Standard fields by which a method finds records, and the method.
+    const FOUND_BY: &'static [(&'static str, &'static str)] = &[];
 
     fn own_fields(&self) -> &Fields;
     fn name(&self) -> RecordName<'_>;
@@ -19,6 +24,9 @@ pub(crate) trait Fitted<M: Models>: Record + Clone + Send + Sync {
 
 impl<M: Models> Fitted<M> for UserRecord {
     type Own = M::User;
+    const PLURAL: &'static str = "users";
+    const RESERVED: &'static [&'static str] = Self::RESERVED;
+    const FOUND_BY: &'static [(&'static str, &'static str)] = &[("email", "get_user_by_email"), ("id", "get_user")];
 
     fn own_fields(&self) -> &Fields {
         &self.extra
@@ -31,6 +39,10 @@ impl<M: Models> Fitted<M> for UserRecord {
 
 impl<M: Models> Fitted<M> for AccountRecord {
     type Own = M::Account;
+    const PLURAL: &'static str = "accounts";
+    const RESERVED: &'static [&'static str] = Self::RESERVED;
+    const FOUND_BY: &'static [(&'static str, &'static str)] =
+        &[("provider", "get_account"), ("providerAccountId", "get_account"), ("userId", "list_accounts")];
 
     fn own_fields(&self) -> &Fields {
         &self.extra
@@ -43,6 +55,8 @@ impl<M: Models> Fitted<M> for AccountRecord {
 
 impl<M: Models> Fitted<M> for SessionRecord {
     type Own = M::Session;
+    const PLURAL: &'static str = "sessions";
+    const RESERVED: &'static [&'static str] = Self::RESERVED;
 
     fn own_fields(&self) -> &Fields {
         &self.extra
@@ -55,6 +69,8 @@ impl<M: Models> Fitted<M> for SessionRecord {
 
 impl<M: Models> Fitted<M> for TokenRecord {
     type Own = M::VerificationToken;
+    const PLURAL: &'static str = "verification tokens";
+    const RESERVED: &'static [&'static str] = Self::RESERVED;
 
     fn own_fields(&self) -> &Fields {
         &self.extra

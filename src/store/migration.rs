@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use crate::engine::Engine;
 use crate::engine::any::AnyEngine;
-use crate::error::{Error, OpenProblem, Result, UniqueKey};
+use crate::error::{Error, OpenProblem, Result};
 use crate::kv::key::Key;
 use crate::kv::table::RowKey;
 use crate::kv::txn::{Txn, with_indexes};
@@ -147,7 +147,8 @@ impl<M: Models> Settling<'_, M> {
                 for (field, value) in changed.unique_values(&change.indexes).map_err(|why| refused(&why))? {
                     let key = [R::TABLE.id.name.as_bytes(), b"/", field.as_bytes(), b"/", &value.to_bytes()].concat();
                     if !taken.insert(fingerprint(&key)) {
-                        return Err(refused(&Error::Conflict(UniqueKey::Field(field))));
+                        let two = format!("two {} have the same {field}, and its index is unique", R::PLURAL);
+                        return Err(refused(&two));
                     }
                 }
                 changed.entries(&change.indexes).map_err(|why| refused(&why))?;

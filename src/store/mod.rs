@@ -34,6 +34,7 @@ mod adapter;
 pub(crate) mod background;
 #[cfg(feature = "etcd")]
 pub(crate) mod copy;
+mod declared;
 mod fit;
 mod hot_sessions;
 mod lists;
@@ -61,6 +62,7 @@ use crate::models::{Indexes, Millis, Models, Span};
 use crate::ops::meta;
 use crate::records::{AsOf, EmailMatching, Identity};
 use crate::reply::Reply;
+use crate::store::declared::Shapes;
 
 /// The store: an Auth.js database adapter in one redb file, in memory, or in a database that the application has open.
 ///
@@ -108,6 +110,7 @@ pub struct AuthKv<M: Models = ()> {
 struct Inner {
     engine: AnyEngine,
     indexes: Arc<Indexes>,
+    shapes: Shapes,
     rules: Rules,
     extensions: Extensions,
     hot_sessions: HotSessions,
@@ -183,7 +186,7 @@ impl<M: Models> AuthKv<M> {
     /// A store on an engine that is open and has its tables.
     pub(crate) fn new(
         engine: AnyEngine,
-        indexes: Arc<Indexes>,
+        (indexes, shapes): (Arc<Indexes>, Shapes),
         rules: Rules,
         hot_sessions: HotSessions,
         background_purge: BackgroundPurge,
@@ -193,6 +196,7 @@ impl<M: Models> AuthKv<M> {
         let inner = Inner {
             engine,
             indexes,
+            shapes,
             rules,
             extensions,
             hot_sessions,
@@ -452,6 +456,11 @@ impl<M: Models> AuthKv<M> {
 
     pub(crate) fn extensions(&self) -> &Extensions {
         &self.inner.extensions
+    }
+
+    /// What the application's models say about their indexed fields.
+    pub(crate) fn shapes(&self) -> &Shapes {
+        &self.inner.shapes
     }
 
     /// The store's indexes on own fields.

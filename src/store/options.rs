@@ -14,10 +14,11 @@ use crate::engine::redb::{Config, OnRecovery, RedbEngine, Source};
 use crate::engine::{Durability, Engine, Setup};
 use crate::error::{Error, OpenProblem, Problem, Result};
 use crate::kv::table::RowKey;
-use crate::models::{Dynamic, Indexes, MigrationProgress, Models, Span};
+use crate::models::{Dynamic, MigrationProgress, Models, Span};
 use crate::ops::meta::{self, Settings};
-use crate::records::{AccountRecord, EmailMatching, UserRecord};
+use crate::records::EmailMatching;
 use crate::store::background::BackgroundPurge;
+use crate::store::declared::declared;
 use crate::store::hot_sessions::{COUNT_MAX, HotSessions};
 use crate::store::migration::{self, OnLeftOut, OnProgress};
 use crate::store::{AuthKv, CodeRules, Rules, SessionAges, positive, signature};
@@ -548,9 +549,10 @@ impl<M: Models> Options<M> {
         check_range("hot_sessions", u32::try_from(choices.hot_sessions).unwrap_or(u32::MAX), 0..=COUNT_MAX)?;
         choices.rules.session_ages.choose_update(choices.session_update_age)?;
         check_models::<M>()?;
+        let (indexes, shapes) = declared::<M>()?;
         let settings = Settings {
             models: (M::NAME, M::VERSION),
-            indexes: declared_indexes::<M>()?,
+            indexes,
             email_matching: choices.rules.email_matching,
             synchronize: choices.synchronize,
         };
@@ -570,22 +572,19 @@ impl<M: Models> Options<M> {
         let indexes = migration::settle::<M>(&engine, &settings, choices.on_migration, choices.on_left_out)?;
         engine.opened();
         let hot_sessions = HotSessions::new(if engine.is_shared() { 0 } else { choices.hot_sessions });
-        Ok(AuthKv::new(engine, indexes, choices.rules, hot_sessions, BackgroundPurge::new(choices.purge_in_background)))
+        Ok(AuthKv::new(
+            engine,
+            (indexes, shapes),
+            choices.rules,
+            hot_sessions,
+            BackgroundPurge::new(choices.purge_in_background),
+        ))
     }
 }
 
 fn opening_file(error: Error, verifies: bool, path: &Path) -> Error {
     let error = if verifies { error } else { error.hinting_at_verify() };
     error.opening(Some(path.to_owned()))
-}
-
-/// # Errors
-/// When a field cannot have an index, or has two.
-fn declared_indexes<M: Models>() -> Result<Indexes> {
-    let indexes = Indexes::new(M::USER_INDEXES, M::ACCOUNT_INDEXES);
-    UserRecord::check_indexes(&indexes.users)?;
-    AccountRecord::check_indexes(&indexes.accounts)?;
-    Ok(indexes)
 }
 
 impl SessionAges {
