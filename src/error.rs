@@ -184,6 +184,9 @@ pub enum Problem {
     Misfit(String),
     /// The field has an index, and its value is not a boolean, an integer, an instant or a text.
     NotIndexable,
+    /// The field has an index and is not stored, although the application's model reads a value where it is absent: it is
+    /// left out by `#[serde(skip_serializing_if)]`, or whoever makes the record does not know the model.
+    Missing,
     /// The field has no index.
     NotIndexed,
     /// Two indexes are declared on the field.
@@ -488,6 +491,7 @@ impl fmt::Display for Problem {
             Self::NotIndexable => f.write_str(
                 "has an index, and its value is of a kind that cannot be in one: a boolean, an integer, an Instant and a text can",
             ),
+            Self::Missing => f.write_str("is not stored, and has an index in which each record has to be"),
             Self::IndexedTwice => f.write_str("has two indexes"),
             Self::NotIndexed => f.write_str("has no index"),
             Self::NotUnique => f.write_str("has an index that is not unique"),

@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use super::field_reader::{Notes, Reader};
-use super::index::FieldKey;
+use super::index::{Absent, Absentees, FieldKey, Index};
 use super::json::{check_name, check_value, to_json};
 use super::limits::{KEY_BYTES_MAX, RECORD_BYTES_MAX};
 use super::misfit::Misfit;
@@ -101,6 +101,54 @@ impl Fields {
     /// Refuses fields from which an application's struct cannot be read.
     pub(crate) fn check_fit<X: DeserializeOwned>(&self) -> Result<(), Misfit> {
         self.clone().read::<X>().map(drop)
+    }
+
+    /// Adds the indexed fields that are absent and for which the model reads a value. Returns the absent fields, with
+    /// the value of each that was added.
+    pub(crate) fn fill<X: Serialize + DeserializeOwned>(&mut self, indexes: &[Index]) -> Result<Absentees, Misfit> {
+        let absent = self.absent(indexes);
+        if absent.is_empty() {
+            return Ok(Absentees::new());
+        }
+        let read = self.clone().into_extra::<X>()?;
+        let misfit = |problem: Problem| Misfit { field: None, why: problem.to_string() };
+        let written = to_json(&read, RECORD_BYTES_MAX).map_err(misfit)?;
+        let mut absentees = Absentees::new();
+        for Index { field, .. } in absent {
+            let value = written.get(&**field).filter(|value| !value.is_null());
+            if let Some(value) = value {
+                self.0.insert(field.clone().into_owned(), value.clone());
+            }
+            absentees.push((field.clone(), value.cloned()));
+        }
+        Ok(absentees)
+    }
+
+    /// Adds the indexed fields that are absent and for which the models are known to read one value.
+    pub(crate) fn fill_as_known(&mut self, indexes: &[Index]) {
+        for Index { field, absent, .. } in self.absent(indexes) {
+            if let Some(Absent::Value(value)) = absent {
+                self.0.insert(field.clone().into_owned(), value.clone());
+            }
+        }
+    }
+
+    /// The fields that these have and `fewer` do not.
+    pub(crate) fn added_to(&self, fewer: &Self) -> Absentees {
+        let added = self.0.iter().filter(|(name, _)| !fewer.0.contains_key(*name));
+        added.map(|(name, value)| (name.clone().into(), Some(value.clone()))).collect()
+    }
+
+    /// Refuses fields that lack one for which the models read a value.
+    pub(crate) fn check_indexed(&self, indexes: &[Index]) -> Result<()> {
+        match self.absent(indexes).into_iter().find(|index| !matches!(index.absent, None | Some(Absent::Nothing))) {
+            Some(index) => Err(Error::invalid(index.field.clone(), Problem::Missing)),
+            None => Ok(()),
+        }
+    }
+
+    fn absent<'i>(&self, indexes: &'i [Index]) -> Vec<&'i Index> {
+        indexes.iter().filter(|index| !self.0.contains_key(&*index.field)).collect()
     }
 
     /// The value of a field as an index stores it. `None` if the record is not in the index.

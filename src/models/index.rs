@@ -11,18 +11,55 @@ use super::{Millis, Value};
 use crate::error::{Error, Problem};
 
 /// An index on an own field, declared in [`Models`](super::Models). It covers the records whose field is a boolean, an
-/// integer, an [`Instant`](super::Instant) or a text of at most 512 bytes. A record without the field, or with null, is
-/// not in the index. A record with any other value is refused.
+/// integer, an [`Instant`](super::Instant) or a text of at most 512 bytes. A record with null, or without a field for which
+/// the model reads no value, is not in the index. A record with any other value is refused.
+///
+/// Where the model reads a value for an absent field, as with `#[serde(default)]`, that value is stored: in old records when
+/// a store is opened, in new ones when they are made. A field that is left out all the same, by
+/// `#[serde(skip_serializing_if)]`, is refused.
 ///
 /// ```
 /// use authkv::models::Index;
 ///
 /// const USER_INDEXES: &[Index] = &[Index::unique("phone_number"), Index::new("plan")];
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Index {
     pub(crate) field: Cow<'static, str>,
     pub(crate) unique: bool,
+    /// `None` if the index was not compared with the models: it is only declared, or an earlier version built it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) absent: Option<Absent>,
+}
+
+/// What the models read where a record does not have an indexed field.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Absent {
+    /// No value. The record is not in the index.
+    Nothing,
+    /// A value, so that each record is stored with the field.
+    Something,
+    /// The same, and it is always this value.
+    Value(serde_json::Value),
+}
+
+/// Indexed fields that were absent, and the value that each got.
+pub(crate) type Absentees = Vec<(Cow<'static, str>, Option<serde_json::Value>)>;
+
+/// Two indexes are equal if they are declared in the same way.
+impl PartialEq for Index {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.field, self.unique) == (&other.field, other.unique)
+    }
+}
+
+impl Eq for Index {}
+
+impl fmt::Debug for Index {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Index").field("field", &self.field).field("unique", &self.unique).finish()
+    }
 }
 
 impl Index {
@@ -31,7 +68,7 @@ impl Index {
     /// one whose kind cannot be in an index. A map and a struct with `#[serde(flatten)]` do not tell their fields; there
     /// the records decide.
     pub const fn new(field: &'static str) -> Self {
-        Self { field: Cow::Borrowed(field), unique: false }
+        Self { field: Cow::Borrowed(field), unique: false, absent: None }
     }
 
     /// A unique index: at most one record has a value of the field at a time, as at most one user has an e-mail
@@ -52,7 +89,7 @@ impl Index {
     /// # let _ = patch;
     /// ```
     pub const fn unique(field: &'static str) -> Self {
-        Self { field: Cow::Borrowed(field), unique: true }
+        Self { field: Cow::Borrowed(field), unique: true, absent: None }
     }
 }
 
@@ -72,6 +109,16 @@ impl Indexes {
             indexes
         };
         Self { users: sorted(users), accounts: sorted(accounts) }
+    }
+
+    /// True if these indexes were built as the `declared` ones have to be.
+    pub(crate) fn serve(&self, declared: &Self) -> bool {
+        let serves = |(built, declared): (&Index, &Index)| match (&built.absent, &declared.absent) {
+            (Some(Absent::Nothing), Some(absent)) => *absent == Absent::Nothing,
+            (built, _) => built.is_some(),
+        };
+        let pairs = self.users.iter().zip(&declared.users).chain(self.accounts.iter().zip(&declared.accounts));
+        self == declared && pairs.into_iter().all(serves)
     }
 }
 

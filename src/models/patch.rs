@@ -6,6 +6,7 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::index::Absentees;
 use super::json::{check_name, check_value, to_json};
 use super::limits::FIELD_BYTES_MAX;
 use crate::error::{Error, Problem, Result};
@@ -107,6 +108,21 @@ impl FieldPatch {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// True if the patch clears this field.
+    pub(crate) fn clears(&self, name: &str) -> bool {
+        matches!(self.0.get(name), Some(Ok(None)))
+    }
+
+    /// Sets the fields that were absent after the patch and have a value all the same.
+    pub(crate) fn completed(mut self, absentees: Absentees) -> Self {
+        for (name, value) in absentees {
+            if let Some(value) = value {
+                self.0.insert(name.into_owned(), Ok(Some(value)));
+            }
+        }
+        self
     }
 
     /// True if the patch sets this field.

@@ -1,6 +1,6 @@
 //! Looks records up by the application's own fields.
 
-use crate::error::{Result, UniqueKey};
+use crate::error::{Error, Result, UniqueKey};
 use crate::kv::key::{Key, field_range};
 use crate::kv::txn::Txn;
 use crate::models::{Cursor, FieldKey, Page, RangeOf};
@@ -19,6 +19,14 @@ pub(super) fn holders<R: FieldIndexed>(txn: &Txn<'_>, record: &R) -> Result<Vec<
         }
     }
     Ok(holders)
+}
+
+/// Refuses a record that has the value of another one in a unique index.
+pub(crate) fn require_free<R: FieldIndexed>(txn: &Txn<'_>, record: &R) -> Result<()> {
+    match holders(txn, record)?.into_iter().next() {
+        Some((key, _)) => Err(Error::Conflict(key)),
+        None => Ok(()),
+    }
 }
 
 /// Reads a page of the records whose field is in a range. `listed` leaves out those that are not listed.

@@ -15,7 +15,7 @@ use crate::records::schema::META;
 use crate::records::{EmailMatching, Identity};
 
 /// The newest format that this version reads, and the format that it writes.
-pub(crate) const FORMAT: u32 = 3;
+pub(crate) const FORMAT: u32 = 4;
 
 /// The settings that a store is opened with. The stored settings must agree with them.
 #[derive(Clone)]
@@ -47,7 +47,7 @@ impl StoredModels {
     pub(crate) fn is_settled(&self, settings: &Settings) -> bool {
         let (name, version) = settings.models;
         let has_models = (self.models.0.as_str(), self.models.1) == (name, version);
-        self.change.is_none() && (name == Dynamic::NAME || (has_models && self.indexes == settings.indexes))
+        self.change.is_none() && (name == Dynamic::NAME || (has_models && self.indexes.serve(&settings.indexes)))
     }
 }
 

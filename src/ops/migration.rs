@@ -57,8 +57,16 @@ pub(crate) fn step<R: Record>(txn: &Txn<'_>, after: Option<&[u8]>, goes_on: bool
 }
 
 /// Rewrites the records of a step and records the progress of the change.
-pub(crate) fn rewrite<R: Record>(txn: &mut Txn<'_>, records: &[R], change: &Change) -> Result<()> {
+/// `require_free` refuses a value that another record has in a unique index: a default that differs each time may be
+/// another one than when it was tried.
+pub(crate) fn rewrite<R: Record>(
+    txn: &mut Txn<'_>,
+    records: &[R],
+    change: &Change,
+    require_free: fn(&R, &Txn<'_>) -> Result<()>,
+) -> Result<()> {
     for record in records {
+        require_free(record, txn)?;
         replace(txn, None, Some(record))?;
     }
     meta::put_change(txn, Some(change))

@@ -18,7 +18,7 @@ pub(crate) fn create(txn: &mut Txn<'_>, user: &UserRecord) -> Result<()> {
     {
         return Err(Error::Conflict(UniqueKey::Email));
     }
-    require_free_fields(txn, user)?;
+    fields::require_free(txn, user)?;
     replace(txn, None, Some(user))
 }
 
@@ -47,7 +47,7 @@ pub(crate) fn update(txn: &mut Txn<'_>, update: &UserUpdate) -> Result<UserRecor
         return Err(Error::Conflict(UniqueKey::Email));
     }
     let new = update.apply(&old);
-    require_free_fields(txn, &new)?;
+    fields::require_free(txn, &new)?;
     replace(txn, Some(&old), Some(&new))?;
     Ok(new)
 }
@@ -96,14 +96,6 @@ pub(crate) fn delete(txn: &mut Txn<'_>, id: &UserId, trace: &TokenHash) -> Resul
     txn.put(&DELETED_USERS, trace, &())?;
     upkeep::remove_records_of(txn, id)?;
     Ok(Some(user))
-}
-
-/// Refuses a user who has the value of another user in a unique index on own fields.
-fn require_free_fields(txn: &Txn<'_>, user: &UserRecord) -> Result<()> {
-    match fields::holders(txn, user)?.into_iter().next() {
-        Some((key, _)) => Err(Error::Conflict(key)),
-        None => Ok(()),
-    }
 }
 
 pub(super) fn prefetch(txn: &Txn<'_>, id: &UserId) {

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use super::limits::{check_key, check_text};
 use crate::error::Result;
 use crate::models::{
-    Account, AccountId, AccountKey, AccountPatch, AccountType, Change, DynamicFields, FieldPatch, Fields, Millis,
-    NewAccount, ProviderAccountId, RecordName, Token, UserId, account_from,
+    Absentees, Account, AccountId, AccountKey, AccountPatch, AccountType, Change, DynamicFields, FieldPatch, Fields,
+    Millis, NewAccount, ProviderAccountId, RecordName, Token, UserId, account_from,
 };
 
 const RESERVED: &[&str] = &[
@@ -104,6 +104,7 @@ impl AccountRecord {
 }
 
 /// A checked patch.
+#[derive(Clone)]
 pub(crate) struct AccountUpdate(AccountPatch);
 
 impl AccountUpdate {
@@ -120,6 +121,11 @@ impl AccountUpdate {
 
     pub(crate) fn account(&self) -> &AccountKey {
         &self.0.account
+    }
+
+    /// Sets the own fields that were absent after the patch and have a value all the same.
+    pub(crate) fn completed(self, absentees: Absentees) -> Self {
+        Self(AccountPatch { extra: self.0.extra.completed(absentees), ..self.0 })
     }
 
     pub(crate) fn extra(&self) -> &FieldPatch {

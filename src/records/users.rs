@@ -145,12 +145,13 @@ impl UserRecord {
 }
 
 /// A checked patch.
+#[derive(Clone)]
 pub(crate) struct UserUpdate {
     pub(crate) id: UserId,
     pub(crate) email: Change<Email>,
-    name: Change<String>,
-    email_verified: Change<Millis>,
-    image: Change<String>,
+    pub(crate) name: Change<String>,
+    pub(crate) email_verified: Change<Millis>,
+    pub(crate) image: Change<String>,
     pub(crate) extra: FieldPatch,
 }
 

@@ -30,7 +30,8 @@ impl<M: Models> AuthKv<M> {
     /// # Ok::<(), authkv::Error>(())
     /// ```
     pub fn link_account(&self, account: NewAccount<M::Account>) -> Reply<Account<M::Account>> {
-        match AccountRecord::new(account, fresh_id, self.now_ms()) {
+        let account = AccountRecord::new(account, fresh_id, self.now_ms());
+        match account.and_then(|account| self.completed(account)) {
             Ok(account) => self
                 .write(move |txn| accounts::link(txn, &account).map(|()| account.clone()), AccountRecord::into_model),
             Err(error) => Reply::ready(Err(error)),
@@ -100,6 +101,17 @@ impl<M: Models> AuthKv<M> {
             Ok(update) => update,
             Err(error) => return Reply::ready(Err(error)),
         };
+        if !self.clears_indexed::<AccountRecord>(update.extra()) {
+            return self.change_account(update);
+        }
+        let tried = update.clone();
+        self.with_absentees(
+            move |txn| accounts::update(txn, &tried),
+            move |auth, absentees| auth.change_account(update.completed(absentees)),
+        )
+    }
+
+    fn change_account(&self, update: AccountUpdate) -> Reply<Option<Account<M::Account>>> {
         let (trial, patch) = (Trial::of_patch::<M::Account>(update.extra()), update.extra().clone());
         self.write_shown(
             trial,

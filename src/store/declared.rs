@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::error::{Error, Problem, Result};
-use crate::models::{Index, Indexes, Kind, Models, Shape, Value, probe};
+use crate::models::{Absent, Absentees, Fields, Index, Indexes, Kind, Models, Shape, Value, probe};
 use crate::records::{AccountRecord, SessionRecord, TokenRecord, UserRecord};
 use crate::store::fit::Fitted;
 
@@ -23,9 +23,9 @@ pub(crate) struct IndexedFields(Vec<(Cow<'static, str>, Shape)>);
 /// # Errors
 /// `InvalidArgument` with the name of a field that cannot have an index, or that an own field must not be called.
 pub(crate) fn declared<M: Models>() -> Result<(Indexes, Shapes)> {
-    let indexes = Indexes::new(M::USER_INDEXES, M::ACCOUNT_INDEXES);
-    let users = indexed_fields::<M, UserRecord>(&indexes.users)?;
-    let accounts = indexed_fields::<M, AccountRecord>(&indexes.accounts)?;
+    let mut indexes = Indexes::new(M::USER_INDEXES, M::ACCOUNT_INDEXES);
+    let users = indexed_fields::<M, UserRecord>(&mut indexes.users)?;
+    let accounts = indexed_fields::<M, AccountRecord>(&mut indexes.accounts)?;
     refuse_reserved_names::<M, UserRecord>()?;
     refuse_reserved_names::<M, AccountRecord>()?;
     refuse_reserved_names::<M, SessionRecord>()?;
@@ -33,7 +33,27 @@ pub(crate) fn declared<M: Models>() -> Result<(Indexes, Shapes)> {
     Ok((indexes, Shapes { users, accounts }))
 }
 
-fn indexed_fields<M: Models, R: Fitted<M>>(indexes: &[Index]) -> Result<IndexedFields> {
+fn indexed_fields<M: Models, R: Fitted<M>>(indexes: &mut [Index]) -> Result<IndexedFields> {
+    let fields = shapes_of::<M, R>(indexes)?;
+    // A model in which every field has a default reads a record that has none. A default may differ each time.
+    let readings = [(); 2].map(|()| Fields::default().fill::<R::Own>(indexes).unwrap_or_default());
+    for (index, (_, shape)) in indexes.iter_mut().zip(&fields.0) {
+        let reading = |absentees: &Absentees| absentees.iter().find(|(field, _)| *field == index.field).cloned();
+        let absent = match readings.each_ref().map(reading) {
+            [Some((_, Some(one))), Some((_, Some(other)))] if one == other => Absent::Value(one),
+            [Some((_, None)), _] if shape.required => {
+                return Err(Error::invalid(index.field.clone(), Problem::Missing));
+            }
+            [Some((_, Some(_))), _] => Absent::Something,
+            _ if shape.required => Absent::Something,
+            _ => Absent::Nothing,
+        };
+        index.absent = Some(absent);
+    }
+    Ok(fields)
+}
+
+fn shapes_of<M: Models, R: Fitted<M>>(indexes: &[Index]) -> Result<IndexedFields> {
     let mut fields = Vec::new();
     for (place, Index { field, .. }) in indexes.iter().enumerate() {
         let invalid = |problem| Error::invalid(field.clone(), problem);

@@ -14,6 +14,7 @@ pub(crate) trait Fitted<M: Models>: Record + Clone + Send + Sync {
     const FOUND_BY: &'static [(&'static str, &'static str)] = &[];
 
     fn own_fields(&self) -> &Fields;
+    fn own_fields_mut(&mut self) -> &mut Fields;
     fn name(&self) -> RecordName<'_>;
 
     /// Refuses a record from which the model cannot be read.
@@ -32,6 +33,10 @@ impl<M: Models> Fitted<M> for UserRecord {
         &self.extra
     }
 
+    fn own_fields_mut(&mut self) -> &mut Fields {
+        &mut self.extra
+    }
+
     fn name(&self) -> RecordName<'_> {
         RecordName::User(&self.id)
     }
@@ -48,6 +53,10 @@ impl<M: Models> Fitted<M> for AccountRecord {
         &self.extra
     }
 
+    fn own_fields_mut(&mut self) -> &mut Fields {
+        &mut self.extra
+    }
+
     fn name(&self) -> RecordName<'_> {
         RecordName::Account(&self.id)
     }
@@ -62,6 +71,10 @@ impl<M: Models> Fitted<M> for SessionRecord {
         &self.extra
     }
 
+    fn own_fields_mut(&mut self) -> &mut Fields {
+        &mut self.extra
+    }
+
     fn name(&self) -> RecordName<'_> {
         RecordName::Session(&self.id)
     }
@@ -74,6 +87,10 @@ impl<M: Models> Fitted<M> for TokenRecord {
 
     fn own_fields(&self) -> &Fields {
         &self.extra
+    }
+
+    fn own_fields_mut(&mut self) -> &mut Fields {
+        &mut self.extra
     }
 
     fn name(&self) -> RecordName<'_> {

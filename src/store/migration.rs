@@ -5,10 +5,12 @@
 //! The application's code runs on the opening thread, between the steps.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
+
+use serde_json::Value;
 
 use crate::engine::Engine;
 use crate::engine::any::AnyEngine;
@@ -17,12 +19,12 @@ use crate::kv::key::Key;
 use crate::kv::table::RowKey;
 use crate::kv::txn::{Txn, with_indexes};
 use crate::models::{
-    Dynamic, DynamicFields, FieldKey, Fields, Indexes, MigrationError, MigrationProgress, MigrationStep, Models,
-    fingerprint,
+    Absent, Absentees, Dynamic, DynamicFields, FieldKey, Fields, Index, Indexes, MigrationError, MigrationProgress,
+    MigrationStep, Models, fingerprint,
 };
 use crate::ops::meta::{self, Change, Settings, Stage};
 use crate::ops::migration::Step;
-use crate::ops::{migration, upkeep};
+use crate::ops::{fields, migration, upkeep};
 use crate::records::entries::{FieldIndexed, Record};
 use crate::records::{AccountRecord, SessionRecord, TokenRecord, UserRecord};
 use crate::store::fit::Fitted;
@@ -40,6 +42,7 @@ pub(crate) fn settle<M: Models>(
     mut on_left_out: Option<OnLeftOut>,
 ) -> Result<Arc<Indexes>> {
     let to = (settings.models.0.to_owned(), settings.models.1);
+    let is_dynamic = to.0 == Dynamic::NAME;
     loop {
         let found = match engine.read(meta::stored_models, Ok).wait() {
             Ok(Some(found)) => found,
@@ -53,9 +56,9 @@ pub(crate) fn settle<M: Models>(
             confirmed => confirmed?,
         }
         if found.is_settled(settings) {
-            return Ok(Arc::new(found.indexes));
+            // The application's own model says what it reads now; of another's only the store knows.
+            return Ok(Arc::new(if is_dynamic { found.indexes } else { settings.indexes.clone() }));
         }
-        let is_dynamic = to.0 == Dynamic::NAME;
         // A change that only builds indexes starts again if the application now wants other indexes.
         let goes_on = found.is_migrated()
             || found
@@ -65,6 +68,7 @@ pub(crate) fn settle<M: Models>(
         let mut settling = Settling::<M> {
             engine,
             migrates: found.models != to && !is_dynamic,
+            is_dynamic,
             on_progress: &mut on_progress,
             on_left_out: &mut on_left_out,
             progress: MigrationProgress { step: MigrationStep::Trying, records_done: 0, records: None },
@@ -84,8 +88,10 @@ pub(crate) fn settle<M: Models>(
 
 struct Settling<'e, M> {
     engine: &'e AnyEngine,
-    /// Whether the application's code has to run.
+    /// Whether the application's migration has to run.
     migrates: bool,
+    /// Whether the application's models are not known here, so that what they read is in the indexes.
+    is_dynamic: bool,
     on_progress: &'e mut Option<OnProgress>,
     on_left_out: &'e mut Option<OnLeftOut>,
     progress: MigrationProgress,
@@ -94,12 +100,12 @@ struct Settling<'e, M> {
 
 impl<M: Models> Settling<'_, M> {
     /// Resumes a change that was begun, or begins a new one.
-    fn change(&mut self, begun: Option<Change>, new: Change, indexes: &Indexes) -> Result<()> {
+    fn change(&mut self, begun: Option<Change>, mut new: Change, indexes: &Indexes) -> Result<()> {
         let change = match begun {
             Some(change) => change,
             None => {
                 self.sweep(indexes)?;
-                self.try_all(&new)?;
+                self.try_all(&mut new)?;
                 self.write(&new, migration::begin)?;
                 new
             }
@@ -120,30 +126,37 @@ impl<M: Models> Settling<'_, M> {
         Ok(())
     }
 
-    fn try_all(&mut self, change: &Change) -> Result<()> {
+    /// Tries the change on every record, and notes in it what the models read where records lack an indexed field.
+    fn try_all(&mut self, change: &mut Change) -> Result<()> {
         let mut taken = HashSet::new();
         self.start(MigrationStep::Trying);
-        self.try_records::<UserRecord>(change, &mut taken)?;
-        self.try_records::<AccountRecord>(change, &mut taken)?;
+        let users = self.try_records::<UserRecord>(change, &mut taken)?;
+        let accounts = self.try_records::<AccountRecord>(change, &mut taken)?;
         if self.migrates {
             self.try_records::<SessionRecord>(change, &mut taken)?;
             self.try_records::<TokenRecord>(change, &mut taken)?;
         }
+        note(&mut change.indexes.users, users);
+        note(&mut change.indexes.accounts, accounts);
         self.progress.records = Some(self.progress.records_done);
         Ok(())
     }
 
-    fn try_records<R: Migrated<M>>(&mut self, change: &Change, taken: &mut HashSet<[u8; 32]>) -> Result<()> {
-        let mut after = None;
+    /// Returns what the models read where records lack an indexed field.
+    fn try_records<R: Migrated<M>>(&mut self, change: &Change, taken: &mut HashSet<[u8; 32]>) -> Result<Readings> {
+        let (mut after, mut readings) = (None, Readings::new());
         loop {
             let Step { records, last, .. } = self.step::<R>(after)?;
             if last.is_none() {
-                return Ok(());
+                return Ok(readings);
             }
             after = last;
             for record in &records {
                 let refused = |why: &dyn fmt::Display| refused::<M, R>(record, why);
-                let changed = self.changed(record, change)?;
+                let (changed, absentees) = self.changed(record, change)?;
+                for (field, value) in absentees {
+                    readings.entry(field).and_modify(|reading| reading.add(&value)).or_insert(Reading::Always(value));
+                }
                 for (field, value) in changed.unique_values(&change.indexes).map_err(|why| refused(&why))? {
                     let key = [R::TABLE.id.name.as_bytes(), b"/", field.as_bytes(), b"/", &value.to_bytes()].concat();
                     if !taken.insert(fingerprint(&key)) {
@@ -194,17 +207,36 @@ impl<M: Models> Settling<'_, M> {
                 left_out.into_iter().for_each(on_left_out);
             }
             let done = records.len();
-            let changed = records.iter().map(|record| self.changed(record, change)).collect::<Result<Vec<_>>>()?;
-            self.write(change, move |txn, change| migration::rewrite(txn, &changed, change))?;
+            let changed =
+                records.iter().map(|record| Ok(self.changed(record, change)?.0)).collect::<Result<Vec<_>>>()?;
+            self.write(change, move |txn, change| migration::rewrite(txn, &changed, change, R::require_free))?;
             self.advance(done);
         }
     }
 
-    fn changed<R: Migrated<M>>(&self, record: &R, change: &Change) -> Result<R> {
-        if !self.migrates {
-            return Ok(record.clone());
+    /// Returns the record as it will be, and the indexed fields that it lacked.
+    fn changed<R: Migrated<M>>(&self, record: &R, change: &Change) -> Result<(R, Absentees)> {
+        let refused = |why: &dyn fmt::Display| refused::<M, R>(record, why);
+        let mut changed = match self.migrates {
+            true => record.migrated(change.from).map_err(|why| refused(&why))?,
+            false => record.clone(),
+        };
+        let indexes = R::indexed(&change.indexes);
+        let absentees = if self.is_dynamic {
+            changed.own_fields_mut().fill_as_known(indexes);
+            Absentees::new()
+        } else {
+            changed
+                .check_fit()
+                .and_then(|()| changed.own_fields_mut().fill::<R::Own>(indexes))
+                .map_err(|why| refused(&why))?
+        };
+        match changed.own_fields().check_indexed(indexes) {
+            // Only the models themselves know what this record gets.
+            Err(_) if self.is_dynamic => Err(OpenProblem::ChangeUnfinished { to: change.to.clone() }.into()),
+            Err(why) => Err(refused(&why)),
+            Ok(()) => Ok((changed, absentees)),
         }
-        record.migrated(change.from).map_err(|why| refused::<M, R>(record, &why))
     }
 
     fn step<R: Record + Send>(&self, after: Option<Vec<u8>>) -> Result<Step<R>> {
@@ -234,11 +266,58 @@ fn refused<M: Models, R: Migrated<M>>(record: &R, why: &dyn fmt::Display) -> Err
     OpenProblem::MigrationRefused { record: record.name().to_string(), why: why.to_string() }.into()
 }
 
+/// What the models read for an indexed field, by its name.
+type Readings = HashMap<Cow<'static, str>, Reading>;
+
+/// What the models read for a field where records lack it.
+enum Reading {
+    /// The same each time. `None` is no value.
+    Always(Option<Value>),
+    /// A value for some records only.
+    Sometimes,
+    /// A value each time, and not always the same one.
+    Different,
+}
+
+impl Reading {
+    fn add(&mut self, value: &Option<Value>) {
+        *self = match (&*self, value) {
+            (Self::Always(all), value) if all == value => return,
+            (Self::Always(Some(_)) | Self::Different, Some(_)) => Self::Different,
+            _ => Self::Sometimes,
+        };
+    }
+}
+
+/// Notes in the indexes what the models read where records lack a field.
+fn note(indexes: &mut [Index], mut readings: Readings) {
+    for index in indexes {
+        index.absent = match (readings.remove(&index.field), index.absent.take()) {
+            (Some(Reading::Always(Some(value))), Some(Absent::Value(known))) if value != known => {
+                Some(Absent::Something)
+            }
+            (Some(Reading::Always(Some(value))), _) => Some(Absent::Value(value)),
+            (Some(Reading::Different), _) => Some(Absent::Something),
+            (Some(Reading::Always(None) | Reading::Sometimes) | None, known) => known,
+        };
+    }
+}
+
 /// A record with own fields, which a change can affect.
 trait Migrated<M: Models>: Fitted<M> {
     const STAGE: Stage;
 
     fn migrated(&self, from: u32) -> Result<Self, MigrationError>;
+
+    /// The indexes on own fields of this kind of record.
+    fn indexed(_: &Indexes) -> &[Index] {
+        &[]
+    }
+
+    /// Refuses a value that another record already has in a unique index.
+    fn require_free(&self, _: &Txn<'_>) -> Result<()> {
+        Ok(())
+    }
 
     fn unique_values(&self, _: &Indexes) -> Result<Vec<(Cow<'static, str>, FieldKey)>> {
         Ok(Vec::new())
@@ -253,6 +332,14 @@ impl<M: Models> Migrated<M> for UserRecord {
         fitting::<M, _>(self.clone().with_fields(&fields)?)
     }
 
+    fn indexed(indexes: &Indexes) -> &[Index] {
+        Self::indexes(indexes)
+    }
+
+    fn require_free(&self, txn: &Txn<'_>) -> Result<()> {
+        fields::require_free(txn, self)
+    }
+
     fn unique_values(&self, indexes: &Indexes) -> Result<Vec<(Cow<'static, str>, FieldKey)>> {
         FieldIndexed::unique_values(self, indexes)
     }
@@ -264,6 +351,14 @@ impl<M: Models> Migrated<M> for AccountRecord {
     fn migrated(&self, from: u32) -> Result<Self, MigrationError> {
         let fields = M::migrate_account(from, self.clone().into_model()?)?;
         fitting::<M, _>(self.clone().with_fields(&fields)?)
+    }
+
+    fn indexed(indexes: &Indexes) -> &[Index] {
+        Self::indexes(indexes)
+    }
+
+    fn require_free(&self, txn: &Txn<'_>) -> Result<()> {
+        fields::require_free(txn, self)
     }
 
     fn unique_values(&self, indexes: &Indexes) -> Result<Vec<(Cow<'static, str>, FieldKey)>> {

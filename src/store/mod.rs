@@ -32,6 +32,7 @@ mod checking;
 
 mod adapter;
 pub(crate) mod background;
+mod completing;
 #[cfg(feature = "etcd")]
 pub(crate) mod copy;
 mod declared;

@@ -95,7 +95,7 @@ impl<M: Models> AuthKv<M> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn create_user_in(&self, transaction: &WriteTransaction, user: NewUser<M::User>) -> Result<User<M::User>> {
-        let user = UserRecord::new(user, fresh_id, self.email_matching(), self.now_ms())?;
+        let user = self.completed(UserRecord::new(user, fresh_id, self.email_matching(), self.now_ms())?)?;
         let create = |txn: &mut Txn<'_>| users::create(txn, &user).map(|()| user.clone());
         self.run_in(transaction, create, UserRecord::into_model)
     }
@@ -131,13 +131,15 @@ impl<M: Models> AuthKv<M> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn update_user_in(&self, transaction: &WriteTransaction, patch: UserPatch) -> Result<User<M::User>> {
-        let update = UserUpdate::new(patch, self.email_matching())?;
-        let change = |txn: &mut Txn<'_>| {
-            let before = users::get(txn, &update.id)?.map(|user| user.extra);
-            Ok((before, users::update(txn, &update)?))
-        };
-        self.run_in(transaction, change, |(before, user)| {
-            before.map_or(Ok(()), |fields| fields.check_patch::<M::User>(&update.extra))?;
+        let mut update = UserUpdate::new(patch, self.email_matching())?;
+        if self.clears_indexed::<UserRecord>(&update.extra) {
+            let trial = |txn: &mut Txn<'_>| txn.trying(|txn| users::update(txn, &update));
+            let patched = self.run_in(transaction, trial, Ok)?;
+            update.extra = update.extra.completed(self.absentees(&patched)?);
+        }
+        let change = |txn: &mut Txn<'_>| users::update(txn, &update);
+        self.run_in(transaction, change, |user| {
+            user.extra.check_patched::<M::User>(&update.extra)?;
             user.into_model()
         })
     }
@@ -184,7 +186,7 @@ impl<M: Models> AuthKv<M> {
         transaction: &WriteTransaction,
         account: NewAccount<M::Account>,
     ) -> Result<Account<M::Account>> {
-        let account = AccountRecord::new(account, fresh_id, self.now_ms())?;
+        let account = self.completed(AccountRecord::new(account, fresh_id, self.now_ms())?)?;
         let link = |txn: &mut Txn<'_>| accounts::link(txn, &account).map(|()| account.clone());
         self.run_in(transaction, link, AccountRecord::into_model)
     }

@@ -103,8 +103,8 @@ impl<M: Models> AuthKv<M> {
         session: M::Session,
     ) -> Result<(VisitorWithAccount, Token)> {
         let as_of = self.as_of();
-        let user = UserRecord::new(user, fresh_id, self.email_matching(), as_of.now)?;
-        let account = AccountRecord::new(account.of_user(user.id.clone()), fresh_id, as_of.now)?;
+        let user = self.completed(UserRecord::new(user, fresh_id, self.email_matching(), as_of.now)?)?;
+        let account = self.completed(AccountRecord::new(account.of_user(user.id.clone()), fresh_id, as_of.now)?)?;
         let (session, token) = fresh_session(user.id.clone(), session, as_of)?;
         Ok((VisitorWithAccount { user, account, session, as_of }, token))
     }
@@ -177,7 +177,7 @@ impl<M: Models> AuthKv<M> {
         session: M::Session,
     ) -> Result<(VisitorWithEmail, Token)> {
         let as_of = self.as_of();
-        let user = UserRecord::new(user, fresh_id, self.email_matching(), as_of.now)?;
+        let user = self.completed(UserRecord::new(user, fresh_id, self.email_matching(), as_of.now)?)?;
         match &user.email {
             Some(email) => email.check_address()?,
             None => return Err(Error::invalid("email", Problem::Empty)),

@@ -32,7 +32,8 @@ impl<M: Models> AuthKv<M> {
     #[doc(alias = "register")]
     #[doc(alias = "sign_up")]
     pub fn create_user(&self, user: NewUser<M::User>) -> Reply<User<M::User>> {
-        match UserRecord::new(user, fresh_id, self.email_matching(), self.now_ms()) {
+        let user = UserRecord::new(user, fresh_id, self.email_matching(), self.now_ms());
+        match user.and_then(|user| self.completed(user)) {
             Ok(user) => self.write(move |txn| users::create(txn, &user).map(|()| user.clone()), UserRecord::into_model),
             Err(error) => Reply::ready(Err(error)),
         }
@@ -162,6 +163,17 @@ impl<M: Models> AuthKv<M> {
             Ok(update) => update,
             Err(error) => return Reply::ready(Err(error)),
         };
+        if !self.clears_indexed::<UserRecord>(&update.extra) {
+            return self.change_user(update);
+        }
+        let tried = update.clone();
+        self.with_absentees(
+            move |txn| users::update(txn, &tried).map(Some),
+            move |auth, absentees| auth.change_user(UserUpdate { extra: update.extra.completed(absentees), ..update }),
+        )
+    }
+
+    fn change_user(&self, update: UserUpdate) -> Reply<User<M::User>> {
         let (trial, patch) = (Trial::of_patch::<M::User>(&update.extra), update.extra.clone());
         self.write_shown(
             trial,

@@ -1,15 +1,22 @@
 //! Unique values, deleted users and addresses, in states that only access to the store's inside can create.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use crate::AuthKv;
-use crate::models::{AccountType, FieldKey, Index, Millis, Models, NewAccount, NewUser, RangeOf};
+use redb::Database;
+use redb::backends::InMemoryBackend;
+
+use crate::models::{
+    Absent, AccountType, Dynamic, FieldKey, Index, Indexes, Millis, Models, NewAccount, NewUser, RangeOf,
+};
+use crate::ops::meta::{Change, Stage};
 use crate::ops::pages::PageLimit;
-use crate::ops::{accounts, users};
+use crate::ops::{accounts, migration, users};
 use crate::records::entries::replace;
 use crate::records::schema::ACCOUNT_BY_FIELD;
 use crate::records::{AccountRecord, Email, UserRecord};
 use crate::store::fresh_id;
+use crate::{AuthKv, Error, OpenProblem};
 
 type Own = BTreeMap<String, u64>;
 
@@ -89,4 +96,48 @@ fn an_address_that_was_stored_with_blanks_is_still_found() {
     for spelling in ["ada@example.com", "ada@example.com ", "\tADA@example.com"] {
         assert_eq!(found(spelling), Some(trimmed.id.clone()));
     }
+}
+
+struct Planned;
+
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+struct Plan {
+    id2: u64,
+    #[serde(default)]
+    plan: String,
+}
+
+impl Models for Planned {
+    const NAME: &'static str = "numbered";
+    const VERSION: u32 = 1;
+    type User = ();
+    type Account = Plan;
+    type Session = ();
+    type VerificationToken = ();
+    const ACCOUNT_INDEXES: &'static [Index] = &[Index::new("plan")];
+}
+
+#[test]
+fn a_host_without_the_models_does_not_finish_a_change_for_which_it_must_know_them() {
+    let database = Database::builder().create_with_backend(InMemoryBackend::new()).unwrap();
+    let database = Arc::new(database);
+    let open = || AuthKv::options().models::<Numbered>().on_database(Arc::clone(&database)).unwrap();
+    let auth = open();
+    let ada = auth.create_user(NewUser::default()).wait().unwrap();
+    let account = NewAccount::new(ada.id, AccountType::Oauth, "a", 1_u64);
+    auth.link_account(NewAccount { extra: [("id2".to_owned(), 1)].into(), ..account }).wait().unwrap();
+    let begin = |absent: Absent| {
+        let mut indexes = Indexes::new(&[], Planned::ACCOUNT_INDEXES);
+        indexes.accounts[0].absent = Some(absent);
+        let to = (Planned::NAME.to_owned(), Planned::VERSION);
+        Change { from: 1, to, indexes, stage: Stage::Indexes, after: None }
+    };
+    let change = begin(Absent::Something);
+    auth.write(move |txn| migration::begin(txn, &change), Ok).wait().unwrap();
+    drop(auth);
+    let dynamic = || AuthKv::options().models::<Dynamic>().on_database(Arc::clone(&database));
+    let refused = dynamic().unwrap_err();
+    assert!(matches!(refused, Error::Open { problem: OpenProblem::ChangeUnfinished { .. }, .. }), "{refused}");
+    drop(AuthKv::options().models::<Planned>().on_database(Arc::clone(&database)).unwrap());
+    assert!(dynamic().unwrap().check().wait().unwrap().is_sound());
 }

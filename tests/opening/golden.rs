@@ -16,7 +16,7 @@ use content::{DELETED, EMOJI, FILES, MADE_FOR, Numbered, Profile, Shop, UUID};
 use tempfile::TempDir;
 
 #[path = "../golden/content.rs"]
-mod content;
+pub(crate) mod content;
 
 const META: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("authkv_meta");
 

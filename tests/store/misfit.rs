@@ -12,7 +12,7 @@ use authkv::models::{
 };
 use authkv::redb::Database;
 use authkv::redb::backends::InMemoryBackend;
-use authkv::{Adapter, AuthKv, Error, Problem};
+use authkv::{AuthKv, Error, Problem};
 use chrono::{TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
@@ -219,7 +219,7 @@ fn what_removes_or_uses_up_a_record_that_does_not_fit_is_done_and_says_so() {
         must_be_a_text(&misfit(auth.use_verification_token(None, &links[1]).wait(), true), "a verification token");
         must_be_a_text(&misfit(auth.delete_session(&first).wait(), true), "session ");
         must_be_a_text(&misfit(auth.end_session(&ada, &second).wait(), true), "session ");
-        must_be_a_text(&misfit(auth.unlink_account(&github()).wait(), true), "account ");
+        must_be_a_text(&misfit(auth.unlink_account(github()).wait(), true), "account ");
         let other = AccountKey::new("github", "8");
         must_be_a_text(&misfit(auth.unlink_account_of(&ada, &other, MustLeave::Nothing).wait(), true), "account ");
         let report = auth.check().wait().unwrap();

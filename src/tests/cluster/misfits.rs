@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Faulty, Memory};
 use crate::engine::remote::cluster::Cluster;
-use crate::models::{Change, Dynamic, FieldPatch, Models, NewUser, UserPatch};
-use crate::{Adapter, AuthKv, Error};
+use crate::models::{Change, Dynamic, FieldPatch, FieldRange, Index, Models, NewUser, UserPatch};
+use crate::{AuthKv, Error};
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Profile {
@@ -27,6 +27,18 @@ impl Models for App {
     type Account = ();
     type Session = ();
     type VerificationToken = ();
+}
+
+struct AppByPlan;
+
+impl Models for AppByPlan {
+    const NAME: &'static str = "app";
+    const VERSION: u32 = 1;
+    type User = Profile;
+    type Account = ();
+    type Session = ();
+    type VerificationToken = ();
+    const USER_INDEXES: &'static [Index] = &[Index::new("plan")];
 }
 
 fn open<M: Models>(cluster: &Arc<dyn Cluster>) -> AuthKv<M> {
@@ -100,4 +112,19 @@ fn a_change_is_made_although_nobody_waits_for_it() {
         assert!(Instant::now() < deadline, "a change was dropped");
         thread::sleep(Duration::from_millis(5));
     }
+}
+
+#[test]
+fn an_index_on_a_field_with_a_default_finds_the_records_that_did_not_have_it() {
+    let cluster: Arc<dyn Cluster> = Arc::new(Memory::new());
+    let tool = open::<Dynamic>(&cluster);
+    for _ in 0..100 {
+        let extra = [("phone".to_owned(), "1".into())].into();
+        tool.create_user(NewUser { extra, ..NewUser::default() }).wait().unwrap();
+    }
+    drop(open::<App>(&cluster));
+    let auth = open::<AppByPlan>(&cluster);
+    let users = auth.list_users_by("plan", FieldRange::only(""), None, 1_000).wait().unwrap();
+    assert_eq!(users.items.len(), 100);
+    assert!(auth.check().wait().unwrap().is_sound());
 }
