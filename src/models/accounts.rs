@@ -162,6 +162,10 @@ account! {
     /// };
     /// # let _: ProviderAccount = account;
     /// ```
+    ///
+    /// Serde writes and reads it, with its tokens in clear text, so that [`put_state`](crate::AuthKv::put_state) can keep it
+    /// until its user has signed in.
+    #[derive(Serialize, Deserialize)]
     ProviderAccount {
     }
 }

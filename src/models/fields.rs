@@ -1,5 +1,6 @@
 //! Stores an application's own fields by name, and reads them back into a struct.
 
+use std::any::Any;
 use std::cell::RefCell;
 
 use serde::de::{DeserializeOwned, Error as _};
@@ -57,8 +58,13 @@ impl Fields {
         if stays { Ok(self) } else { Self::of(fields, reserved) }
     }
 
-    pub(crate) fn into_extra<X: DeserializeOwned>(self) -> Result<X, Misfit> {
-        self.read().map(|(extra, _)| extra)
+    pub(crate) fn into_extra<X: DeserializeOwned + 'static>(self) -> Result<X, Misfit> {
+        // An application without own fields, as most are, has nothing to read.
+        let unit: &mut dyn Any = &mut Some(());
+        match unit.downcast_mut::<Option<X>>().and_then(Option::take) {
+            Some(unit) => Ok(unit),
+            None => self.read().map(|(extra, _)| extra),
+        }
     }
 
     pub(crate) fn apply(&mut self, patch: &FieldPatch) {
@@ -105,7 +111,10 @@ impl Fields {
 
     /// Adds the indexed fields that are absent and for which the model reads a value. Returns the absent fields, with
     /// the value of each that was added.
-    pub(crate) fn fill<X: Serialize + DeserializeOwned>(&mut self, indexes: &[Index]) -> Result<Absentees, Misfit> {
+    pub(crate) fn fill<X: Serialize + DeserializeOwned + 'static>(
+        &mut self,
+        indexes: &[Index],
+    ) -> Result<Absentees, Misfit> {
         let absent = self.absent(indexes);
         if absent.is_empty() {
             return Ok(Absentees::new());

@@ -1,5 +1,7 @@
 //! The results of signing in with a provider's account or an e-mail address.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Account, Session, User, UserId};
 
 /// The result of [`sign_in_with_account`](crate::AuthKv::sign_in_with_account).
@@ -53,10 +55,37 @@ pub struct SignedInWithEmail<U = (), S = ()> {
 /// - If the address is not verified here, an attacker may have signed up with it first, and may be waiting in an
 ///   account that the owner of the address would then use.
 ///
-/// Ask the visitor to sign in as this user in another way. Once they have,
-/// [`link_account`](crate::Adapter::link_account) links [`ProviderAccount::of_user`](super::ProviderAccount::of_user)
-/// to the user *who is then signed in*.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Ask the visitor to sign in as this user in another way, and keep this and the account with
+/// [`put_state`](crate::AuthKv::put_state) until they have. Then [`link_account`](crate::AuthKv::link_account) links
+/// [`ProviderAccount::of_user`](super::ProviderAccount::of_user) to the user *who is then signed in*:
+///
+/// ```
+/// use authkv::AuthKv;
+/// use authkv::models::{AccountType, EmailInUse, NewUser, ProviderAccount, SignIn, UserId};
+/// use std::time::Duration;
+///
+/// # fn main() -> authkv::Result<()> {
+/// # let auth = AuthKv::in_memory()?;
+/// # let ada = auth.sign_in_with_email(NewUser::email("ada@example.com")).wait()?.user.id;
+/// // The visitor comes back from a provider. The handle goes into a cookie, and they are asked to sign in.
+/// let account = ProviderAccount::new(AccountType::Oidc, "google", "1077");
+/// let handle = match auth.sign_in_with_account(account.clone(), NewUser::email("ada@example.com")).wait()? {
+///     SignIn::EmailInUse(held) => auth.put_state("link", &(account, held), Duration::from_secs(600)).wait()?,
+///     SignIn::Done(_) => unreachable!("somebody has the address"),
+/// };
+///
+/// // Behind each sign-in, with the handle of the cookie and the user who has signed in:
+/// let link_what_waits = |handle: &str, user: &UserId| {
+///     match auth.take_state::<(ProviderAccount, EmailInUse)>("link", handle).wait()?.passed() {
+///         Some((account, held)) if held.user_id == *user => auth.link_account(account.of_user(user)).wait().map(Some),
+///         _ => Ok(None),
+///     }
+/// };
+/// assert!(link_what_waits(handle.reveal(), &ada)?.is_some());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EmailInUse {
     /// The user who has the address. Compare it with the user who signs in, and do not show it to the visitor.
     pub user_id: UserId,

@@ -97,7 +97,7 @@ impl AccountRecord {
         }
     }
 
-    pub(crate) fn into_model<X: DeserializeOwned>(self) -> Result<Account<X>> {
+    pub(crate) fn into_model<X: DeserializeOwned + 'static>(self) -> Result<Account<X>> {
         let extra = self.extra.into_extra().map_err(|misfit| misfit.of(RecordName::Account(&self.id)))?;
         Ok(account_from!(self => Account { id: self.id, user_id: self.user_id, extra }))
     }

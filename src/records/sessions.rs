@@ -79,7 +79,7 @@ impl SessionRecord {
     }
 
     /// Converts to the model, with the token that the caller passed.
-    pub(crate) fn into_model<X: DeserializeOwned>(
+    pub(crate) fn into_model<X: DeserializeOwned + 'static>(
         self,
         session_token: Token,
         max_age: TimeDelta,
@@ -94,7 +94,7 @@ impl SessionRecord {
     }
 
     /// Converts to the model without a token. Only a caller who looks a session up by its token knows the token.
-    pub(crate) fn into_info<X: DeserializeOwned>(self, max_age: TimeDelta) -> Result<SessionInfo<X>> {
+    pub(crate) fn into_info<X: DeserializeOwned + 'static>(self, max_age: TimeDelta) -> Result<SessionInfo<X>> {
         Ok(SessionInfo {
             extra: self.extra.into_extra().map_err(|misfit| misfit.of(RecordName::Session(&self.id)))?,
             id: self.id,

@@ -46,7 +46,7 @@ impl TokenRecord {
     }
 
     /// Converts to the model, with the token that the caller passed.
-    pub(crate) fn into_model<X: DeserializeOwned>(self, token: Token) -> Result<VerificationToken<X>> {
+    pub(crate) fn into_model<X: DeserializeOwned + 'static>(self, token: Token) -> Result<VerificationToken<X>> {
         Ok(VerificationToken {
             identifier: self.identifier,
             token,

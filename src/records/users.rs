@@ -131,7 +131,7 @@ impl UserRecord {
         self.email.is_some() && self.email_verified.is_some()
     }
 
-    pub(crate) fn into_model<X: DeserializeOwned>(self) -> Result<User<X>> {
+    pub(crate) fn into_model<X: DeserializeOwned + 'static>(self) -> Result<User<X>> {
         Ok(User {
             extra: self.extra.into_extra().map_err(|misfit| misfit.of(RecordName::User(&self.id)))?,
             id: self.id,

@@ -29,6 +29,10 @@ use crate::store::{AuthKv, fresh_id};
 /// ended, so make none inside of it. What is left to remove of a deleted user with many sessions is removed afterwards, in the
 /// background.
 ///
+/// In async code, run all of it where blocking is allowed, as in tokio's `spawn_blocking`: beginning may wait, and the commit
+/// syncs the file. If the commit fails ([`CommitError`](redb::CommitError)), it is not known whether it was done, as with
+/// [`OutcomeUnknown`](crate::Error::OutcomeUnknown).
+///
 /// Nothing that counts guesses or uses up a proof has such a form: a transaction that is aborted would undo it, and the code,
 /// link or state could be used again. Use it up first, and then begin the transaction.
 ///
