@@ -137,7 +137,7 @@ impl Model {
             8..=11 => ("save what was loaded", self.save_loaded(usize::from(a), [c, b], expires, kind >= 208)),
             12 if c < 64 => ("delete", self.delete(token)),
             12 => ("end", self.end(token, user)),
-            13 if c < 160 => ("end all", self.end_all(user, (c % 2 == 0).then_some(token))),
+            13 if c < 160 => ("end all", self.end_all(user, (c % 4 == 0).then_some(token))),
             13 => ("purge", self.purge()),
             14 => ("end", self.end(token, self.owner(token).unwrap_or(user))),
             _ => ("advance the clock", self.advance(TimeDelta::milliseconds(STEPS[pick(a, STEPS.len())]))),

@@ -291,6 +291,7 @@ fn a_file_does_not_grow_with_each_pass() {
 fn tables_of_others_stay_as_they_are() {
     const OWN: redb::TableDefinition<'_, u64, &str> = redb::TableDefinition::new("own");
     let place = Place::new();
+    close(&place.open());
     let db = redb::Database::create(&place.path).unwrap();
     let txn = db.begin_write().unwrap();
     txn.open_table(OWN).unwrap().insert(1, "kept").unwrap();
