@@ -23,9 +23,9 @@ type Rest<T> = Pin<Box<dyn Future<Output = Result<T>> + Send>>;
 /// The work starts when the method is called, not when the reply is first polled. Dropping the reply cancels nothing: a
 /// write that was accepted is carried out. Reads are answered at once.
 ///
-/// One thing takes somebody who waits. A change of a record with [own fields](crate::models::Models) is tried on your
-/// model before it is made; if another call changes that record's own fields at the same moment, it is tried anew. On a
-/// file and in memory that happens while the reply is awaited. If the reply was dropped, such a change may be left out.
+/// A change of a record with [own fields](crate::models::Models) is tried on your model before it is made; if another call
+/// changes that record's own fields at the same moment, it is tried anew by whoever waits for the reply. If the reply was
+/// dropped, it is made without being tried anew.
 ///
 /// ```
 /// use authkv::models::NewUser;

@@ -18,7 +18,8 @@ pub(super) fn check_trimmed(field: &'static str, text: &str) -> Result<()> {
 
 /// Refuses a text to which nothing should be sent.
 pub(crate) fn check_sendable(field: &'static str, text: &str) -> Result<()> {
-    let has_control = text.chars().any(char::is_control);
+    // The last two are Unicode's separators of lines and paragraphs.
+    let has_control = text.chars().any(|letter| letter.is_control() || matches!(letter, '\u{2028}' | '\u{2029}'));
     if has_control { Err(Error::invalid(field, Problem::ControlCharacter)) } else { check_trimmed(field, text) }
 }
 

@@ -347,3 +347,65 @@ fn a_state_that_is_taken_as_another_type_stays_where_it_is() {
         assert_eq!(auth.take_state::<String>("sign-in", handle.reveal()).wait().unwrap().passed(), None);
     }
 }
+
+#[test]
+fn changes_are_made_whose_replies_nobody_waits_for() {
+    for place in Place::both() {
+        let auth = place.open::<After>();
+        let extra = ProfileWithPlan { phone: PHONE.to_owned(), plan: "0".to_owned() };
+        let ada = auth.create_user(NewUser { extra, ..NewUser::email(ADA) }).wait().unwrap().id;
+        for round in 1..=50 {
+            let set = |field, value: &str| {
+                let extra = FieldPatch::new().set(field, value);
+                auth.update_user(UserPatch { extra, ..UserPatch::new(ada.clone()) })
+            };
+            // Each is tried on the fields as they were before the others.
+            let (plan, phone) = (format!("plan {round}"), format!("phone {round}"));
+            let replies = [set("plan", &plan), set("phone", &phone), set("phone", &phone), set("plan", &plan)];
+            match round % 3 {
+                0 => replies.into_iter().for_each(drop),
+                // The writer may be in the middle of any of them.
+                1 => replies.into_iter().for_each(|reply| {
+                    thread::yield_now();
+                    drop(reply);
+                }),
+                _ => replies.into_iter().rev().for_each(|reply| {
+                    thread::sleep(std::time::Duration::from_micros(50 * round));
+                    drop(reply);
+                }),
+            }
+            auth.settle().wait().unwrap();
+            let user = auth.get_user(&ada).wait().unwrap().unwrap();
+            assert_eq!((user.extra.plan, user.extra.phone), (plan, phone), "round {round}");
+        }
+    }
+}
+
+#[test]
+fn a_dropped_call_writes_nothing_of_which_the_answer_could_not_be_shown() {
+    for place in Place::both() {
+        fill(&place);
+        let auth = place.open::<After>();
+        for _ in 0..10 {
+            let user = NewUser::email_with(ADA, ProfileWithPlan::default());
+            drop(auth.sign_in_with_email_with(user, Number::default()));
+        }
+        auth.settle().wait().unwrap();
+        assert_eq!(auth.count_sessions().wait().unwrap(), 3);
+    }
+}
+
+#[test]
+fn a_change_right_behind_the_creation_of_its_record_needs_nobody_who_waits() {
+    for place in Place::both() {
+        let auth = place.open::<After>();
+        for round in 0..20 {
+            let extra = ProfileWithPlan { phone: PHONE.to_owned(), plan: "0".to_owned() };
+            let id = UserId::from(format!("user {round}"));
+            drop(auth.create_user(NewUser { id: Some(id.clone()), ..NewUser::with(extra) }));
+            drop(auth.update_user(UserPatch { extra: FieldPatch::new().set("plan", "1"), ..UserPatch::new(&id) }));
+            auth.settle().wait().unwrap();
+            assert_eq!(auth.get_user(&id).wait().unwrap().unwrap().extra.plan, "1");
+        }
+    }
+}
