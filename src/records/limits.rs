@@ -18,9 +18,15 @@ pub(super) fn check_trimmed(field: &'static str, text: &str) -> Result<()> {
 
 /// Refuses a text to which nothing should be sent.
 pub(crate) fn check_sendable(field: &'static str, text: &str) -> Result<()> {
+    check_control(field, text)?;
+    check_trimmed(field, text)
+}
+
+/// Refuses line breaks and other control characters.
+pub(crate) fn check_control(field: &'static str, text: &str) -> Result<()> {
     // The last two are Unicode's separators of lines and paragraphs.
     let has_control = text.chars().any(|letter| letter.is_control() || matches!(letter, '\u{2028}' | '\u{2029}'));
-    if has_control { Err(Error::invalid(field, Problem::ControlCharacter)) } else { check_trimmed(field, text) }
+    if has_control { Err(Error::invalid(field, Problem::ControlCharacter)) } else { Ok(()) }
 }
 
 /// Refuses a text that is too long for a field.

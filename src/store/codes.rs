@@ -2,7 +2,7 @@
 
 use crate::models::{CodeCheck, IssuedCode, Models, Span, Token, TokenHash, instant};
 use crate::ops::codes;
-use crate::records::{CodeRecord, Email, check_sendable};
+use crate::records::{CodeRecord, Email, check_control};
 use crate::reply::Reply;
 use crate::store::{AuthKv, positive};
 
@@ -44,8 +44,9 @@ impl<M: Models> AuthKv<M> {
     /// ```
     #[doc(alias = "otp")]
     pub fn issue_code(&self, identifier: &str, valid_for: impl Into<Span>) -> Reply<IssuedCode> {
+        let is_sendable = check_control("identifier", identifier);
         let (identifier, rules, now) = (self.code_identifier(identifier), self.code_rules(), self.now_ms());
-        let new = check_sendable("identifier", &identifier).and_then(|()| positive("valid_for", valid_for));
+        let new = is_sendable.and_then(|()| positive("valid_for", valid_for));
         let new = new.and_then(|valid_for| {
             let expires = now.plus(valid_for);
             let code = Token::random_digits(rules.digits)?;

@@ -131,9 +131,10 @@ struct Choices {
 }
 
 impl<M: Models> Options<M> {
-    /// Whether opening creates missing tables; on by default. (The word is that of other adapters for Auth.js.) When it is off and a table is missing, calls answer
-    /// [`MissingTable`](crate::Error::MissingTable) until [`AuthKv::synchronize`] is called. A store with older models
-    /// or other indexes is then refused, because only opening migrates it.
+    /// Whether opening creates missing tables; on by default. (The word is that of other adapters for Auth.js.) When it is
+    /// off and a table is missing, calls answer [`MissingTable`](crate::Error::MissingTable) until
+    /// [`AuthKv::synchronize`] is called. A store with older models or other indexes is then refused, because only
+    /// opening migrates it.
     #[must_use]
     pub fn synchronize(mut self, on: bool) -> Self {
         self.choices.synchronize = on;

@@ -40,7 +40,8 @@ use crate::store::{AuthKv, fresh_id};
 ///
 /// Those of the method without `_in`, as far as they concern its arguments, and
 /// - [`InvalidArgument`](crate::Error::InvalidArgument) for `transaction` if the store is on no shared database, or the
-///   transaction is of another database; nothing is written to that one, and no table is made in it;
+///   transaction is of another database; nothing is written to that one, and no table is made in it. A copy of the file has
+///   the store's id too, and is not told from it;
 /// - [`Busy`](crate::Error::Busy) while another call works on the same transaction, or the application has one of the
 ///   store's tables open;
 /// - [`Storage`](crate::Error::Storage), and [`Closed`](crate::Error::Closed).

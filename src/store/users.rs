@@ -102,6 +102,7 @@ impl<M: Models> AuthKv<M> {
     /// Each page is read from one snapshot.
     ///
     /// # Errors
+    /// [`Misfit`](crate::Error::Misfit) for a page with a user whose own fields do not fit the models,
     /// [`InvalidArgument`](crate::Error::InvalidArgument) for another limit, and the errors of every reading method of
     /// [`Adapter`](crate::Adapter).
     ///

@@ -210,7 +210,7 @@ fn what_cannot_be_an_identifier_is_refused_and_has_no_code(on: &Store) {
         assert_eq!(invalid(on.kv.issue_code(identifier, MINUTES).wait()), ("identifier".to_owned(), problem));
         assert_eq!(verify(on, identifier, "a guess"), CodeCheck::NoCode);
     }
-    for identifier in ["ada@example.com\nBcc: eve@example.com", "\0a", "a\u{85}a", "a\u{2028}a"] {
+    for identifier in ["ada@example.com\nBcc: eve@example.com", "\0a", "a\u{85}a", "a\u{2028}a", "ada\r\n"] {
         let control = ("identifier".to_owned(), Problem::ControlCharacter);
         assert_eq!(invalid(on.kv.issue_code(identifier, MINUTES).wait()), control);
         assert_eq!(invalid(on.kv.issue_link_token(identifier, MINUTES).wait()), control);
