@@ -65,8 +65,8 @@ impl fmt::Debug for Index {
 impl Index {
     /// An index on the field with this serde name, under which the field is written: `#[serde(rename)]` and `rename_all`
     /// count, `#[serde(alias)]` does not. Opening a store refuses an index on a field that the model does not have, and on
-    /// one whose kind cannot be in an index. A map and a struct with `#[serde(flatten)]` do not tell their fields; there
-    /// the records decide.
+    /// one whose kind cannot be in an index. A map, an enum and a struct with `#[serde(flatten)]` do not tell their fields:
+    /// there a misspelt index is not noticed, and no record is in it.
     pub const fn new(field: &'static str) -> Self {
         Self { field: Cow::Borrowed(field), unique: false, absent: None }
     }
@@ -209,8 +209,8 @@ impl<T> Page<T> {
 }
 
 /// A position in a list. As text it is hexadecimal, for use in a link to the next page. It contains the values by which
-/// the list is ordered, such as the field's value at that position, and the ids of the record and its user. Serde writes and reads it as that text, for
-/// example in the query of a request.
+/// the list is ordered, such as the field's value at that position, and the ids of the record and its user. Serde writes
+/// and reads it as that text, for example in the query of a request.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Cursor(pub(crate) Vec<u8>);
 

@@ -1,5 +1,7 @@
 //! Operations on sessions.
 
+use std::sync::Arc;
+
 use crate::error::{Error, Result, UniqueKey};
 use crate::kv::txn::Txn;
 use crate::models::{
@@ -12,7 +14,6 @@ use crate::ops::{resolve, users};
 use crate::records::entries::{Record, replace};
 use crate::records::schema::{SESSION_BY_TOKEN, SESSIONS, SessionEntry, WEB_SESSIONS_BY_USER};
 use crate::records::{AsOf, SessionRecord, SessionUpdate, UserRecord};
-use std::sync::Arc;
 
 pub(crate) fn create(txn: &mut Txn<'_>, session: &SessionRecord, as_of: AsOf) -> Result<()> {
     users::require(txn, &session.user_id)?;

@@ -23,19 +23,26 @@ pub(crate) trait Fitted<M: Models>: Record + Clone + Send + Sync {
     }
 }
 
+/// The methods of a record that keeps its own fields in `extra`.
+macro_rules! in_extra {
+    () => {
+        fn own_fields(&self) -> &Fields {
+            &self.extra
+        }
+
+        fn own_fields_mut(&mut self) -> &mut Fields {
+            &mut self.extra
+        }
+    };
+}
+
 impl<M: Models> Fitted<M> for UserRecord {
     type Own = M::User;
     const PLURAL: &'static str = "users";
     const RESERVED: &'static [&'static str] = Self::RESERVED;
     const FOUND_BY: &'static [(&'static str, &'static str)] = &[("email", "get_user_by_email"), ("id", "get_user")];
 
-    fn own_fields(&self) -> &Fields {
-        &self.extra
-    }
-
-    fn own_fields_mut(&mut self) -> &mut Fields {
-        &mut self.extra
-    }
+    in_extra!();
 
     fn name(&self) -> RecordName<'_> {
         RecordName::User(&self.id)
@@ -49,13 +56,7 @@ impl<M: Models> Fitted<M> for AccountRecord {
     const FOUND_BY: &'static [(&'static str, &'static str)] =
         &[("provider", "get_account"), ("providerAccountId", "get_account"), ("userId", "list_accounts")];
 
-    fn own_fields(&self) -> &Fields {
-        &self.extra
-    }
-
-    fn own_fields_mut(&mut self) -> &mut Fields {
-        &mut self.extra
-    }
+    in_extra!();
 
     fn name(&self) -> RecordName<'_> {
         RecordName::Account(&self.id)
@@ -67,13 +68,7 @@ impl<M: Models> Fitted<M> for SessionRecord {
     const PLURAL: &'static str = "sessions";
     const RESERVED: &'static [&'static str] = Self::RESERVED;
 
-    fn own_fields(&self) -> &Fields {
-        &self.extra
-    }
-
-    fn own_fields_mut(&mut self) -> &mut Fields {
-        &mut self.extra
-    }
+    in_extra!();
 
     fn name(&self) -> RecordName<'_> {
         RecordName::Session(&self.id)
@@ -85,13 +80,7 @@ impl<M: Models> Fitted<M> for TokenRecord {
     const PLURAL: &'static str = "verification tokens";
     const RESERVED: &'static [&'static str] = Self::RESERVED;
 
-    fn own_fields(&self) -> &Fields {
-        &self.extra
-    }
-
-    fn own_fields_mut(&mut self) -> &mut Fields {
-        &mut self.extra
-    }
+    in_extra!();
 
     fn name(&self) -> RecordName<'_> {
         RecordName::VerificationToken
