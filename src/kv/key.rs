@@ -79,11 +79,11 @@ fn write_text(text: &str, out: &mut Vec<u8>) {
 
 /// Writes the bytes with which all texts that start with this one begin.
 fn write_text_start(text: &str, out: &mut Vec<u8>) {
-    for byte in text.bytes() {
-        out.push(byte);
-        if byte == 0 {
-            out.push(1);
-        }
+    let mut parts = text.split('\0');
+    out.extend_from_slice(parts.next().unwrap_or_default().as_bytes());
+    for part in parts {
+        out.extend([0, 1]);
+        out.extend_from_slice(part.as_bytes());
     }
 }
 
