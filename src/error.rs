@@ -144,7 +144,7 @@ pub enum Problem {
         /// The greatest number allowed.
         most: u32,
     },
-    /// The length of time must be longer than zero.
+    /// The length of time must be at least a millisecond, the unit in which instants are stored.
     NotPositive,
     /// The length of time must not be longer than this other one.
     LongerThan(&'static str),
@@ -193,7 +193,7 @@ pub enum Problem {
     IndexedTwice,
     /// The field's index is not unique.
     NotUnique,
-    /// The text is not a [`Cursor`](crate::models::Cursor).
+    /// The text is not a [`Cursor`](crate::models::Cursor), or the cursor is not one of this list.
     NotACursor,
     /// The address does not say where a cluster is, or does not say how to talk to it. The text is the reason.
     NotAnAddress(&'static str),
@@ -472,7 +472,7 @@ impl fmt::Display for Problem {
             Self::NotAnEmail => f.write_str("is no e-mail address: it has no @"),
             Self::TooLong { bytes, limit } => write!(f, "is {bytes} bytes long; the limit is {limit}"),
             Self::OutOfRange { least, most } => write!(f, "must be from {least} to {most}"),
-            Self::NotPositive => f.write_str("must be longer than zero"),
+            Self::NotPositive => f.write_str("must be at least a millisecond"),
             Self::NotShared => f.write_str("needs a store that was opened with open_shared or on_database"),
             Self::OtherDatabase => f.write_str("is not of the database that the store is in"),
             Self::NotOwnFile => f.write_str("needs a file of the store's own"),
@@ -550,9 +550,12 @@ impl fmt::Display for OpenProblem {
                     "a change to the models {name:?} version {version} was begun: open it with these to finish it"
                 )
             }
+            Self::ModelsNotSynchronized { found, expected } if found == expected => {
+                f.write_str("its indexes are others than the models declare: open it once with synchronize on, which builds them")
+            }
             Self::ModelsNotSynchronized { found: (name, version), expected } => write!(
                 f,
-                "it holds the models {name:?} version {version} or other indexes than {:?} version {}: open it once with synchronize on, which changes it",
+                "it holds the models {name:?} version {version}, not {:?} version {}: open it once with synchronize on, which changes it",
                 expected.0, expected.1
             ),
             Self::MigrationRefused { record, why } => write!(f, "{record} cannot be changed to the new models: {why}"),

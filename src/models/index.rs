@@ -210,7 +210,8 @@ impl<T> Page<T> {
 
 /// A position in a list. As text it is hexadecimal, for use in a link to the next page. It contains the values by which
 /// the list is ordered, such as the field's value at that position, and the ids of the record and its user. Serde writes
-/// and reads it as that text, for example in the query of a request.
+/// and reads it as that text, for example in the query of a request. A cursor of another list is refused
+/// ([`NotACursor`](Problem::NotACursor)).
 #[derive(Clone, PartialEq, Eq)]
 pub struct Cursor(pub(crate) Vec<u8>);
 

@@ -4,7 +4,7 @@ use std::ops::Bound;
 
 use serde::de::DeserializeOwned;
 
-use crate::error::Result;
+use crate::error::{Error, Problem, Result};
 use crate::kv::key::{Key, prefix_end};
 use crate::kv::table::Table;
 use crate::kv::txn::Txn;
@@ -34,6 +34,9 @@ pub(super) fn keys_of(prefix: &impl Key) -> KeyRange {
 
 /// Reads a page of the rows in a range, after a cursor. `items` returns for each row its item, or `None` if it is not
 /// listed. The page ends early if it would read too many rows; then it says that there may be more.
+///
+/// # Errors
+/// `InvalidArgument` for a cursor of another list.
 pub(super) fn page<K: Key, V: DeserializeOwned, T>(
     txn: &Txn<'_>,
     table: &Table<K, V>,
@@ -44,9 +47,11 @@ pub(super) fn page<K: Key, V: DeserializeOwned, T>(
 ) -> Result<Page<T>> {
     let mut page = Page { items: Vec::new(), next: None };
     let mut place = match after {
-        Some(Cursor(after)) if end.as_ref().is_some_and(|end| after >= end) => return Ok(page),
-        Some(Cursor(after)) if *after >= start => Bound::Excluded(after.clone()),
-        _ => Bound::Included(start),
+        Some(Cursor(after)) if !is_of_list::<K>(after, &start, end.as_deref()) => {
+            return Err(Error::invalid("cursor", Problem::NotACursor));
+        }
+        Some(Cursor(after)) => Bound::Excluded(after.clone()),
+        None => Bound::Included(start),
     };
     let end = end.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
     let (mut read, mut last_listed) = (0, Vec::new());
@@ -76,4 +81,8 @@ pub(super) fn page<K: Key, V: DeserializeOwned, T>(
             _ => return Ok(page),
         }
     }
+}
+
+fn is_of_list<K: Key>(after: &[u8], start: &[u8], end: Option<&[u8]>) -> bool {
+    K::from_bytes(after).is_some() && after >= start && end.is_none_or(|end| after < end)
 }

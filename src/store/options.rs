@@ -261,7 +261,7 @@ impl<M: Models> Options<M> {
 
     /// How old a session's last extension must be before [`AuthKv::authenticate`] extends the session again, to the
     /// millisecond. By default a day, as in Auth.js, or a quarter of the [maximum age](Self::session_max_age) if that is
-    /// shorter. It must be longer than zero and not longer than the maximum age; a millisecond extends with every request.
+    /// shorter. It must be at least a millisecond and not longer than the maximum age; a millisecond extends with every request.
     #[must_use]
     pub fn session_update_age(mut self, age: impl Into<Span>) -> Self {
         self.choices.session_update_age = Some(age.into().0);
@@ -293,7 +293,7 @@ impl<M: Models> Options<M> {
     }
 
     /// How long a call waits while the application has a write transaction open on a
-    /// [shared database](Self::on_database), to the millisecond; 10 seconds by default. It must be longer than zero, and has
+    /// [shared database](Self::on_database), to the millisecond; 10 seconds by default. It must be at least a millisecond, and has
     /// no effect on other stores.
     ///
     /// A call that has waited for so long since it was made answers [`Busy`](crate::Error::Busy): nothing was written, and
@@ -592,7 +592,7 @@ impl SessionAges {
     /// Takes the application's update age, or one that fits the maximum age.
     ///
     /// # Errors
-    /// When an age is not longer than zero, or the update age is longer than the maximum age.
+    /// When an age is shorter than a millisecond, or the update age is longer than the maximum age.
     fn choose_update(&mut self, given: Option<TimeDelta>) -> Result<()> {
         positive("session_max_age", self.max)?;
         let shortest = TimeDelta::milliseconds(1);

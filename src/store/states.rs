@@ -26,7 +26,7 @@ impl<M: Models> AuthKv<M> {
     /// victim finish a sign-in that the attacker began, and the victim is signed in as the attacker.
     ///
     /// # Errors
-    /// [`InvalidArgument`](Error::InvalidArgument) also when `valid_for` is not longer than zero,
+    /// [`InvalidArgument`](Error::InvalidArgument) also when `valid_for` is shorter than a millisecond,
     /// [`Storage`](Error::Storage) also when the operating system cannot provide randomness, and the errors of every
     /// writing method of [`Adapter`](crate::Adapter).
     ///

@@ -70,7 +70,7 @@ impl<M: Models> AuthKv<M> {
     /// the identifier, so that a sign-in link cannot change an address.
     ///
     /// # Errors
-    /// [`InvalidArgument`](crate::Error::InvalidArgument) also when `valid_for` is not longer than zero, and for an identifier
+    /// [`InvalidArgument`](crate::Error::InvalidArgument) also when `valid_for` is shorter than a millisecond, and for an identifier
     /// with blanks around it or with a line break or another control character, which nothing should be sent to;
     /// [`Storage`](crate::Error::Storage) also when the operating system cannot provide randomness, and the errors of
     /// every writing method of [`Adapter`](crate::Adapter).

@@ -18,7 +18,7 @@ use crate::models::{AccountType, Cursor, Millis, NewAccount, NewSession, NewUser
 use crate::ops::pages::PageLimit;
 use crate::ops::{accounts, authenticators, sessions, web_sessions};
 use crate::records::schema::{ACCOUNTS_BY_USER, AUTHENTICATORS_BY_USER, SESSIONS, WEB_SESSIONS_BY_USER};
-use crate::{AuthKv, Error, Result, WebSessions};
+use crate::{AuthKv, Error, Reply, Result, WebSessions};
 
 /// A view that counts the rows of a table which a scan visits.
 struct Counting<'v> {
@@ -175,17 +175,21 @@ fn a_page_of_any_size_can_be_asked_for_and_any_cursor_given() {
     for (limit, found) in [(1, 1), (2, 2), (1_000, 3)] {
         assert_eq!(auth.list_sessions(&ada, None, limit).wait().unwrap().items.len(), found);
     }
-    // A position in the list of another user shows nothing of theirs.
-    let next = auth.list_sessions(&ada, None, 1).wait().unwrap().next.unwrap();
-    let listed = auth.list_sessions(&bob, Some(&next), 10).wait().unwrap();
-    assert!(listed.items.iter().all(|session| session.user_id == bob));
+    let of_ada = auth.list_sessions(&ada, None, 1).wait().unwrap().next.unwrap();
+    let of_users = auth.list_users(None, 1).wait().unwrap().next.unwrap();
+    assert!(is_refused(auth.list_sessions(&bob, Some(&of_ada), 10)), "a position in the list of another user");
+    assert!(is_refused(auth.list_all_sessions(Some(&of_users), 10)), "a position in another list");
     let (least, greatest) = ("00".repeat(32), "ff".repeat(32));
     for cursor in ["", "00", &"ff".repeat(104), &[greatest.as_str(), &least, &"00".repeat(40)].concat()] {
         let cursor: Cursor = cursor.parse().unwrap();
-        assert!(auth.list_sessions(&ada, Some(&cursor), 10).wait().is_ok());
-        assert!(auth.list_accounts(&ada, Some(&cursor), 10).wait().is_ok());
-        assert!(auth.list_authenticators(&ada, Some(&cursor), 10).wait().is_ok());
-        let listed = web.list_sessions(&ada, Some(&cursor), 10).wait();
-        assert!(matches!(listed, Err(Error::InvalidArgument { problem: Problem::NotACursor, .. })));
+        assert!(is_refused(auth.list_users(Some(&cursor), 10)));
+        assert!(is_refused(auth.list_sessions(&ada, Some(&cursor), 10)));
+        assert!(is_refused(auth.list_accounts(&ada, Some(&cursor), 10)));
+        assert!(is_refused(auth.list_authenticators(&ada, Some(&cursor), 10)));
+        assert!(is_refused(web.list_sessions(&ada, Some(&cursor), 10)));
     }
+}
+
+fn is_refused<T: Send + 'static>(listed: Reply<Page<T>>) -> bool {
+    matches!(listed.wait(), Err(Error::InvalidArgument { problem: Problem::NotACursor, .. }))
 }

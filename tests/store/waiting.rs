@@ -122,7 +122,7 @@ fn a_wait_counts_from_when_the_call_came() {
 fn a_wait_must_be_longer_than_zero() {
     for wait in [TimeDelta::zero(), TimeDelta::milliseconds(-1), TimeDelta::nanoseconds(5)] {
         let error = AuthKv::options().wait_for_transaction(wait).in_memory().unwrap_err();
-        assert_eq!(error.to_string(), "wait_for_transaction must be longer than zero");
+        assert_eq!(error.to_string(), "wait_for_transaction must be at least a millisecond");
     }
     AuthKv::options().wait_for_transaction(TimeDelta::MAX).in_memory().unwrap();
     let (_folder, database) = database();
