@@ -33,6 +33,7 @@ mod span;
 mod tokens;
 mod users;
 mod value;
+mod visitor;
 mod web_sessions;
 
 pub(crate) use accounts::account_from;
@@ -62,5 +63,6 @@ pub use span::Span;
 pub use tokens::VerificationToken;
 pub use users::{NewUser, User, UserPatch};
 pub use value::{DynamicFields, Instant, Value};
+pub use visitor::Visitor;
 pub(crate) use web_sessions::{Mark, SaveId, Since};
 pub use web_sessions::{WebSession, WebSessionData};

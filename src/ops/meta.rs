@@ -15,7 +15,7 @@ use crate::records::schema::META;
 use crate::records::{EmailMatching, Identity};
 
 /// The newest format that this version reads, and the format that it writes.
-pub(crate) const FORMAT: u32 = 4;
+pub(crate) const FORMAT: u32 = 5;
 
 /// The settings that a store is opened with. The stored settings must agree with them.
 #[derive(Clone)]
