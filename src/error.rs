@@ -144,6 +144,8 @@ pub enum Problem {
         /// The greatest number allowed.
         most: u32,
     },
+    /// A new user's address must be absent here, because a [proof](crate::models::Proof) says which one it is.
+    LeftToProof,
     /// The length of time must be at least a millisecond, the unit in which instants are stored.
     NotPositive,
     /// The length of time must not be longer than this other one.
@@ -472,6 +474,7 @@ impl fmt::Display for Problem {
             Self::NotAnEmail => f.write_str("is no e-mail address: it has no @"),
             Self::TooLong { bytes, limit } => write!(f, "is {bytes} bytes long; the limit is {limit}"),
             Self::OutOfRange { least, most } => write!(f, "must be from {least} to {most}"),
+            Self::LeftToProof => f.write_str("must be absent: the proof says which one it is"),
             Self::NotPositive => f.write_str("must be at least a millisecond"),
             Self::NotShared => f.write_str("needs a store that was opened with open_shared or on_database"),
             Self::OtherDatabase => f.write_str("is not of the database that the store is in"),

@@ -7,7 +7,7 @@
 //!
 //! ```
 //! use authkv::axum_login::{Backend, CheckCredentials};
-//! use authkv::models::{User, UserId};
+//! use authkv::models::{SIGN_IN, User, UserId};
 //! use authkv::{Adapter, AuthKv, Error, WebSessions};
 //! # use axum_login::axum; // an application depends on axum itself
 //! use axum_login::AuthManagerLayerBuilder;
@@ -29,7 +29,7 @@
 //!     }
 //!
 //!     async fn verify(&self, auth: &AuthKv, _: Option<&User>, link: Link) -> Result<bool, Error> {
-//!         Ok(auth.verify_link_token(&link.email, &link.token).await?.passed().is_some())
+//!         Ok(auth.verify_link_token(SIGN_IN, &link.email, &link.token).await?.passed().is_some())
 //!     }
 //! }
 //!

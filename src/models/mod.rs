@@ -58,7 +58,7 @@ pub(crate) use probe::{Kind, Shape};
 pub use secret::Token;
 pub(crate) use secret::{Redacted, TokenHash, fingerprint};
 pub use sessions::{Authenticated, NewSession, Session, SessionAndUser, SessionInfo, SessionPatch};
-pub use sign_in::{EmailInUse, SignIn, SignedIn, SignedInWithEmail};
+pub use sign_in::{EmailInUse, EmailSignIn, NotProven, Proof, SIGN_IN, SignIn, SignedIn, SignedInWithEmail};
 pub use span::Span;
 pub use tokens::VerificationToken;
 pub use users::{NewUser, User, UserPatch};

@@ -131,6 +131,21 @@ impl TokenHash {
         Self(Sha256::new().chain_update(length).chain_update(context).chain_update(secret).finalize().into())
     }
 
+    /// Hashes the token of a link that is for one purpose. No token that a caller chooses has such a hash, because no text
+    /// has the byte FF.
+    pub(crate) fn of_link(purpose: &str, token: &str) -> Self {
+        let length = (purpose.len() as u64).to_be_bytes();
+        Self(
+            Sha256::new()
+                .chain_update([0xFF])
+                .chain_update(length)
+                .chain_update(purpose)
+                .chain_update(token)
+                .finalize()
+                .into(),
+        )
+    }
+
     pub(crate) const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }

@@ -1,5 +1,7 @@
 //! The results of signing in with a provider's account or an e-mail address.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Account, Session, User, UserId};
@@ -29,7 +31,67 @@ pub struct SignedIn<U = (), A = (), S = ()> {
     pub is_new_user: bool,
 }
 
+/// The purpose of a link or a code that [`sign_in_with_email`](crate::AuthKv::sign_in_with_email) takes as a
+/// [proof](Proof).
+pub const SIGN_IN: &str = "sign in";
+
+/// What shows that a visitor receives mail at an address. Blanks around an address are ignored.
+#[derive(Clone, Copy)]
+pub enum Proof<'a> {
+    /// A link that the visitor has followed. [`issue_link_token`](crate::AuthKv::issue_link_token) made it for
+    /// [`SIGN_IN`], and it is used up in the step that acts on it.
+    Link {
+        /// The address, as the link names it.
+        address: &'a str,
+        /// The token, as the link has it.
+        token: &'a str,
+    },
+    /// The application has proven the address itself in this request, for example by a provider that vouches for it.
+    Own {
+        /// The address.
+        address: &'a str,
+    },
+}
+
+/// Shows neither address nor token.
+impl fmt::Debug for Proof<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Link { .. } => "Proof::Link",
+            Self::Own { .. } => "Proof::Own",
+        })
+    }
+}
+
 /// The result of [`sign_in_with_email`](crate::AuthKv::sign_in_with_email).
+#[derive(Clone, Debug, PartialEq)]
+#[allow(clippy::large_enum_variant)] // it is made once for each sign-in, and taken apart at once
+#[non_exhaustive]
+#[must_use = "nobody may have been signed in"]
+pub enum EmailSignIn<U = (), S = ()> {
+    /// The visitor is signed in.
+    Done(SignedInWithEmail<U, S>),
+    /// The proof shows nothing, and nobody is signed in.
+    NotProven(NotProven),
+}
+
+impl<U, S> EmailSignIn<U, S> {
+    /// The user who is signed in, if the proof was right.
+    #[must_use = "nobody may have been signed in"]
+    pub fn done(self) -> Option<SignedInWithEmail<U, S>> {
+        if let Self::Done(done) = self { Some(done) } else { None }
+    }
+}
+
+/// Why a [proof](Proof) shows nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NotProven {
+    /// The link was used, has expired, or was never issued for this address and purpose.
+    NoLink,
+}
+
+/// A user who has signed in with an e-mail address.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SignedInWithEmail<U = (), S = ()> {
     /// The user, who may be new.
@@ -38,7 +100,8 @@ pub struct SignedInWithEmail<U = (), S = ()> {
     pub session: Session<S>,
     /// True if this sign-in created the user.
     pub is_new_user: bool,
-    /// True if the user existed, and nobody had proven before to own the address.
+    /// True if the user existed, nobody had proven before to own the address, and the proof came from outside: in a
+    /// request without a valid session of this user.
     ///
     /// Somebody else may have signed up with the address and be waiting for its owner to arrive. If that is possible,
     /// end [the user's sessions](crate::AuthKv::end_all_sessions), unlink their accounts, and remove everything else that
@@ -66,7 +129,7 @@ pub struct SignedInWithEmail<U = (), S = ()> {
 ///
 /// # fn main() -> authkv::Result<()> {
 /// # let auth = AuthKv::in_memory()?;
-/// # let ada = auth.sign_in_with_email(NewUser::email("ada@example.com")).wait()?.user.id;
+/// # let ada = auth.create_user(NewUser::email("ada@example.com")).wait()?.id;
 /// // The visitor comes back from a provider. The handle goes into a cookie, and they are asked to sign in.
 /// let account = ProviderAccount::new(AccountType::Oidc, "google", "1077");
 /// let handle = match auth.sign_in_with_account(account.clone(), NewUser::email("ada@example.com")).wait()? {

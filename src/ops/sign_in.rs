@@ -5,9 +5,9 @@ use chrono::TimeDelta;
 
 use crate::error::Result;
 use crate::kv::txn::Txn;
-use crate::models::{self, EmailInUse, Extra, Fields, SignedIn, Token};
-use crate::ops::{accounts, resolve, sessions, users};
-use crate::records::{AccountRecord, AsOf, SessionRecord, UserRecord};
+use crate::models::{self, EmailInUse, Extra, Fields, Millis, NotProven, SignedIn, Token, TokenHash};
+use crate::ops::{accounts, resolve, sessions, tokens, users};
+use crate::records::{AccountRecord, AsOf, Email, SessionRecord, UserRecord};
 
 /// The result of signing in with an account.
 #[allow(clippy::large_enum_variant)] // like the model that is made of it
@@ -52,26 +52,56 @@ impl SignIn {
     }
 }
 
+/// What shows that a visitor receives mail at an address.
+pub(crate) enum EmailProof {
+    /// The link with this hash.
+    Link(Email, TokenHash),
+    /// Nothing more than the caller's word.
+    Own(Email),
+}
+
+impl EmailProof {
+    /// Uses the proof up. Returns the address that it proves, or why it proves none.
+    fn take(&self, txn: &mut Txn<'_>, now: Millis) -> Result<Result<Email, NotProven>> {
+        match self {
+            Self::Link(address, hash) => {
+                let link = tokens::take_valid(txn, address.normal_form(), *hash, now)?;
+                Ok(link.map(|_| address.clone()).ok_or(NotProven::NoLink))
+            }
+            Self::Own(address) => Ok(Ok(address.clone())),
+        }
+    }
+}
+
 /// The result of signing in with an e-mail address.
-pub(crate) struct WithEmail {
-    pub(crate) user: UserRecord,
-    pub(crate) session: SessionRecord,
-    pub(crate) is_new_user: bool,
-    pub(crate) was_unverified: bool,
+#[allow(clippy::large_enum_variant)] // like the model that is made of it
+pub(crate) enum WithEmail {
+    Done { user: UserRecord, session: SessionRecord, is_new_user: bool, was_unverified: bool },
+    NotProven(NotProven),
 }
 
 impl WithEmail {
+    /// The own fields that the answer shows and that may have been stored before.
+    pub(crate) fn shown(&self) -> Option<Fields> {
+        if let Self::Done { user, .. } = self { Some(user.extra.clone()) } else { None }
+    }
+
     /// Converts to the model, with the session token that the caller passed.
     pub(crate) fn into_model<U: Extra, S: Extra>(
         self,
         session_token: Token,
         max_age: TimeDelta,
-    ) -> Result<models::SignedInWithEmail<U, S>> {
-        Ok(models::SignedInWithEmail {
-            user: self.user.into_model()?,
-            session: self.session.into_model(session_token, max_age)?,
-            is_new_user: self.is_new_user,
-            was_unverified: self.was_unverified,
+    ) -> Result<models::EmailSignIn<U, S>> {
+        Ok(match self {
+            Self::Done { user, session, is_new_user, was_unverified } => {
+                models::EmailSignIn::Done(models::SignedInWithEmail {
+                    user: user.into_model()?,
+                    session: session.into_model(session_token, max_age)?,
+                    is_new_user,
+                    was_unverified,
+                })
+            }
+            Self::NotProven(why) => models::EmailSignIn::NotProven(why),
         })
     }
 }
@@ -104,31 +134,35 @@ pub(crate) fn with_account(
     Ok(SignIn::Done { user, account, session, is_new_user })
 }
 
-/// Signs in the user who has the e-mail address of the new user, which the visitor has proven to own. If nobody has the
-/// address, the new user is created.
+/// Uses up a proof of an e-mail address, and signs in the user who has the address. If nobody has it, the new user is
+/// created with it. `from` is the session that the request brought along.
 pub(crate) fn with_email(
     txn: &mut Txn<'_>,
+    proof: &EmailProof,
     new: &UserRecord,
     session: &SessionRecord,
+    from: Option<TokenHash>,
     as_of: AsOf,
 ) -> Result<WithEmail> {
-    let holder = match &new.email {
-        Some(email) => users::by_email(txn, email.normal_form())?,
-        None => None,
+    let email = match proof.take(txn, as_of.now)? {
+        Ok(email) => email,
+        Err(why) => return Ok(WithEmail::NotProven(why)),
     };
-    let (is_new_user, was_unverified) = match &holder {
-        Some(holder) => (false, !holder.has_verified_email()),
-        None => (true, false),
-    };
-    let user = match holder {
-        Some(holder) if was_unverified => users::verify(txn, holder, as_of.now)?,
-        Some(holder) => holder,
+    let holder = users::by_email(txn, email.normal_form())?;
+    let is_new_user = holder.is_none();
+    let (user, was_unverified) = match holder {
+        Some(holder) if holder.has_verified_email() => (holder, false),
+        Some(holder) => {
+            let is_inside = from.map_or(Ok(false), |token| sessions::is_of(txn, &token, &holder.id, as_of))?;
+            (users::verify(txn, holder, as_of.now)?, !is_inside)
+        }
         None => {
-            users::create(txn, new)?;
-            new.clone()
+            let new = new.clone().with_email(email).verified(as_of.now);
+            users::create(txn, &new)?;
+            (new, false)
         }
     };
     let session = session.clone().of_user(user.id.clone());
     sessions::create(txn, &session, as_of)?;
-    Ok(WithEmail { user, session, is_new_user, was_unverified })
+    Ok(WithEmail::Done { user, session, is_new_user, was_unverified })
 }

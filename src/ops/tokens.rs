@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use crate::kv::txn::Txn;
-use crate::models::TokenHash;
+use crate::models::{Millis, TokenHash};
 use crate::records::TokenRecord;
 use crate::records::entries::replace;
 use crate::records::schema::VERIFICATION_TOKENS;
@@ -27,6 +27,16 @@ pub(crate) fn take(txn: &mut Txn<'_>, identifier: Option<&String>, token: TokenH
         replace(txn, Some(token), None)?;
     }
     Ok(found)
+}
+
+/// Like [`take`]. An expired token is removed too, and not returned.
+pub(crate) fn take_valid(
+    txn: &mut Txn<'_>,
+    identifier: &String,
+    token: TokenHash,
+    now: Millis,
+) -> Result<Option<TokenRecord>> {
+    Ok(take(txn, Some(identifier), token)?.filter(|token| token.expires >= now))
 }
 
 fn only<K>(mut rows: Vec<(K, TokenRecord)>) -> Option<TokenRecord> {

@@ -16,12 +16,6 @@ pub(super) fn check_trimmed(field: &'static str, text: &str) -> Result<()> {
     if text.trim() == text { Ok(()) } else { Err(Error::invalid(field, Problem::Blanks)) }
 }
 
-/// Refuses a text to which nothing should be sent.
-pub(crate) fn check_sendable(field: &'static str, text: &str) -> Result<()> {
-    check_control(field, text)?;
-    check_trimmed(field, text)
-}
-
 /// Refuses line breaks and other control characters.
 pub(crate) fn check_control(field: &'static str, text: &str) -> Result<()> {
     // The last two are Unicode's separators of lines and paragraphs.

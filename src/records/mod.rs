@@ -21,7 +21,7 @@ pub(crate) use authenticators::AuthenticatorRecord;
 pub(crate) use codes::CodeRecord;
 pub(crate) use identity::Identity;
 pub(crate) use lifetime::AsOf;
-pub(crate) use limits::{check_control, check_sendable};
+pub(crate) use limits::check_control;
 pub(crate) use sessions::{SessionRecord, SessionUpdate};
 pub(crate) use states::StateRecord;
 pub(crate) use tokens::TokenRecord;

@@ -4,6 +4,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::limits::check_key;
+use super::users::Email;
 use crate::error::Result;
 use crate::models::{DynamicFields, Fields, Millis, RecordName, Token, TokenHash, VerificationToken, instant};
 
@@ -38,6 +39,12 @@ impl TokenRecord {
             created,
             extra: Fields::of(&token.extra, RESERVED)?,
         })
+    }
+
+    /// Returns the record as that of a link: found by a hash that depends on the link's purpose, and by an address in
+    /// normal form.
+    pub(crate) fn of_link(self, token_hash: TokenHash, address: &Email) -> Self {
+        Self { token_hash, identifier: address.normal_form().clone(), ..self }
     }
 
     /// Returns the record with other own fields.

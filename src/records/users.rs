@@ -3,7 +3,7 @@
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::limits::{check_key, check_sendable, check_text, check_trimmed};
+use super::limits::{check_control, check_key, check_text, check_trimmed};
 use crate::error::{Error, Problem, Result};
 use crate::models::{
     Change, DynamicFields, FieldPatch, Fields, Millis, NewUser, RecordName, User, UserId, UserPatch, instant,
@@ -58,10 +58,22 @@ impl Email {
         Self::new(text.trim().to_owned(), matching)
     }
 
-    /// Refuses what cannot be an address, where one is proven.
-    pub(crate) fn check_address(&self) -> Result<()> {
-        check_sendable("email", &self.spelling)?;
-        if self.spelling.contains('@') { Ok(()) } else { Err(Error::invalid("email", Problem::NotAnEmail)) }
+    /// Refuses what nothing can be sent to. A line break at the end is no blank that somebody typed.
+    pub(crate) fn sendable(text: &str, matching: EmailMatching) -> Result<Self> {
+        check_control("address", text)?;
+        let address = Self::typed(text, matching);
+        check_key("address", &address.spelling)?;
+        Ok(address)
+    }
+
+    /// Refuses what cannot be an e-mail address, where one is proven.
+    pub(crate) fn provable(text: &str, matching: EmailMatching) -> Result<Self> {
+        let address = Self::sendable(text, matching)?;
+        if address.spelling.contains('@') { Ok(address) } else { Err(Error::invalid("address", Problem::NotAnEmail)) }
+    }
+
+    pub(crate) fn into_spelling(self) -> String {
+        self.spelling
     }
 
     pub(crate) fn normal_form(&self) -> &String {
@@ -120,6 +132,11 @@ impl UserRecord {
     /// Returns the user with one more sign-out of all sessions.
     pub(crate) fn signed_out(self) -> Self {
         Self { sign_outs: self.sign_outs.wrapping_add(1), ..self }
+    }
+
+    /// Returns the user with this e-mail address.
+    pub(crate) fn with_email(self, email: Email) -> Self {
+        Self { email: Some(email), ..self }
     }
 
     /// Returns the user with their e-mail address verified at `now`.

@@ -4,7 +4,8 @@ use crate::engine::redb::WriteTransaction;
 use crate::error::Result;
 use crate::kv::txn::{Txn, with_indexes};
 use crate::models::{
-    Account, Models, NewAccount, NewUser, ProviderAccount, Session, SignIn, SignedInWithEmail, User, UserId, UserPatch,
+    Account, EmailSignIn, Models, NewAccount, NewUser, Proof, ProviderAccount, Session, SignIn, User, UserId,
+    UserPatch, Visitor,
 };
 use crate::ops::{accounts, sessions, users};
 use crate::records::{AccountRecord, UserRecord, UserUpdate};
@@ -251,7 +252,8 @@ impl<M: Models> AuthKv<M> {
     }
 
     /// Signs a visitor in like [`sign_in_with_email_with`](Self::sign_in_with_email_with), in the application's own
-    /// transaction. Verify the link or the code before the transaction begins.
+    /// transaction, which may be aborted. So it takes no link, which would be used up: the application has proven the
+    /// address, as with [`Proof::Own`].
     ///
     /// # Errors
     /// The errors of [`sign_in_with_email`](Self::sign_in_with_email), and as for
@@ -259,12 +261,14 @@ impl<M: Models> AuthKv<M> {
     pub fn sign_in_with_email_in(
         &self,
         transaction: &WriteTransaction,
+        address: &str,
         user: NewUser<M::User>,
         session: M::Session,
-    ) -> Result<SignedInWithEmail<M::User, M::Session>> {
-        let (visitor, token) = self.visitor_with_email(user, session)?;
+        from: Visitor<'_>,
+    ) -> Result<EmailSignIn<M::User, M::Session>> {
+        let (visitor, token) = self.visitor_with_email(Proof::Own { address }, user, session, from)?;
         let max_age = visitor.as_of.max_age;
-        self.run_in(transaction, |txn| visitor.sign_in(txn), |done| done.into_model(token, max_age))
+        self.run_in(transaction, |txn| visitor.sign_in(txn), |outcome| outcome.into_model(token, max_age))
     }
 
     fn run_in<R, T>(

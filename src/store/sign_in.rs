@@ -2,9 +2,9 @@
 
 use crate::error::{Error, Problem, Result};
 use crate::kv::txn::Txn;
-use crate::models::{Models, NewUser, ProviderAccount, SignIn, SignedInWithEmail, Token};
-use crate::ops::sign_in;
-use crate::records::{AccountRecord, AsOf, SessionRecord, UserRecord};
+use crate::models::{EmailSignIn, Models, NewUser, Proof, ProviderAccount, SIGN_IN, SignIn, Token, TokenHash, Visitor};
+use crate::ops::sign_in::{self, EmailProof};
+use crate::records::{AccountRecord, AsOf, Email, SessionRecord, UserRecord};
 use crate::reply::Reply;
 use crate::store::sessions::fresh_session;
 use crate::store::shown::Trial;
@@ -109,43 +109,61 @@ impl<M: Models> AuthKv<M> {
         Ok((VisitorWithAccount { user, account, session, as_of }, token))
     }
 
-    /// Signs in a visitor who has proven an e-mail address, by a [link](Self::verify_link_token) or a
-    /// [code](Self::verify_code). The whole step is atomic:
+    /// Signs in a visitor who proves an e-mail address. The whole step is atomic:
     ///
+    /// - The proof is used up. If it shows nothing, nobody is signed in; see [`NotProven`](EmailSignIn::NotProven).
     /// - If a user has the address, that user signs in. An unverified address becomes verified; nothing else about the
     ///   user changes.
-    /// - Otherwise `user` is created with a verified address.
+    /// - Otherwise `user` is created with the address, verified. Leave the address of `user` absent: the proof says which
+    ///   one it is.
+    ///
+    /// `from` is what this request brought along. An address that nobody had proven before may have been taken by somebody
+    /// else: [`was_unverified`](crate::models::SignedInWithEmail::was_unverified) says so, unless the request has a valid
+    /// session of that very user.
     ///
     /// The new session is like one of [`start_session`](Self::start_session). A caller who does not learn the outcome,
-    /// because the process died or the outcome is unknown, can call again.
+    /// because the process died or the outcome is unknown, cannot call again with the same link: it may be used up. The
+    /// visitor asks for another one.
     ///
     /// # Errors
     /// [`Conflict`](Error::Conflict) when an id or an own field with a unique index is taken,
-    /// [`InvalidArgument`](Error::InvalidArgument) also for a user without an address (an empty one is none), for what cannot
-    /// be an address (it has no `@`, or a control character), and for a user who need not be created, [`Storage`](Error::Storage) also when the operating system cannot provide randomness, and the errors of
-    /// every writing method of [`Adapter`](crate::Adapter).
+    /// [`InvalidArgument`](Error::InvalidArgument) also for a user with an address, for a [`Proof::Own`] of what cannot be an
+    /// address (it has no `@`, or a control character), and for a user who need not be created, [`Storage`](Error::Storage) also when the
+    /// operating system cannot provide randomness, and the errors of every writing method of
+    /// [`Adapter`](crate::Adapter). After an error the proof is as it was.
     ///
     /// ```
     /// use authkv::AuthKv;
-    /// use authkv::models::{Check, NewUser};
+    /// use authkv::models::{EmailSignIn, NewUser, Proof, SIGN_IN, Visitor};
     /// use std::time::Duration;
     ///
     /// let auth = AuthKv::in_memory()?;
-    /// let link = auth.issue_link_token("ada@example.com", Duration::from_secs(15 * 60)).wait()?;
-    /// if let Check::Passed(used) = auth.verify_link_token("ada@example.com", link.token.reveal()).wait()? {
-    ///     let done = auth.sign_in_with_email(NewUser::email(used.identifier)).wait()?;
-    ///     assert!(done.is_new_user && done.user.email_verified.is_some());
-    ///     // Put done.session.session_token into a cookie.
+    /// let link = auth.issue_link_token(SIGN_IN, "ada@example.com", Duration::from_secs(15 * 60)).wait()?;
+    ///
+    /// // Send the link. When it is followed, with the cookies of that request:
+    /// let proof = Proof::Link { address: "ada@example.com", token: link.token.reveal() };
+    /// let from = Visitor { session: None, ..Visitor::default() };
+    /// match auth.sign_in_with_email(proof, NewUser::default(), from).wait()? {
+    ///     EmailSignIn::Done(done) => {
+    ///         assert!(done.is_new_user && done.user.email_verified.is_some());
+    ///         // Put done.session.session_token into a cookie.
+    ///     }
+    ///     _ => unreachable!("it was not used before"),
     /// }
     /// # Ok::<(), authkv::Error>(())
     /// ```
     #[doc(alias = "login")]
     #[doc(alias = "register")]
-    pub fn sign_in_with_email(&self, user: NewUser<M::User>) -> Reply<SignedInWithEmail<M::User, M::Session>>
+    pub fn sign_in_with_email(
+        &self,
+        proof: Proof<'_>,
+        user: NewUser<M::User>,
+        from: Visitor<'_>,
+    ) -> Reply<EmailSignIn<M::User, M::Session>>
     where
         M::Session: Default,
     {
-        self.sign_in_with_email_with(user, M::Session::default())
+        self.sign_in_with_email_with(proof, user, M::Session::default(), from)
     }
 
     /// Like [`sign_in_with_email`](Self::sign_in_with_email), with own fields of the session.
@@ -154,17 +172,19 @@ impl<M: Models> AuthKv<M> {
     /// The errors of [`sign_in_with_email`](Self::sign_in_with_email).
     pub fn sign_in_with_email_with(
         &self,
+        proof: Proof<'_>,
         user: NewUser<M::User>,
         session: M::Session,
-    ) -> Reply<SignedInWithEmail<M::User, M::Session>> {
-        match self.visitor_with_email(user, session) {
+        from: Visitor<'_>,
+    ) -> Reply<EmailSignIn<M::User, M::Session>> {
+        match self.visitor_with_email(proof, user, session, from) {
             Ok((visitor, token)) => {
                 let max_age = visitor.as_of.max_age;
                 self.write_shown(
                     Trial::of::<M::User>(),
                     move |txn| visitor.sign_in(txn),
-                    |done| done.user.extra.clone(),
-                    move |done| done.into_model(token.clone(), max_age),
+                    sign_in::WithEmail::shown,
+                    move |outcome| outcome.into_model(token.clone(), max_age),
                 )
             }
             Err(error) => Reply::ready(Err(error)),
@@ -173,17 +193,27 @@ impl<M: Models> AuthKv<M> {
 
     pub(crate) fn visitor_with_email(
         &self,
+        proof: Proof<'_>,
         user: NewUser<M::User>,
         session: M::Session,
+        from: Visitor<'_>,
     ) -> Result<(VisitorWithEmail, Token)> {
         let as_of = self.as_of();
-        let user = self.completed(UserRecord::new(user, fresh_id, self.email_matching(), as_of.now)?)?;
-        match &user.email {
-            Some(email) => email.check_address()?,
-            None => return Err(Error::invalid("email", Problem::Empty)),
+        let matching = self.email_matching();
+        let proof = match proof {
+            // No link was sent to what cannot be an address.
+            Proof::Link { address, token } => {
+                EmailProof::Link(Email::typed(address, matching), TokenHash::of_link(SIGN_IN, token))
+            }
+            Proof::Own { address } => EmailProof::Own(Email::provable(address, matching)?),
+        };
+        let user = self.completed(UserRecord::new(user, fresh_id, matching, as_of.now)?)?;
+        if user.email.is_some() {
+            return Err(Error::invalid("email", Problem::LeftToProof));
         }
         let (session, token) = fresh_session(user.id.clone(), session, as_of)?;
-        Ok((VisitorWithEmail { user: user.verified(as_of.now), session, as_of }, token))
+        let from = from.session.map(|token| Token::from(token).hash());
+        Ok((VisitorWithEmail { proof, user, session, from, as_of }, token))
     }
 }
 
@@ -201,15 +231,17 @@ impl VisitorWithAccount {
     }
 }
 
-/// A visitor who has proven an e-mail address, with the records that signing in may need.
+/// A visitor who proves an e-mail address, with the records that signing in may need.
 pub(crate) struct VisitorWithEmail {
+    proof: EmailProof,
     user: UserRecord,
     session: SessionRecord,
+    from: Option<TokenHash>,
     pub(crate) as_of: AsOf,
 }
 
 impl VisitorWithEmail {
     pub(crate) fn sign_in(&self, txn: &mut Txn<'_>) -> Result<sign_in::WithEmail> {
-        sign_in::with_email(txn, &self.user, &self.session, self.as_of)
+        sign_in::with_email(txn, &self.proof, &self.user, &self.session, self.from, self.as_of)
     }
 }

@@ -1,8 +1,8 @@
 //! Verification tokens for links.
 
-use crate::models::{Check, Models, Span, Token, VerificationToken, instant};
+use crate::models::{Check, Models, SIGN_IN, Span, Token, TokenHash, VerificationToken, instant};
 use crate::ops::tokens;
-use crate::records::{TokenRecord, check_sendable};
+use crate::records::{Email, TokenRecord};
 use crate::reply::Reply;
 use crate::store::{AuthKv, positive};
 
@@ -64,15 +64,20 @@ impl<M: Models> AuthKv<M> {
         )
     }
 
-    /// Creates a 256-bit verification token to send to the identifier in a link, and stores its hash.
+    /// Creates a 256-bit token to send to an address in a link, and stores its hash.
     ///
-    /// An identifier can have several tokens; each works once. If tokens have several purposes, put the purpose into
-    /// the identifier, so that a sign-in link cannot change an address.
+    /// `purpose` is a name that the application chooses: a link works only for its own purpose, so that a link for one
+    /// thing cannot do another. [`sign_in_with_email`](Self::sign_in_with_email) takes links for
+    /// [`SIGN_IN`](crate::models::SIGN_IN). An address can have several links; each works once. Blanks around the address
+    /// are ignored, and addresses are compared like those of users (see [`EmailMatching`](crate::EmailMatching)).
+    ///
+    /// These links are apart from the tokens of [`create_verification_token`](Self::create_verification_token): no token
+    /// made there is taken as a link, and [`use_verification_token`](Self::use_verification_token) finds no link.
     ///
     /// # Errors
-    /// [`InvalidArgument`](crate::Error::InvalidArgument) also when `valid_for` is shorter than a millisecond, and for an identifier
-    /// with blanks around it or with a line break or another control character, which nothing should be sent to;
-    /// [`Storage`](crate::Error::Storage) also when the operating system cannot provide randomness, and the errors of
+    /// [`InvalidArgument`](crate::Error::InvalidArgument) also when `valid_for` is shorter than a millisecond, for an address
+    /// with a line break or another control character, which nothing should be sent to, and for one without an `@` where
+    /// the purpose is to sign in; [`Storage`](crate::Error::Storage) also when the operating system cannot provide randomness, and the errors of
     /// every writing method of [`Adapter`](crate::Adapter).
     ///
     /// ```
@@ -80,25 +85,27 @@ impl<M: Models> AuthKv<M> {
     /// use std::time::Duration;
     ///
     /// let auth = AuthKv::in_memory()?;
-    /// let link = auth.issue_link_token("ada@example.com", Duration::from_secs(15 * 60)).wait()?;
-    /// let url = link.url("https://app.example.com/sign-in");
-    /// assert!(url.starts_with("https://app.example.com/sign-in?email=ada%40example.com&token="));
+    /// let link = auth.issue_link_token("unsubscribe", "ada@example.com", Duration::from_secs(15 * 60)).wait()?;
+    /// let url = link.url("https://app.example.com/unsubscribe");
+    /// assert!(url.starts_with("https://app.example.com/unsubscribe?email=ada%40example.com&token="));
     ///
     /// // Send the link. When it is followed:
-    /// assert!(auth.verify_link_token("ada@example.com", link.token.reveal()).wait()?.has_passed());
-    /// assert!(!auth.verify_link_token("ada@example.com", link.token.reveal()).wait()?.has_passed(), "it works once");
+    /// let token = link.token.reveal();
+    /// assert!(auth.verify_link_token("unsubscribe", "Ada@example.com", token).wait()?.has_passed());
+    /// assert!(!auth.verify_link_token("unsubscribe", "Ada@example.com", token).wait()?.has_passed(), "it works once");
     /// # Ok::<(), authkv::Error>(())
     /// ```
     #[doc(alias = "magic_link")]
     pub fn issue_link_token(
         &self,
-        identifier: impl Into<String>,
+        purpose: &str,
+        address: &str,
         valid_for: impl Into<Span>,
     ) -> Reply<VerificationToken<M::VerificationToken>>
     where
         M::VerificationToken: Default,
     {
-        self.issue_link_token_with(identifier, valid_for, M::VerificationToken::default())
+        self.issue_link_token_with(purpose, address, valid_for, M::VerificationToken::default())
     }
 
     /// Like [`issue_link_token`](Self::issue_link_token), with own fields.
@@ -107,38 +114,49 @@ impl<M: Models> AuthKv<M> {
     /// The errors of [`issue_link_token`](Self::issue_link_token).
     pub fn issue_link_token_with(
         &self,
-        identifier: impl Into<String>,
+        purpose: &str,
+        address: &str,
         valid_for: impl Into<Span>,
         extra: M::VerificationToken,
     ) -> Reply<VerificationToken<M::VerificationToken>> {
-        let expires = positive("valid_for", valid_for).and_then(|length| instant(self.now_ms().plus(length)));
-        let token = expires.and_then(|expires| {
-            let identifier = identifier.into();
-            check_sendable("identifier", &identifier)?;
-            Ok(VerificationToken { identifier, token: Token::random()?, expires, extra })
+        let (sendable, now) = (if purpose == SIGN_IN { Email::provable } else { Email::sendable }, self.now_ms());
+        let new = positive("valid_for", valid_for).and_then(|length| {
+            let address = sendable(address, self.email_matching())?;
+            let (token, expires) = (Token::random()?, instant(now.plus(length))?);
+            let hash = TokenHash::of_link(purpose, token.reveal());
+            let identifier = address.clone().into_spelling();
+            let link = VerificationToken { identifier, token, expires, extra };
+            Ok((TokenRecord::new(&link, now)?.of_link(hash, &address), link))
         });
-        match token {
-            Ok(token) => self.create_verification_token(token),
+        match new {
+            Ok((record, link)) => self.write(move |txn| tokens::create(txn, &record), |()| Ok(link)),
             Err(error) => Reply::ready(Err(error)),
         }
     }
 
-    /// Takes a verification token, however it was created. Blanks around the identifier are ignored. Of any number of concurrent calls at most one gets it.
-    /// Fails if this identifier has no such token or the token has expired;
-    /// [`use_verification_token`](Self::use_verification_token) also returns expired tokens.
+    /// Takes a link that [`issue_link_token`](Self::issue_link_token) made for this purpose. Blanks around the address are
+    /// ignored. Of any number of concurrent calls at most one gets it. Fails if the address has no such link or the link
+    /// has expired.
+    ///
+    /// To sign somebody in, give the link to [`sign_in_with_email`](Self::sign_in_with_email) instead, which takes it in the
+    /// same step.
     ///
     /// # Errors
     /// The errors of every writing method of [`Adapter`](crate::Adapter).
     pub fn verify_link_token(
         &self,
-        identifier: &str,
+        purpose: &str,
+        address: &str,
         token: &str,
     ) -> Reply<Check<VerificationToken<M::VerificationToken>>> {
-        let (identifier, token, now) = (identifier.trim().to_owned(), Token::from(token), self.now_ms());
-        let hash = token.hash();
+        let (address, now) = (Email::typed(address, self.email_matching()), self.now_ms());
+        let (hash, token, taken) = (TokenHash::of_link(purpose, token), Token::from(token), address.clone());
         self.write(
-            move |txn| Ok(tokens::take(txn, Some(&identifier), hash)?.filter(|token| token.expires >= now)),
-            |record: Option<TokenRecord>| Ok(record.map(|record| record.into_model(token)).transpose()?.into()),
+            move |txn| tokens::take_valid(txn, taken.normal_form(), hash, now),
+            |link| {
+                let link = link.map(|record| record.into_model(token)).transpose()?;
+                Ok(link.map(|link| VerificationToken { identifier: address.into_spelling(), ..link }).into())
+            },
         )
     }
 

@@ -12,7 +12,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use authkv::models::{AccountType, NewUser, ProviderAccount};
+use authkv::models::{AccountType, NewUser, ProviderAccount, SIGN_IN};
 use authkv::{AuthKv, Durability};
 use chrono::TimeDelta;
 use fastrand::Rng;
@@ -68,7 +68,7 @@ fn make(folder: &Path) -> (Vec<u8>, Vec<u8>) {
     for number in 0..PEOPLE {
         let account = ProviderAccount::new(AccountType::Oidc, "google", number);
         drop(auth.sign_in_with_account(account, NewUser::email(email(number))).wait().unwrap());
-        auth.issue_link_token(email(number), TimeDelta::hours(1)).wait().unwrap();
+        auth.issue_link_token(SIGN_IN, &email(number), TimeDelta::hours(1)).wait().unwrap();
     }
     auth.close().wait().unwrap();
     let closed = fs::read(&path).unwrap();

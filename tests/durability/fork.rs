@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use authkv::models::NewUser;
+use authkv::models::{NewUser, SIGN_IN};
 use authkv::redb::Database;
 use authkv::{AuthKv, Error, OpenProblem, Reply};
 use authkv_fork::fork;
@@ -132,7 +132,7 @@ fn must_fail_at_once(auth: AuthKv) {
     }
     for _ in 0..10 {
         refused(auth.create_user(NewUser::email("mallory@example.com")));
-        refused(auth.issue_link_token("mallory@example.com", TimeDelta::hours(1)));
+        refused(auth.issue_link_token(SIGN_IN, "mallory@example.com", TimeDelta::hours(1)));
         refused(auth.delete_session("a token"));
         refused(auth.purge_expired());
         refused(auth.synchronize());

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use authkv::models::{
-    AccountKey, AccountPatch, AccountType, Dynamic, FieldPatch, FieldRange, Index, Models, NewAccount, NewUser,
-    ProviderAccount, SignIn, UserPatch, Value,
+    AccountKey, AccountPatch, AccountType, Dynamic, FieldPatch, FieldRange, Index, Models, NewAccount, NewUser, Proof,
+    ProviderAccount, SignIn, UserPatch, Value, Visitor,
 };
 use authkv::redb::{Database, ReadableDatabase, TableDefinition};
 use authkv::{AuthKv, Error, OpenProblem, Problem};
@@ -269,8 +269,9 @@ fn a_host_without_the_models_writes_what_they_read() {
     let account = NewAccount::new(ada.id.clone(), AccountType::Oauth, "gitlab", 1_u64);
     let account = tool.link_account(NewAccount { extra: name(), ..account }).wait().unwrap();
     assert_eq!(account.extra["plan"], Value::from("free"));
-    let bob = NewUser { extra: name(), ..NewUser::email("bob@example.com") };
-    let bob = tool.sign_in_with_email(bob).wait().unwrap().user;
+    let proof = Proof::Own { address: "bob@example.com" };
+    let bob = tool.sign_in_with_email(proof, NewUser::with(name()), Visitor::default()).wait().unwrap();
+    let bob = bob.done().unwrap().user;
     assert_eq!(bob.extra["plan"], Value::from("free"));
     let eve = ProviderAccount { extra: name(), ..ProviderAccount::new(AccountType::Oauth, "gitlab", 2_u64) };
     let eve = tool.sign_in_with_account(eve, NewUser { extra: name(), ..NewUser::default() }).wait().unwrap();

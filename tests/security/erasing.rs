@@ -88,7 +88,7 @@ fn left_of_the_deleted(auth: &AuthKv, path: &Path, all: usize, deleted: usize, a
         auth.delete_user(id).wait().unwrap();
     }
     for n in 0..after {
-        auth.issue_link_token(format!("reader-{n}@example.com"), TimeDelta::minutes(1)).wait().unwrap();
+        auth.issue_link_token("a purpose", &format!("reader-{n}@example.com"), TimeDelta::minutes(1)).wait().unwrap();
     }
     close(auth);
     let living = all_texts(deleted..all);

@@ -4,7 +4,7 @@ use std::fmt::Debug;
 
 use authkv::models::{
     AccountKey, AccountPatch, AccountType, Authenticator, Change, FieldPatch, IssuedCode, NewAccount, NewSession,
-    ProviderAccount, ProviderAccountId, SessionPatch, UserPatch, VerificationToken,
+    Proof, ProviderAccount, ProviderAccountId, SessionPatch, UserPatch, VerificationToken, Visitor,
 };
 use authkv::models::{NewUser, Token};
 use authkv::{AuthKv, Error, WebSessions};
@@ -101,10 +101,14 @@ fn records_and_replies_hide_what_identifies_a_person() {
     must_hide("Session", &auth.create_session(NewSession::new(SECRET, "ada", EXPIRES)).wait().unwrap());
     must_hide("SessionAndUser", &auth.get_session_and_user(SECRET).wait().unwrap().unwrap());
     must_hide("SignedIn", &auth.sign_in_with_account(provider_account(), NewUser::default()).wait().unwrap());
-    must_hide(
-        "SignedInWithEmail",
-        &auth.sign_in_with_email(NewUser::email(format!("{SECRET}@example.com"))).wait().unwrap(),
-    );
+    let address = &format!("{SECRET}@example.com");
+    for proof in [Proof::Own { address }, Proof::Link { address, token: SECRET }] {
+        must_hide("Proof", &proof);
+        let from = Visitor { session: Some(SECRET), request: Some(SECRET) };
+        must_hide("Visitor", &from);
+        let outcome = if matches!(proof, Proof::Own { .. }) { "SignedInWithEmail" } else { "NotProven" };
+        must_hide(outcome, &auth.sign_in_with_email(proof, NewUser::default(), from).wait().unwrap());
+    }
     must_hide("Authenticator", &auth.create_authenticator(authenticator()).wait().unwrap());
     let token = auth.create_verification_token(VerificationToken::new(SECRET, SECRET, EXPIRES)).wait().unwrap();
     must_hide("VerificationToken", &token);

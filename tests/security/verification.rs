@@ -1,6 +1,6 @@
 //! Verification tokens and codes that the store creates: each works once, and guesses at codes are limited.
 
-use authkv::models::{CodeCheck, IssuedCode};
+use authkv::models::{CodeCheck, IssuedCode, SIGN_IN, VerificationToken};
 use authkv::{AuthKv, EmailMatching, Problem};
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -11,6 +11,9 @@ cases! {
     a_link_token_is_made_for_its_identifier_and_works_once,
     an_expired_link_token_is_none_and_gone,
     of_many_who_follow_a_link_one_is_let_in,
+    a_link_is_found_by_its_address_in_another_case,
+    a_link_and_a_verification_token_are_never_taken_for_each_other,
+    a_link_works_for_its_own_purpose_only,
     a_code_has_six_digits_and_works_once,
     a_code_is_for_its_identifier_only,
     a_code_is_accepted_up_to_and_at_its_expiry,
@@ -31,6 +34,7 @@ cases! {
 const TICK: TimeDelta = TimeDelta::milliseconds(1);
 const MINUTES: TimeDelta = TimeDelta::minutes(10);
 const ROUNDS: usize = 20;
+const PURPOSE: &str = "a purpose";
 
 fn issue(on: &Store, identifier: &str) -> IssuedCode {
     on.kv.issue_code(identifier, MINUTES).wait().unwrap()
@@ -54,36 +58,75 @@ fn wrong(guesses_left: u32) -> CodeCheck {
 }
 
 fn a_link_token_is_made_for_its_identifier_and_works_once(on: &Store) {
-    let issue = || on.kv.issue_link_token("ada", MINUTES).wait().unwrap();
+    let issue = || on.kv.issue_link_token(PURPOSE, "ada", MINUTES).wait().unwrap();
     let [one, other] = [issue(), issue()];
     assert_ne!(one.token, other.token);
     for link in [one, other] {
         let token = link.token.reveal();
         assert_eq!((link.identifier.as_str(), link.expires), ("ada", on.clock.now() + MINUTES));
         assert_eq!(token.len(), 64);
-        for (identifier, guess) in [("Ada", token), ("bob", token), ("ada", "a guess"), ("", "")] {
-            assert!(on.kv.verify_link_token(identifier, guess).wait().unwrap().passed().is_none());
+        for (identifier, guess) in [("adam", token), ("bob", token), ("ada", "a guess"), ("", "")] {
+            assert!(on.kv.verify_link_token(PURPOSE, identifier, guess).wait().unwrap().passed().is_none());
         }
-        assert!(on.kv.verify_link_token("ada", token).wait().unwrap().passed() == Some(link.clone()));
-        assert!(on.kv.verify_link_token("ada", token).wait().unwrap().passed().is_none());
+        assert!(on.kv.verify_link_token(PURPOSE, "ada", token).wait().unwrap().passed() == Some(link.clone()));
+        assert!(on.kv.verify_link_token(PURPOSE, "ada", token).wait().unwrap().passed().is_none());
     }
-    assert_eq!(invalid(on.kv.issue_link_token("", MINUTES).wait()), ("identifier".to_owned(), Problem::Empty));
+    let refused = invalid(on.kv.issue_link_token(PURPOSE, "", MINUTES).wait());
+    assert_eq!(refused, ("address".to_owned(), Problem::Empty));
 }
 
 fn an_expired_link_token_is_none_and_gone(on: &Store) {
-    let links = [(); 3].map(|()| on.kv.issue_link_token("ada", MINUTES).wait().unwrap());
+    let links = [(); 3].map(|()| on.kv.issue_link_token(PURPOSE, "ada", MINUTES).wait().unwrap());
     on.clock.set(links[0].expires);
-    assert!(on.kv.verify_link_token("ada", links[0].token.reveal()).wait().unwrap().passed().is_some());
+    assert!(on.kv.verify_link_token(PURPOSE, "ada", links[0].token.reveal()).wait().unwrap().passed().is_some());
     on.clock.set(links[0].expires + TICK);
-    assert!(on.kv.verify_link_token("ada", links[1].token.reveal()).wait().unwrap().passed().is_none());
-    assert!(on.take("ada", links[1].token.reveal()).is_none(), "it was taken before");
-    assert!(on.take("ada", links[2].token.reveal()).is_some_and(|link| link.is_expired(on.clock.now())));
+    assert!(on.kv.verify_link_token(PURPOSE, "ada", links[1].token.reveal()).wait().unwrap().passed().is_none());
+    assert_eq!(on.sound_report().verification_tokens, 1, "an expired one is taken too");
+}
+
+fn a_link_is_found_by_its_address_in_another_case(on: &Store) {
+    let link = on.kv.issue_link_token(PURPOSE, "Ada@Example.com", MINUTES).wait().unwrap();
+    assert_eq!(link.identifier, "Ada@Example.com", "as it was given");
+    let used = on.kv.verify_link_token(PURPOSE, "ada@example.com", link.token.reveal()).wait().unwrap();
+    assert_eq!(used.passed().unwrap().identifier, "ada@example.com", "as it was given now");
+}
+
+fn a_link_and_a_verification_token_are_never_taken_for_each_other(on: &Store) {
+    let link = on.kv.issue_link_token(PURPOSE, "ada", MINUTES).wait().unwrap();
+    let link = link.token.reveal();
+    // What the hash of a link is made of, but for the byte that no text has.
+    let length = String::from_utf8((PURPOSE.len() as u64).to_be_bytes().to_vec()).unwrap();
+    for guess in [link.to_owned(), format!("{PURPOSE}{link}"), format!("{length}{PURPOSE}{link}")] {
+        assert!(on.take("ada", &guess).is_none());
+        assert!(on.auth.use_verification_token(None, &guess).wait().unwrap().is_none());
+        assert!(on.kv.find_verification_token("ada", &guess).wait().unwrap().is_none());
+    }
+    let expires = on.clock.now() + MINUTES;
+    on.auth.create_verification_token(VerificationToken::new("ada", "a-secret", expires)).wait().unwrap();
+    assert!(!on.kv.verify_link_token(PURPOSE, "ada", "a-secret").wait().unwrap().has_passed());
+    assert!(!on.kv.verify_link_token("", "ada", "a-secret").wait().unwrap().has_passed());
+    assert!(on.take("ada", "a-secret").is_some());
+    assert!(on.kv.verify_link_token(PURPOSE, "ada", link).wait().unwrap().has_passed());
+}
+
+fn a_link_works_for_its_own_purpose_only(on: &Store) {
+    let link = on.kv.issue_link_token("ab", "ada", MINUTES).wait().unwrap();
+    let token = link.token.reveal();
+    let (first, rest) = token.split_at(1);
+    let [longer, shorter] = [format!("b{token}"), format!("ab{first}")];
+    // The last two move a letter from the purpose to the token, and the reverse.
+    for (purpose, token) in [("", token), ("AB", token), (SIGN_IN, token), ("a", &longer), (&shorter, rest)] {
+        assert!(!on.kv.verify_link_token(purpose, "ada", token).wait().unwrap().has_passed(), "{purpose}");
+    }
+    assert!(on.kv.verify_link_token("ab", "ada", token).wait().unwrap().has_passed());
 }
 
 fn of_many_who_follow_a_link_one_is_let_in(on: &Store) {
     for _ in 0..ROUNDS {
-        let link = on.kv.issue_link_token("ada", MINUTES).wait().unwrap();
-        let found = at_once(|_| on.kv.verify_link_token("ada", link.token.reveal()).wait().unwrap().passed().is_some());
+        let link = on.kv.issue_link_token(PURPOSE, "ada", MINUTES).wait().unwrap();
+        let found = at_once(|_| {
+            on.kv.verify_link_token(PURPOSE, "ada", link.token.reveal()).wait().unwrap().passed().is_some()
+        });
         assert_eq!(found.iter().filter(|found| **found).count(), 1);
     }
 }
@@ -119,7 +162,10 @@ fn a_code_is_accepted_up_to_and_at_its_expiry(on: &Store) {
     on.clock.set(expires + TICK);
     assert_eq!(verify(on, "bob", &codes[1]), CodeCheck::NoCode);
     assert!(matches!(on.kv.issue_code("bob", TimeDelta::MAX).wait().unwrap(), IssuedCode::Code { .. }));
-    assert!(on.kv.issue_link_token("bob", TimeDelta::MAX).wait().unwrap().expires > DateTime::<Utc>::MAX_UTC - TICK);
+    assert!(
+        on.kv.issue_link_token(PURPOSE, "bob", TimeDelta::MAX).wait().unwrap().expires
+            > DateTime::<Utc>::MAX_UTC - TICK
+    );
 }
 
 fn what_would_have_expired_at_once_is_not_made(on: &Store) {
@@ -127,7 +173,7 @@ fn what_would_have_expired_at_once_is_not_made(on: &Store) {
     let old = code(on, "bob");
     for age in [TimeDelta::zero(), -TICK, TimeDelta::MIN, TimeDelta::nanoseconds(999_999)] {
         assert_eq!(invalid(on.kv.issue_code("bob", age).wait()), not_positive());
-        assert_eq!(invalid(on.kv.issue_link_token("bob", age).wait()), not_positive());
+        assert_eq!(invalid(on.kv.issue_link_token(PURPOSE, "bob", age).wait()), not_positive());
         assert_eq!(invalid(on.kv.put_state("a purpose", &1, age).wait()), not_positive());
     }
     assert_eq!(on.sound_report().verification_tokens + on.sound_report().states, 0);
@@ -211,13 +257,11 @@ fn what_cannot_be_an_identifier_is_refused_and_has_no_code(on: &Store) {
         assert_eq!(verify(on, identifier, "a guess"), CodeCheck::NoCode);
     }
     for identifier in ["ada@example.com\nBcc: eve@example.com", "\0a", "a\u{85}a", "a\u{2028}a", "ada\r\n"] {
-        let control = ("identifier".to_owned(), Problem::ControlCharacter);
-        assert_eq!(invalid(on.kv.issue_code(identifier, MINUTES).wait()), control);
-        assert_eq!(invalid(on.kv.issue_link_token(identifier, MINUTES).wait()), control);
+        let control = |field: &str| (field.to_owned(), Problem::ControlCharacter);
+        assert_eq!(invalid(on.kv.issue_code(identifier, MINUTES).wait()), control("identifier"));
+        assert_eq!(invalid(on.kv.issue_link_token(PURPOSE, identifier, MINUTES).wait()), control("address"));
         assert_eq!(verify(on, identifier, "a guess"), CodeCheck::NoCode);
     }
-    let blanks = ("identifier".to_owned(), Problem::Blanks);
-    assert_eq!(invalid(on.kv.issue_link_token(" ada", MINUTES).wait()), blanks);
     let _ = code(on, "+44 20 7946 0018");
     assert_eq!(verify(on, "+44 20 7946 0019", "a guess"), CodeCheck::NoCode);
     assert_eq!(verify(on, "+44 20 7946 0018", &long.repeat(1_000)), wrong(4));
@@ -228,8 +272,9 @@ fn blanks_that_people_type_cost_no_guess(on: &Store) {
         let right = code(on, "ada");
         assert_eq!(verify(on, " Ada\t", &spell(&right)), CodeCheck::Right);
     }
-    let link = on.kv.issue_link_token("ada", MINUTES).wait().unwrap();
-    assert!(on.kv.verify_link_token(" ada ", link.token.reveal()).wait().unwrap().has_passed());
+    let link = on.kv.issue_link_token(PURPOSE, " ada ", MINUTES).wait().unwrap();
+    assert_eq!(link.identifier, "ada");
+    assert!(on.kv.verify_link_token(PURPOSE, "\tada", link.token.reveal()).wait().unwrap().has_passed());
 }
 
 fn of_many_who_enter_the_code_one_is_right(on: &Store) {

@@ -6,7 +6,9 @@ use std::sync::Barrier;
 use std::thread;
 use std::time::Duration;
 
-use authkv::models::{AccountKey, Check, Cursor, NewUser, Page, SessionId, UserId, VerificationToken};
+use authkv::models::{
+    AccountKey, Check, Cursor, NewUser, Page, Proof, SIGN_IN, SessionId, UserId, VerificationToken, Visitor,
+};
 use authkv::{AuthKv, Error, Problem, UniqueKey};
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -134,12 +136,22 @@ fn what_is_no_address_is_refused_where_it_is_proven(on: &Store) {
         ("nobody", Problem::NotAnEmail),
         ("ada@example.com\nBcc: eve@example.com", Problem::ControlCharacter),
         ("ada\0@example.com", Problem::ControlCharacter),
-        ("ada@example.com ", Problem::Blanks),
+        ("", Problem::Empty),
     ] {
-        let refused = invalid(on.kv.sign_in_with_email(NewUser::email(address)).wait());
-        assert_eq!(refused, ("email".to_owned(), problem));
+        let refused = || ("address".to_owned(), problem.clone());
+        let sign_in = |proof| on.kv.sign_in_with_email(proof, NewUser::default(), Visitor::default()).wait();
+        assert_eq!(invalid(sign_in(Proof::Own { address })), refused());
+        assert_eq!(
+            sign_in(Proof::Link { address, token: "a-token" }).unwrap().done(),
+            None,
+            "any text may be in a link"
+        );
+        assert_eq!(invalid(on.kv.issue_link_token(SIGN_IN, address, TimeDelta::minutes(9)).wait()), refused());
     }
     assert_eq!(on.kv.count_users().wait(), Ok(0));
+    let padded = Proof::Own { address: " ada@example.com " };
+    let ada = on.kv.sign_in_with_email(padded, NewUser::default(), Visitor::default()).wait().unwrap().done().unwrap();
+    assert_eq!(ada.user.email.as_deref(), Some("ada@example.com"), "blanks that somebody typed are not part of it");
 }
 
 #[test]
@@ -197,13 +209,13 @@ fn a_link_carries_address_and_token_whatever_they_are() {
 fn a_length_of_time_is_a_duration_or_a_time_delta() {
     let auth = AuthKv::in_memory().unwrap();
     let expires = |link: VerificationToken| link.expires.timestamp_millis() - Utc::now().timestamp_millis();
-    let of_duration = auth.issue_link_token("ada", Duration::from_secs(60)).wait().unwrap();
-    let of_delta = auth.issue_link_token("ada", TimeDelta::minutes(1)).wait().unwrap();
+    let of_duration = auth.issue_link_token("a purpose", "ada", Duration::from_secs(60)).wait().unwrap();
+    let of_delta = auth.issue_link_token("a purpose", "ada", TimeDelta::minutes(1)).wait().unwrap();
     assert!([of_duration, of_delta].into_iter().map(expires).all(|left| (50_000..=60_000).contains(&left)));
-    auth.issue_link_token("ada", Duration::MAX).wait().unwrap();
+    auth.issue_link_token("a purpose", "ada", Duration::MAX).wait().unwrap();
     for nothing in [Duration::ZERO, Duration::from_micros(999)] {
         assert_eq!(
-            invalid(auth.issue_link_token("ada", nothing).wait()),
+            invalid(auth.issue_link_token("a purpose", "ada", nothing).wait()),
             ("valid_for".to_owned(), Problem::NotPositive)
         );
     }

@@ -1,6 +1,9 @@
 //! Signing in with a proven e-mail address, in one step.
 
-use authkv::models::{Change, NewUser, SignedInWithEmail, User, UserPatch};
+use authkv::models::{
+    Change, EmailSignIn, NewUser, NotProven, Proof, SIGN_IN, SignedInWithEmail, User, UserId, UserPatch,
+    VerificationToken, Visitor,
+};
 use authkv::{Problem, UniqueKey};
 use chrono::TimeDelta;
 
@@ -13,6 +16,11 @@ cases! {
     an_address_that_was_not_verified_is_from_then_on,
     an_address_is_the_same_in_other_case,
     what_cannot_be_stored_is_refused_and_nothing_is_written,
+    a_link_signs_in_once_and_for_its_address_only,
+    a_link_for_something_else_signs_nobody_in,
+    a_sign_in_that_is_refused_leaves_the_link,
+    a_first_proof_in_a_session_of_the_user_comes_from_inside,
+    of_many_who_follow_one_link_one_is_signed_in,
     of_many_first_sign_ins_with_one_address_one_creates_the_user,
     a_sign_in_while_its_user_is_deleted_leaves_nothing_behind,
 }
@@ -20,8 +28,19 @@ cases! {
 const ADA: &str = "ada@example.com";
 const ROUNDS: usize = 20;
 
-fn sign_in(on: &Store, user: NewUser) -> SignedInWithEmail {
-    on.kv.sign_in_with_email(user).wait().unwrap()
+/// Signs in with an address that the application has proven.
+fn sign_in_as(on: &Store, address: &str, user: NewUser) -> SignedInWithEmail {
+    let signed_in = on.kv.sign_in_with_email(Proof::Own { address }, user, Visitor::default());
+    signed_in.wait().unwrap().done().unwrap()
+}
+
+fn sign_in(on: &Store, address: &str) -> SignedInWithEmail {
+    sign_in_as(on, address, NewUser::default())
+}
+
+fn follow(on: &Store, address: &str, link: &VerificationToken, from: Visitor<'_>) -> EmailSignIn {
+    let proof = Proof::Link { address, token: link.token.reveal() };
+    on.kv.sign_in_with_email(proof, NewUser::default(), from).wait().unwrap()
 }
 
 /// Asserts that the store contains the session and the user that were answered.
@@ -32,8 +51,11 @@ fn must_be_there(on: &Store, done: &SignedInWithEmail) {
 }
 
 fn a_first_sign_in_creates_a_verified_user_and_a_session(on: &Store) {
-    let done =
-        sign_in(on, NewUser { name: Some("Ada".into()), image: Some("a-picture".into()), ..NewUser::email(ADA) });
+    let done = sign_in_as(
+        on,
+        ADA,
+        NewUser { name: Some("Ada".into()), image: Some("a-picture".into()), ..NewUser::default() },
+    );
     assert!(done.is_new_user && !done.was_unverified);
     must_be_there(on, &done);
     let expected = User {
@@ -51,13 +73,13 @@ fn a_first_sign_in_creates_a_verified_user_and_a_session(on: &Store) {
 }
 
 fn a_later_sign_in_is_of_the_same_user_as_they_are_now(on: &Store) {
-    let first = sign_in(on, NewUser::email(ADA));
+    let first = sign_in(on, ADA);
     let patch = UserPatch { name: Change::to("Countess"), ..UserPatch::new(first.user.id.clone()) };
     let ada = on.auth.update_user(patch).wait().unwrap();
     on.clock.set(on.clock.now() + TimeDelta::days(1));
-    let named = NewUser { id: Some("another".into()), name: Some("Ada".into()), ..NewUser::email(ADA) };
-    for user in [NewUser::email(ADA), named] {
-        let again = sign_in(on, user);
+    let named = NewUser { id: Some("another".into()), name: Some("Ada".into()), ..NewUser::default() };
+    for user in [NewUser::default(), named] {
+        let again = sign_in_as(on, ADA, user);
         assert!(!again.is_new_user && !again.was_unverified);
         assert_eq!(again.user, ada);
         must_be_there(on, &again);
@@ -72,7 +94,7 @@ fn an_address_that_was_not_verified_is_from_then_on(on: &Store) {
     on.find_session(session.session_token.reveal()).unwrap();
     let first_proof = on.clock.now();
     for was_unverified in [true, false] {
-        let done = sign_in(on, NewUser::email(ADA));
+        let done = sign_in(on, ADA);
         assert_eq!((done.is_new_user, done.was_unverified), (false, was_unverified));
         assert_eq!(done.user, User { email_verified: Some(first_proof), ..ada.clone() });
         must_be_there(on, &done);
@@ -82,38 +104,116 @@ fn an_address_that_was_not_verified_is_from_then_on(on: &Store) {
 }
 
 fn an_address_is_the_same_in_other_case(on: &Store) {
-    let ada = sign_in(on, NewUser::email("Ada@example.com")).user;
-    assert_eq!(sign_in(on, NewUser::email("aDA@Example.com")).user, ada);
+    let ada = sign_in(on, "Ada@example.com").user;
+    assert_eq!(sign_in(on, "aDA@Example.com").user, ada);
     assert_eq!(ada.email.as_deref(), Some("Ada@example.com"));
     let patch = UserPatch { email: Change::to("ADA@example.com"), ..UserPatch::new(ada.id) };
     let spelt_anew = on.auth.update_user(patch).wait().unwrap();
     assert_eq!(spelt_anew.email_verified, ada.email_verified, "another spelling of a proven address stays proven");
-    assert!(sign_in(on, NewUser::email("ada@example.co")).is_new_user);
+    assert!(sign_in(on, "ada@example.co").is_new_user);
 }
 
 fn what_cannot_be_stored_is_refused_and_nothing_is_written(on: &Store) {
-    sign_in(on, NewUser { id: Some("ada".into()), ..NewUser::email(ADA) });
+    sign_in_as(on, ADA, NewUser { id: Some("ada".into()), ..NewUser::default() });
     let before = on.sound_report();
-    for (user, field) in [
-        (NewUser::default(), "email"),
-        (NewUser::email(""), "email"),
-        (NewUser::email("x".repeat(513)), "email"),
-        (NewUser { id: Some("".into()), ..NewUser::email("new@example.com") }, "id"),
-        (NewUser { name: Some("x".repeat(65_537)), ..NewUser::email(ADA) }, "name"),
+    let refused =
+        |address: &str, user| on.kv.sign_in_with_email(Proof::Own { address }, user, Visitor::default()).wait();
+    let too_long = |bytes, limit| Problem::TooLong { bytes, limit };
+    for (address, user, field, problem) in [
+        ("", NewUser::default(), "address", Problem::Empty),
+        (&*"x".repeat(513), NewUser::default(), "address", too_long(513, 512)),
+        ("new@example.com", NewUser { id: Some("".into()), ..NewUser::default() }, "id", Problem::Empty),
+        (ADA, NewUser { name: Some("x".repeat(65_537)), ..NewUser::default() }, "name", too_long(65_537, 65_536)),
+        (ADA, NewUser::email(ADA), "email", Problem::LeftToProof),
     ] {
-        let (named, problem) = invalid(on.kv.sign_in_with_email(user).wait());
-        assert_eq!(named, field);
-        assert!(matches!(problem, Problem::Empty | Problem::TooLong { .. }), "{problem:?}");
+        assert_eq!(invalid(refused(address, user)), (field.to_owned(), problem));
     }
-    let taken = NewUser { id: Some("ada".into()), ..NewUser::email("new@example.com") };
-    assert_eq!(conflict(on.kv.sign_in_with_email(taken).wait()), UniqueKey::UserId);
+    let taken = NewUser { id: Some("ada".into()), ..NewUser::default() };
+    assert_eq!(conflict(refused("new@example.com", taken)), UniqueKey::UserId);
     assert_eq!(on.sound_report(), before);
+}
+
+fn link(on: &Store, purpose: &str) -> VerificationToken {
+    on.kv.issue_link_token(purpose, ADA, TimeDelta::minutes(10)).wait().unwrap()
+}
+
+const NO_LINK: EmailSignIn = EmailSignIn::NotProven(NotProven::NoLink);
+
+fn a_link_signs_in_once_and_for_its_address_only(on: &Store) {
+    let [first, second, late] = [(); 3].map(|()| link(on, SIGN_IN));
+    let nowhere = Visitor::default();
+    assert_eq!(follow(on, "ada@example.co", &first, nowhere), NO_LINK);
+    assert_eq!(on.sound_report().users, 0);
+    let done = follow(on, " Ada@Example.com", &first, nowhere).done().unwrap();
+    assert!(done.is_new_user && done.user.email_verified == Some(on.clock.now()));
+    assert_eq!(done.user.email.as_deref(), Some("Ada@Example.com"));
+    must_be_there(on, &done);
+    assert_eq!(follow(on, ADA, &first, nowhere), NO_LINK);
+    on.clock.set(second.expires);
+    assert_eq!(follow(on, ADA, &second, nowhere).done().unwrap().user, done.user);
+    on.clock.set(late.expires + TimeDelta::milliseconds(1));
+    assert_eq!(follow(on, ADA, &late, nowhere), NO_LINK);
+    let report = on.sound_report();
+    assert_eq!((report.users, report.sessions, report.verification_tokens), (1, 2, 0));
+}
+
+fn a_link_for_something_else_signs_nobody_in(on: &Store) {
+    let expires = on.clock.now() + TimeDelta::minutes(10);
+    let token = VerificationToken::new(ADA, "a-secret", expires);
+    let token = on.auth.create_verification_token(token).wait().unwrap();
+    for other in [link(on, "unsubscribe"), link(on, ""), token] {
+        assert_eq!(follow(on, ADA, &other, Visitor::default()), NO_LINK);
+    }
+    let report = on.sound_report();
+    assert_eq!((report.users, report.verification_tokens), (0, 3));
+}
+
+fn a_sign_in_that_is_refused_leaves_the_link(on: &Store) {
+    on.auth.create_user(NewUser { id: Some("taken".into()), ..NewUser::default() }).wait().unwrap();
+    let link = link(on, SIGN_IN);
+    let proof = Proof::Link { address: ADA, token: link.token.reveal() };
+    let taken = NewUser { id: Some("taken".into()), ..NewUser::default() };
+    assert_eq!(conflict(on.kv.sign_in_with_email(proof, taken, Visitor::default()).wait()), UniqueKey::UserId);
+    assert!(follow(on, ADA, &link, Visitor::default()).done().is_some());
+}
+
+fn a_first_proof_in_a_session_of_the_user_comes_from_inside(on: &Store) {
+    let unproven = || on.auth.create_user(NewUser::email(ADA)).wait().unwrap().id;
+    let bob = sign_in(on, "bob@example.com");
+    let first_proof = |session: Option<&str>| {
+        let done = follow(on, ADA, &link(on, SIGN_IN), Visitor { session, ..Visitor::default() }).done().unwrap();
+        on.auth.delete_user(&done.user.id).wait().unwrap();
+        done.was_unverified
+    };
+    let start = |user: &UserId| on.kv.start_session(user).wait().unwrap().session_token;
+
+    let token = start(&unproven());
+    assert!(!first_proof(Some(token.reveal())));
+    unproven();
+    assert!(first_proof(None));
+    unproven();
+    assert!(first_proof(Some(bob.session.session_token.reveal())), "a session of somebody else");
+    let ended = start(&unproven());
+    on.kv.sign_out(ended.reveal()).wait().unwrap();
+    assert!(first_proof(Some(ended.reveal())), "a session that was ended");
+    let expired = start(&unproven());
+    on.clock.set(on.clock.now() + TimeDelta::days(31));
+    assert!(first_proof(Some(expired.reveal())), "a session that has expired");
+}
+
+fn of_many_who_follow_one_link_one_is_signed_in(on: &Store) {
+    for round in 1..=ROUNDS {
+        let link = link(on, SIGN_IN);
+        let done = at_once(|_| follow(on, ADA, &link, Visitor::default()).done());
+        assert_eq!(done.iter().flatten().count(), 1);
+        assert_eq!(on.sound_report().sessions, round as u64);
+    }
 }
 
 fn of_many_first_sign_ins_with_one_address_one_creates_the_user(on: &Store) {
     for round in 0..ROUNDS {
         let email = format!("ada-{round}@example.com");
-        let all = at_once(|_| sign_in(on, NewUser::email(email.as_str())));
+        let all = at_once(|_| sign_in(on, &email));
         assert_eq!(all.iter().filter(|done| done.is_new_user).count(), 1);
         let holder = on.find_by_email(&email).unwrap();
         assert!(all.iter().all(|done| done.user == holder && !done.was_unverified));
@@ -124,13 +224,13 @@ fn of_many_first_sign_ins_with_one_address_one_creates_the_user(on: &Store) {
 
 fn a_sign_in_while_its_user_is_deleted_leaves_nothing_behind(on: &Store) {
     for _ in 0..ROUNDS {
-        let ada = sign_in(on, NewUser::email(ADA)).user;
+        let ada = sign_in(on, ADA).user;
         let results = at_once(|n| {
             if n == THREADS / 2 {
                 assert!(on.auth.delete_user(&ada.id).wait().unwrap().is_some());
                 return None;
             }
-            Some(sign_in(on, NewUser::email(ADA)))
+            Some(sign_in(on, ADA))
         });
         let holder = on.find_by_email(ADA);
         for done in results.into_iter().flatten() {

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::thread;
 
 use authkv::models::{
-    AccountKey, AccountPatch, AccountType, Change, FieldPatch, Models, MustLeave, NewAccount, NewUser, ProviderAccount,
-    SessionPatch, UserId, UserPatch,
+    AccountKey, AccountPatch, AccountType, Change, FieldPatch, Models, MustLeave, NewAccount, NewUser, Proof,
+    ProviderAccount, SessionPatch, UserId, UserPatch, VerificationToken, Visitor,
 };
 use authkv::redb::Database;
 use authkv::redb::backends::InMemoryBackend;
@@ -147,7 +147,8 @@ fn sign_ins_that_cannot_be_answered_leave_no_session() {
         let (ada, _) = fill(&place);
         let auth = place.open::<After>();
         for _ in 0..3 {
-            let signed_in = auth.sign_in_with_email(NewUser::email(ADA)).wait();
+            let signed_in =
+                auth.sign_in_with_email(Proof::Own { address: ADA }, NewUser::default(), Visitor::default()).wait();
             assert_eq!(misfit(signed_in, false), missing_plan(&ada));
             let account = ProviderAccount::new(AccountType::Oauth, "github", "7");
             let signed_in = auth.sign_in_with_account(account, NewUser::email(ADA)).wait();
@@ -160,8 +161,9 @@ fn sign_ins_that_cannot_be_answered_leave_no_session() {
         // Somebody new is no obstacle.
         drop(auth);
         let auth = place.open::<After>();
-        let bob = NewUser { extra: ProfileWithPlan::default(), ..NewUser::email("bob@example.com") };
-        assert!(auth.sign_in_with_email(bob).wait().unwrap().is_new_user);
+        let bob = Proof::Own { address: "bob@example.com" };
+        let signed_in = auth.sign_in_with_email(bob, NewUser::with(ProfileWithPlan::default()), Visitor::default());
+        assert!(signed_in.wait().unwrap().done().unwrap().is_new_user);
     }
 }
 
@@ -207,16 +209,21 @@ fn what_removes_or_uses_up_a_record_that_does_not_fit_is_done_and_says_so() {
     for place in Place::both() {
         let (ada, [first, second, _]) = fill(&place);
         let auth = place.open::<Before>();
-        let links = [(); 2].map(|()| {
-            let link = auth.issue_link_token_with("ada", TimeDelta::minutes(9), text()).wait().unwrap();
-            link.token.reveal().to_owned()
-        });
+        let link = auth.issue_link_token_with("a purpose", "ada", TimeDelta::minutes(9), text()).wait().unwrap();
+        let link = link.token.reveal();
+        for token in ["one", "other"] {
+            let expires = auth.now() + TimeDelta::minutes(9);
+            let token = VerificationToken::new_with("ada", token, expires, text());
+            auth.create_verification_token(token).wait().unwrap();
+        }
         let second = auth.get_session_and_user(&second).wait().unwrap().unwrap().session.id;
         drop(auth);
         let auth = place.open::<After>();
-        must_be_a_text(&misfit(auth.find_verification_token("ada", &links[0]).wait(), false), "a verification token");
-        must_be_a_text(&misfit(auth.verify_link_token("ada", &links[0]).wait(), true), "a verification token");
-        must_be_a_text(&misfit(auth.use_verification_token(None, &links[1]).wait(), true), "a verification token");
+        let of_token = "a verification token";
+        must_be_a_text(&misfit(auth.find_verification_token("ada", "one").wait(), false), of_token);
+        must_be_a_text(&misfit(auth.verify_link_token("a purpose", "ada", link).wait(), true), of_token);
+        must_be_a_text(&misfit(auth.use_verification_token(Some("ada"), "one").wait(), true), of_token);
+        must_be_a_text(&misfit(auth.use_verification_token(None, "other").wait(), true), of_token);
         must_be_a_text(&misfit(auth.delete_session(&first).wait(), true), "session ");
         must_be_a_text(&misfit(auth.end_session(&ada, &second).wait(), true), "session ");
         must_be_a_text(&misfit(auth.unlink_account(github()).wait(), true), "account ");
@@ -227,7 +234,7 @@ fn what_removes_or_uses_up_a_record_that_does_not_fit_is_done_and_says_so() {
         assert_eq!(misfit(auth.delete_user(&ada).wait(), true), missing_plan(&ada));
         let report = auth.check().wait().unwrap();
         assert_eq!((report.users, report.sessions, report.problems), (0, 0, Vec::new()));
-        assert!(auth.verify_link_token("ada", &links[0]).wait().unwrap().passed().is_none());
+        assert!(auth.verify_link_token("a purpose", "ada", link).wait().unwrap().passed().is_none());
     }
 }
 
@@ -387,8 +394,8 @@ fn a_dropped_call_writes_nothing_of_which_the_answer_could_not_be_shown() {
         fill(&place);
         let auth = place.open::<After>();
         for _ in 0..10 {
-            let user = NewUser::email_with(ADA, ProfileWithPlan::default());
-            drop(auth.sign_in_with_email_with(user, Number::default()));
+            let (ada, user) = (Proof::Own { address: ADA }, NewUser::with(ProfileWithPlan::default()));
+            drop(auth.sign_in_with_email_with(ada, user, Number::default(), Visitor::default()));
         }
         auth.settle().wait().unwrap();
         assert_eq!(auth.count_sessions().wait().unwrap(), 3);

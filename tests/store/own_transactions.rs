@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use authkv::models::{AccountType, Change, NewAccount, NewUser, ProviderAccount, SignIn, User, UserPatch};
+use authkv::models::{AccountType, Change, NewAccount, NewUser, ProviderAccount, SignIn, User, UserPatch, Visitor};
 use authkv::redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, TableHandle};
 use authkv::{AuthKv, Error, Problem, UniqueKey};
 use tempfile::TempDir;
@@ -90,17 +90,18 @@ fn each_call_does_what_the_call_without_a_transaction_does() {
         (),
     );
     assert!(matches!(held.unwrap(), SignIn::EmailInUse(held) if held.user_id == ada.id));
-    let by_mail = auth.sign_in_with_email_in(&both, NewUser::email("ada@example.com"), ()).unwrap();
-    assert!(by_mail.was_unverified && !by_mail.is_new_user);
-    let bob = auth.sign_in_with_email_in(&both, NewUser::email("bob@example.com"), ()).unwrap();
+    let by_mail = |address| auth.sign_in_with_email_in(&both, address, NewUser::default(), (), Visitor::default());
+    let ada_again = by_mail("ada@example.com").unwrap().done().unwrap();
+    assert!(ada_again.was_unverified && !ada_again.is_new_user);
+    let bob = by_mail("bob@example.com").unwrap().done().unwrap();
     assert!(bob.is_new_user);
     assert!(auth.delete_user_in(&both, &bob.user.id).unwrap());
     assert!(!auth.delete_user_in(&both, &bob.user.id).unwrap());
     // Nobody else sees any of it.
     assert_eq!(auth.get_user(&ada.id).wait().unwrap(), None);
     both.commit().unwrap();
-    assert_eq!(auth.get_user(&ada.id).wait().unwrap(), Some(by_mail.user));
-    for token in [started.session_token, back.session.session_token, by_mail.session.session_token] {
+    assert_eq!(auth.get_user(&ada.id).wait().unwrap(), Some(ada_again.user));
+    for token in [started.session_token, back.session.session_token, ada_again.session.session_token] {
         assert!(auth.authenticate(token.reveal()).wait().unwrap().has_passed());
     }
     assert!(!auth.authenticate(bob.session.session_token.reveal()).wait().unwrap().has_passed());

@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use authkv::models::{
-    AccountKey, AccountPatch, AccountType, MustLeave, NewAccount, NewSession, NewUser, ProviderAccount, SessionPatch,
-    UserPatch, VerificationToken,
+    AccountKey, AccountPatch, AccountType, MustLeave, NewAccount, NewSession, NewUser, Proof, ProviderAccount,
+    SessionPatch, UserPatch, VerificationToken, Visitor,
 };
 use authkv::redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 use authkv::{AuthKv, Durability, Error, OpenProblem, Result};
@@ -161,11 +161,17 @@ fn every_writing_call(on: &Store) -> Vec<Called> {
         ("update_authenticator_counter", auth.update_authenticator_counter(&"a".into(), 1).wait().map(drop)),
         ("delete_user", auth.delete_user(&"ada".into()).wait().map(drop)),
         ("sign_in_with_account", on.kv.sign_in_with_account(provider_account, NewUser::default()).wait().map(drop)),
-        ("sign_in_with_email", on.kv.sign_in_with_email(NewUser::email("ada@example.com")).wait().map(drop)),
+        (
+            "sign_in_with_email",
+            on.kv
+                .sign_in_with_email(Proof::Own { address: "ada@example.com" }, NewUser::default(), Visitor::default())
+                .wait()
+                .map(drop),
+        ),
         ("update_account", on.kv.update_account(AccountPatch::new(key.clone())).wait().map(drop)),
         ("unlink_account_of", on.kv.unlink_account_of("ada", &key, MustLeave::Account).wait().map(drop)),
-        ("issue_link_token", on.kv.issue_link_token("ada", TimeDelta::hours(1)).wait().map(drop)),
-        ("verify_link_token", on.kv.verify_link_token("ada", "a-secret").wait().map(drop)),
+        ("issue_link_token", on.kv.issue_link_token("a purpose", "ada", TimeDelta::hours(1)).wait().map(drop)),
+        ("verify_link_token", on.kv.verify_link_token("a purpose", "ada", "a-secret").wait().map(drop)),
         ("issue_code", on.kv.issue_code("ada", TimeDelta::hours(1)).wait().map(drop)),
         ("verify_code", on.kv.verify_code("ada", "a guess").wait().map(drop)),
         ("put_state", on.kv.put_state("", "", TimeDelta::hours(1)).wait().map(drop)),

@@ -148,7 +148,7 @@ fn handles_codes_and_tokens_are_not_in_the_file() {
     let (_folder, path) = new_path();
     let auth = AuthKv::open(&path).unwrap();
     let handle = auth.put_state(PURPOSE, "a value that is not hidden", MINUTES).wait().unwrap();
-    let link = auth.issue_link_token("ada", MINUTES).wait().unwrap();
+    let link = auth.issue_link_token("a purpose", "ada", MINUTES).wait().unwrap();
     drop(auth);
     let file = std::fs::read(&path).unwrap();
     let has = |text: &str| file.windows(text.len()).any(|window| window == text.as_bytes());

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use authkv::models::{
-    Account, AccountKey, AccountType, Authenticated, Change, MustLeave, NewUser, ProviderAccount, Session, SessionId,
-    SessionInfo, SignIn, Token, UserId, UserPatch,
+    Account, AccountKey, AccountType, Authenticated, Change, MustLeave, NewUser, Proof, ProviderAccount, SIGN_IN,
+    Session, SessionId, SessionInfo, SignIn, Token, UserId, UserPatch, Visitor,
 };
 use authkv::{AuthKv, Error, Result, UniqueKey};
 use chrono::{TimeDelta, Utc};
@@ -17,11 +17,10 @@ pub(crate) const AWAY_AGE: TimeDelta = TimeDelta::minutes(10);
 pub(crate) const SESSION_AGE: TimeDelta = TimeDelta::days(30);
 /// How exact the list of sessions is; a visit within it writes nothing.
 const SEEN_WITHIN: TimeDelta = TimeDelta::hours(1);
-/// How many sessions the store ends in one step.
 /// About how many sessions, and how many accounts, are shown to a person.
 const LISTED_MAX: usize = 1_000;
 
-pub(crate) type Visitor = Authenticated<(), Device>;
+pub(crate) type SignedIn = Authenticated<(), Device>;
 
 /// Who may sign in, and who is signed in.
 #[derive(Clone)]
@@ -53,15 +52,18 @@ impl Auth {
 
     /// Makes the secret of a link to be sent to this address.
     pub(crate) async fn create_link(&self, email: &str) -> Result<Token> {
-        Ok(self.store.issue_link_token(email, LINK_AGE).await?.token)
+        Ok(self.store.issue_link_token(SIGN_IN, email, LINK_AGE).await?.token)
     }
 
     /// Signs in with a link. None if it was used before, has expired or was never sent.
-    pub(crate) async fn use_link(&self, email: &str, token: &str, device: Device) -> Result<Option<Session<Device>>> {
-        let Some(link) = self.store.verify_link_token(email, token).await?.passed() else {
-            return Ok(None);
-        };
-        Ok(Some(self.store.sign_in_with_email_with(NewUser::email(link.identifier), device).await?.session))
+    pub(crate) async fn use_link(
+        &self,
+        link: Proof<'_>,
+        device: Device,
+        from: Visitor<'_>,
+    ) -> Result<Option<Session<Device>>> {
+        let signed_in = self.store.sign_in_with_email_with(link, NewUser::default(), device, from).await?;
+        Ok(signed_in.done().map(|done| done.session))
     }
 
     /// Signs in who was identified by a provider, unless somebody else may have their e-mail address.
@@ -111,7 +113,7 @@ impl Auth {
     }
 
     /// Who is signed in with this session token. None if nobody is, or not any more; an error says nothing about that.
-    pub(crate) async fn visitor(&self, session_token: &str) -> Result<Option<Visitor>> {
+    pub(crate) async fn visitor(&self, session_token: &str) -> Result<Option<SignedIn>> {
         Ok(self.store.authenticate(session_token).await?.passed())
     }
 
@@ -134,7 +136,7 @@ impl Auth {
         Ok(())
     }
 
-    pub(crate) async fn end_other_sessions(&self, visitor: &Visitor) -> Result<()> {
+    pub(crate) async fn end_other_sessions(&self, visitor: &SignedIn) -> Result<()> {
         match self.store.end_other_sessions(&visitor.user.id, &visitor.session.id).await {
             // It has ended as well.
             Ok(_) | Err(Error::UnknownSession) => Ok(()),

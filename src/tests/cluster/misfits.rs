@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Faulty, Memory};
 use crate::engine::remote::cluster::Cluster;
-use crate::models::{Change, Dynamic, FieldPatch, FieldRange, Index, Models, NewUser, UserPatch};
+use crate::models::{Change, Dynamic, FieldPatch, FieldRange, Index, Models, NewUser, Proof, UserPatch, Visitor};
 use crate::{AuthKv, Error};
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -57,7 +57,10 @@ fn a_record_that_another_process_has_spoilt_is_named_and_takes_no_sign_in() {
 
     for was_done in [false, true] {
         let error = match was_done {
-            false => auth.sign_in_with_email(NewUser::email("ada@example.com")).wait().map(drop),
+            false => auth
+                .sign_in_with_email(Proof::Own { address: "ada@example.com" }, NewUser::default(), Visitor::default())
+                .wait()
+                .map(drop),
             true => auth.delete_user(&ada).wait().map(drop),
         };
         let Err(Error::Misfit { record, field, why, done, .. }) = error else { panic!("{error:?}") };

@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 
 use authkv::conformance::{Clock, authenticator};
 use authkv::models::{
-    AccountKey, AccountPatch, AccountType, Change, Cursor, EmailInUse, MustLeave, NewUser, Page, ProviderAccount,
-    SignIn, UserId, UserPatch,
+    AccountKey, AccountPatch, AccountType, Change, Cursor, EmailInUse, MustLeave, NewUser, Page, Proof,
+    ProviderAccount, SignIn, UserId, UserPatch, Visitor,
 };
 use authkv::{AuthKv, Error, Reply, UniqueKey};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -169,7 +169,9 @@ impl Run<'_> {
     }
 
     fn sign_in_with_email(&mut self, email: &'static str) {
-        let done = self.auth.sign_in_with_email(NewUser::email(email)).wait().unwrap();
+        let proof = Proof::Own { address: email };
+        let signed_in = self.auth.sign_in_with_email(proof, NewUser::default(), Visitor::default()).wait().unwrap();
+        let done = signed_in.done().unwrap();
         let id = done.user.id.to_string();
         self.sessions.push((done.session.session_token.reveal().into(), id.clone(), done.session.expires));
         let holder = self.users.iter().find(|user| user.email.unwrap_or("").eq_ignore_ascii_case(email));

@@ -7,12 +7,12 @@ use authkv::models::{Account, SessionId, SessionInfo};
 use maud::{Markup, html};
 
 use super::{NAME_CHARS_MAX, form, instant, page};
-use crate::auth::Visitor;
+use crate::auth::SignedIn;
 use crate::provider::Provider;
 use crate::site::{Device, Shown};
 
 pub(crate) fn account(
-    Visitor { session, user, .. }: &Visitor,
+    SignedIn { session, user, .. }: &SignedIn,
     accounts: &[Account<Shown>],
     sessions: Vec<SessionInfo<Device>>,
     providers: &[Arc<Provider>],

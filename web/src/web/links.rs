@@ -1,5 +1,6 @@
 //! Signing in with a link.
 
+use authkv::models::{Proof, Visitor};
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
@@ -64,7 +65,9 @@ pub(super) async fn show(Query(link): Query<Link>, cookies: Cookies) -> impl Int
 
 pub(super) async fn sign_in(State(app): Shared, device: Device, form: OwnForm<Link>) -> Result<Response, Failure> {
     let OwnForm { cookies, fields: link } = form;
-    let Some(session) = app.auth.use_link(&link.email, &link.token, device).await? else {
+    let proof = Proof::Link { address: &link.email, token: &link.token };
+    let from = Visitor { session: cookies.session(), ..Visitor::default() };
+    let Some(session) = app.auth.use_link(proof, device, from).await? else {
         return Ok(pages::spent_link().into_response());
     };
     // Whoever was signed in here before is not any more.

@@ -20,7 +20,7 @@ use base64::prelude::BASE64_STANDARD;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use crate::auth::{Auth, Visitor};
+use crate::auth::{Auth, SignedIn};
 use crate::cookies::Cookies;
 use crate::mailbox::Mailbox;
 use crate::pages;
@@ -42,7 +42,7 @@ pub(crate) struct App {
 
 impl App {
     /// Who is signed in with this browser.
-    async fn visitor(&self, cookies: &Cookies) -> Result<Option<Visitor>, Failure> {
+    async fn visitor(&self, cookies: &Cookies) -> Result<Option<SignedIn>, Failure> {
         match cookies.session() {
             Some(token) => Ok(self.auth.visitor(token).await?),
             None => Ok(None),
