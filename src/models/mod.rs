@@ -58,7 +58,9 @@ pub(crate) use probe::{Kind, Shape};
 pub use secret::Token;
 pub(crate) use secret::{Redacted, TokenHash, fingerprint};
 pub use sessions::{Authenticated, NewSession, Session, SessionAndUser, SessionInfo, SessionPatch};
-pub use sign_in::{EmailInUse, EmailSignIn, NotProven, Proof, SIGN_IN, SignIn, SignedIn, SignedInWithEmail};
+pub use sign_in::{
+    EmailInUse, EmailSignIn, NotProven, Proof, ProvedEmail, SIGN_IN, SignIn, SignedIn, SignedInWithEmail,
+};
 pub use span::Span;
 pub use tokens::VerificationToken;
 pub use users::{NewUser, User, UserPatch};

@@ -83,6 +83,23 @@ impl<U, S> EmailSignIn<U, S> {
     }
 }
 
+/// The result of [`prove_email`](crate::AuthKv::prove_email).
+#[derive(Clone, Debug, PartialEq)]
+#[allow(clippy::large_enum_variant)] // it is made once for each proof, and taken apart at once
+#[non_exhaustive]
+#[must_use = "nothing may have been proven"]
+pub enum ProvedEmail<U = ()> {
+    /// The address of the user who is signed in is proven. The proof is used up.
+    Done(User<U>),
+    /// The proof is of another address than that of the user who is signed in. Nothing was written, and the proof is as it
+    /// was: after asking, [`sign_in_with_email`](crate::AuthKv::sign_in_with_email) may sign the visitor in as somebody else.
+    NotTheirs,
+    /// The proof shows nothing.
+    NotProven(NotProven),
+    /// Nobody is signed in in this browser. Nothing was written, and the proof is as it was.
+    NoSession,
+}
+
 /// Why a [proof](Proof) shows nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]

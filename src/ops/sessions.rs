@@ -198,9 +198,9 @@ pub(crate) fn delete(txn: &mut Txn<'_>, token: &TokenHash) -> Result<Option<Sess
     Ok(user.map(|_| session))
 }
 
-/// True if the token is that of a valid session of this user.
-pub(super) fn is_of(txn: &Txn<'_>, token: &TokenHash, user_id: &UserId, as_of: AsOf) -> Result<bool> {
-    Ok(valid_by_token(txn, token, as_of)?.is_some_and(|(_, user)| user.id == *user_id))
+/// The user whose valid session has this token.
+pub(super) fn user_of(txn: &Txn<'_>, token: &TokenHash, as_of: AsOf) -> Result<Option<UserRecord>> {
+    Ok(valid_by_token(txn, token, as_of)?.map(|(_, user)| user))
 }
 
 fn valid_by_token(txn: &Txn<'_>, token: &TokenHash, as_of: AsOf) -> Result<Option<(SessionEntry, UserRecord)>> {

@@ -106,6 +106,55 @@ impl WithEmail {
     }
 }
 
+/// The result of proving the address of who is signed in.
+#[allow(clippy::large_enum_variant)] // like the model that is made of it
+pub(crate) enum Proved {
+    Done(UserRecord),
+    /// The user has another address, or none.
+    NotTheirs,
+    NotProven(NotProven),
+    NoSession,
+}
+
+impl Proved {
+    /// The own fields that the answer shows.
+    pub(crate) fn shown(&self) -> Option<Fields> {
+        if let Self::Done(user) = self { Some(user.extra.clone()) } else { None }
+    }
+
+    pub(crate) fn into_model<U: Extra>(self) -> Result<models::ProvedEmail<U>> {
+        Ok(match self {
+            Self::Done(user) => models::ProvedEmail::Done(user.into_model()?),
+            Self::NotTheirs => models::ProvedEmail::NotTheirs,
+            Self::NotProven(why) => models::ProvedEmail::NotProven(why),
+            Self::NoSession => models::ProvedEmail::NoSession,
+        })
+    }
+}
+
+/// Uses up a proof of the address of the user whose session the request brought along. The proof of another address is
+/// left as it is.
+pub(crate) fn prove_email(
+    txn: &mut Txn<'_>,
+    proof: &EmailProof,
+    from: Option<TokenHash>,
+    as_of: AsOf,
+) -> Result<Proved> {
+    let user = from.map_or(Ok(None), |token| sessions::user_of(txn, &token, as_of))?;
+    let Some(user) = user else {
+        return Ok(Proved::NoSession);
+    };
+    Ok(match proof.take(txn, as_of.now)? {
+        Ok(email) if !user.has_email(&email) => {
+            txn.drop_changes();
+            Proved::NotTheirs
+        }
+        Ok(_) if user.has_verified_email() => Proved::Done(user),
+        Ok(_) => Proved::Done(users::verify(txn, user, as_of.now)?),
+        Err(why) => Proved::NotProven(why),
+    })
+}
+
 /// Signs in the user of the account. If the account is unknown, it creates the new user and links the account, unless
 /// another user has the e-mail address. The caller passes account and session as the new user's, because it does not
 /// know yet who will be signed in.
@@ -153,7 +202,8 @@ pub(crate) fn with_email(
     let (user, was_unverified) = match holder {
         Some(holder) if holder.has_verified_email() => (holder, false),
         Some(holder) => {
-            let is_inside = from.map_or(Ok(false), |token| sessions::is_of(txn, &token, &holder.id, as_of))?;
+            let asking = from.map_or(Ok(None), |token| sessions::user_of(txn, &token, as_of))?;
+            let is_inside = asking.is_some_and(|user| user.id == holder.id);
             (users::verify(txn, holder, as_of.now)?, !is_inside)
         }
         None => {

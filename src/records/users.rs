@@ -144,6 +144,11 @@ impl UserRecord {
         Self { email_verified: Some(now), ..self }
     }
 
+    /// True if this is the user's address, in whatever spelling.
+    pub(crate) fn has_email(&self, email: &Email) -> bool {
+        self.email.as_ref().is_some_and(|own| own.normal_form() == email.normal_form())
+    }
+
     /// True if somebody has proven to receive mail at the user's e-mail address.
     pub(crate) fn has_verified_email(&self) -> bool {
         self.email.is_some() && self.email_verified.is_some()

@@ -2,7 +2,9 @@
 
 use crate::error::{Error, Problem, Result};
 use crate::kv::txn::Txn;
-use crate::models::{EmailSignIn, Models, NewUser, Proof, ProviderAccount, SIGN_IN, SignIn, Token, TokenHash, Visitor};
+use crate::models::{
+    EmailSignIn, Models, NewUser, Proof, ProvedEmail, ProviderAccount, SIGN_IN, SignIn, Token, TokenHash, Visitor,
+};
 use crate::ops::sign_in::{self, EmailProof};
 use crate::records::{AccountRecord, AsOf, Email, SessionRecord, UserRecord};
 use crate::reply::Reply;
@@ -191,6 +193,51 @@ impl<M: Models> AuthKv<M> {
         }
     }
 
+    /// Proves the address of the user who is signed in in this browser, as after a link on a settings page or after a sign-up
+    /// with an address that nobody has proven yet. In one step the session is looked up, the proof is used up and the
+    /// user's address becomes verified. It is a proof from inside, so nothing about the user has to be ended.
+    ///
+    /// The user is that of [`Visitor::session`] and nobody else: a link that was made for another person is
+    /// [`NotTheirs`](ProvedEmail::NotTheirs).
+    ///
+    /// # Errors
+    /// [`InvalidArgument`](Error::InvalidArgument) for a [`Proof::Own`] of what cannot be an address, and the errors of every
+    /// writing method of [`Adapter`](crate::Adapter). After an error the proof is as it was.
+    ///
+    /// ```
+    /// use authkv::AuthKv;
+    /// use authkv::models::{NewUser, Proof, ProvedEmail, SIGN_IN, Visitor};
+    /// use std::time::Duration;
+    ///
+    /// let auth = AuthKv::in_memory()?;
+    /// let ada = auth.create_user(NewUser::email("ada@example.com")).wait()?;
+    /// let cookie = auth.start_session(&ada.id).wait()?.session_token;
+    /// let link = auth.issue_link_token(SIGN_IN, "ada@example.com", Duration::from_secs(15 * 60)).wait()?;
+    ///
+    /// let proof = Proof::Link { address: "ada@example.com", token: link.token.reveal() };
+    /// assert_eq!(auth.prove_email(proof, Visitor::default()).wait()?, ProvedEmail::NoSession);
+    /// let from = Visitor { session: Some(cookie.reveal()), ..Visitor::default() };
+    /// match auth.prove_email(proof, from).wait()? {
+    ///     ProvedEmail::Done(user) => assert!(user.id == ada.id && user.email_verified.is_some()),
+    ///     _ => unreachable!("it is their address"),
+    /// }
+    /// # Ok::<(), authkv::Error>(())
+    /// ```
+    #[doc(alias = "verify_email")]
+    pub fn prove_email(&self, proof: Proof<'_>, from: Visitor<'_>) -> Reply<ProvedEmail<M::User>> {
+        let as_of = self.as_of();
+        let from = session_of(from);
+        match self.email_proof(proof) {
+            Ok(proof) => self.write_shown(
+                Trial::of::<M::User>(),
+                move |txn| sign_in::prove_email(txn, &proof, from, as_of),
+                sign_in::Proved::shown,
+                sign_in::Proved::into_model,
+            ),
+            Err(error) => Reply::ready(Err(error)),
+        }
+    }
+
     pub(crate) fn visitor_with_email(
         &self,
         proof: Proof<'_>,
@@ -199,22 +246,29 @@ impl<M: Models> AuthKv<M> {
         from: Visitor<'_>,
     ) -> Result<(VisitorWithEmail, Token)> {
         let as_of = self.as_of();
+        let proof = self.email_proof(proof)?;
+        let user = self.completed(UserRecord::new(user, fresh_id, self.email_matching(), as_of.now)?)?;
+        if user.email.is_some() {
+            return Err(Error::invalid("email", Problem::LeftToProof));
+        }
+        let (session, token) = fresh_session(user.id.clone(), session, as_of)?;
+        Ok((VisitorWithEmail { proof, user, session, from: session_of(from), as_of }, token))
+    }
+
+    fn email_proof(&self, proof: Proof<'_>) -> Result<EmailProof> {
         let matching = self.email_matching();
-        let proof = match proof {
+        Ok(match proof {
             // No link was sent to what cannot be an address.
             Proof::Link { address, token } => {
                 EmailProof::Link(Email::typed(address, matching), TokenHash::of_link(SIGN_IN, token))
             }
             Proof::Own { address } => EmailProof::Own(Email::provable(address, matching)?),
-        };
-        let user = self.completed(UserRecord::new(user, fresh_id, matching, as_of.now)?)?;
-        if user.email.is_some() {
-            return Err(Error::invalid("email", Problem::LeftToProof));
-        }
-        let (session, token) = fresh_session(user.id.clone(), session, as_of)?;
-        let from = from.session.map(|token| Token::from(token).hash());
-        Ok((VisitorWithEmail { proof, user, session, from, as_of }, token))
+        })
     }
+}
+
+fn session_of(from: Visitor<'_>) -> Option<TokenHash> {
+    from.session.map(|token| Token::from(token).hash())
 }
 
 /// A visitor who has returned from a provider, with the records that signing in may need.

@@ -1,8 +1,8 @@
 //! Signing in with a proven e-mail address, in one step.
 
 use authkv::models::{
-    Change, EmailSignIn, NewUser, NotProven, Proof, SIGN_IN, SignedInWithEmail, User, UserId, UserPatch,
-    VerificationToken, Visitor,
+    Change, EmailSignIn, NewUser, NotProven, Proof, ProvedEmail, SIGN_IN, SignedInWithEmail, Token, User, UserId,
+    UserPatch, VerificationToken, Visitor,
 };
 use authkv::{Problem, UniqueKey};
 use chrono::TimeDelta;
@@ -20,6 +20,8 @@ cases! {
     a_link_for_something_else_signs_nobody_in,
     a_sign_in_that_is_refused_leaves_the_link,
     a_first_proof_in_a_session_of_the_user_comes_from_inside,
+    an_address_is_proven_by_who_is_signed_in_as_its_user_only,
+    an_address_that_was_proven_before_keeps_its_instant,
     of_many_who_follow_one_link_one_is_signed_in,
     of_many_first_sign_ins_with_one_address_one_creates_the_user,
     a_sign_in_while_its_user_is_deleted_leaves_nothing_behind,
@@ -199,6 +201,42 @@ fn a_first_proof_in_a_session_of_the_user_comes_from_inside(on: &Store) {
     let expired = start(&unproven());
     on.clock.set(on.clock.now() + TimeDelta::days(31));
     assert!(first_proof(Some(expired.reveal())), "a session that has expired");
+}
+
+fn an_address_is_proven_by_who_is_signed_in_as_its_user_only(on: &Store) {
+    let ada = on.auth.create_user(NewUser::email(ADA)).wait().unwrap();
+    let bob = sign_in(on, "bob@example.com");
+    let nobody = on.auth.create_user(NewUser::default()).wait().unwrap();
+    let start = |user: &UserId| on.kv.start_session(user).wait().unwrap().session_token;
+    let [of_ada, of_nobody, ended] = [&ada, &nobody, &ada].map(|user| start(&user.id));
+    on.kv.sign_out(ended.reveal()).wait().unwrap();
+    let link = link(on, SIGN_IN);
+    let prove = |session: Option<&Token>| {
+        let proof = Proof::Link { address: "Ada@example.com", token: link.token.reveal() };
+        let from = Visitor { session: session.map(Token::reveal), ..Visitor::default() };
+        on.kv.prove_email(proof, from).wait().unwrap()
+    };
+    let before = on.sound_report();
+    for token in [None, Some(&ended)] {
+        assert_eq!(prove(token), ProvedEmail::NoSession);
+    }
+    for token in [&bob.session.session_token, &of_nobody] {
+        assert_eq!(prove(Some(token)), ProvedEmail::NotTheirs);
+    }
+    assert_eq!(on.sound_report(), before, "the link is as it was");
+    let proven = User { email_verified: Some(on.clock.now()), ..ada };
+    assert_eq!(prove(Some(&of_ada)), ProvedEmail::Done(proven.clone()));
+    assert_eq!(prove(Some(&of_ada)), ProvedEmail::NotProven(NotProven::NoLink));
+    assert_eq!(on.find_by_email(ADA), Some(proven));
+    assert!(on.find_session(of_ada.reveal()).is_some(), "nothing ends");
+}
+
+fn an_address_that_was_proven_before_keeps_its_instant(on: &Store) {
+    let ada = sign_in(on, ADA);
+    on.clock.set(on.clock.now() + TimeDelta::hours(1));
+    let from = Visitor { session: Some(ada.session.session_token.reveal()), ..Visitor::default() };
+    let proved = on.kv.prove_email(Proof::Own { address: ADA }, from).wait().unwrap();
+    assert_eq!(proved, ProvedEmail::Done(ada.user));
 }
 
 fn of_many_who_follow_one_link_one_is_signed_in(on: &Store) {

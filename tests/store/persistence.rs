@@ -168,6 +168,10 @@ fn every_writing_call(on: &Store) -> Vec<Called> {
                 .wait()
                 .map(drop),
         ),
+        (
+            "prove_email",
+            on.kv.prove_email(Proof::Own { address: "ada@example.com" }, Visitor::default()).wait().map(drop),
+        ),
         ("update_account", on.kv.update_account(AccountPatch::new(key.clone())).wait().map(drop)),
         ("unlink_account_of", on.kv.unlink_account_of("ada", &key, MustLeave::Account).wait().map(drop)),
         ("issue_link_token", on.kv.issue_link_token("a purpose", "ada", TimeDelta::hours(1)).wait().map(drop)),

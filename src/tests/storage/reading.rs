@@ -6,8 +6,8 @@ use serde_json::json;
 use super::{Call, Flaky, eventually, user};
 use crate::models::{
     AccountKey, AccountPatch, AccountType, Authenticator, Change, CodeCheck, IssuedCode, MustLeave, NewAccount,
-    NewSession, NewUser, Proof, ProviderAccount, SessionPatch, SignIn, Token, UserId, UserPatch, VerificationToken,
-    Visitor, WebSessionData, WebSessionId,
+    NewSession, NewUser, Proof, ProvedEmail, ProviderAccount, SessionPatch, SignIn, Token, UserId, UserPatch,
+    VerificationToken, Visitor, WebSessionData, WebSessionId,
 };
 use crate::{AuthKv, Error, Result, WebSessions};
 
@@ -22,7 +22,7 @@ const LOCKED: &str = "locked";
 type Finds = fn(&AuthKv) -> Result<bool>;
 
 /// Every method of the adapter and of `AuthKv`, called with something that exists.
-const CALLS: [(&str, Finds); 37] = [
+const CALLS: [(&str, Finds); 38] = [
     ("create_user", |store| is_taken(store.create_user(user(ONE)).wait())),
     ("get_user", |store| Ok(store.get_user(id(ONE)).wait()?.is_some())),
     ("get_user_by_email", |store| Ok(store.get_user_by_email(&email(ONE)).wait()?.is_some())),
@@ -62,6 +62,11 @@ const CALLS: [(&str, Finds); 37] = [
         let proof = Proof::Own { address: &email(ONE) };
         let done = store.sign_in_with_email(proof, NewUser::default(), Visitor::default()).wait()?.done();
         Ok(done.is_some_and(|done| done.user.id == id(ONE) && !done.is_new_user))
+    }),
+    ("prove_email", |store| {
+        let from = Visitor { session: Some(&ONE.to_string()), ..Visitor::default() };
+        let proven = store.prove_email(Proof::Own { address: &email(ONE) }, from).wait()?;
+        Ok(matches!(proven, ProvedEmail::Done(user) if user.email_verified.is_some()))
     }),
     ("update_account", |store| Ok(store.update_account(AccountPatch::new(account(ONE))).wait()?.is_some())),
     ("list_accounts", |store| Ok(store.list_accounts(id(ONE), None, 1_000).wait()?.items.len() == 1)),
