@@ -6,6 +6,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use chrono::TimeDelta;
+
 /// The result type of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -150,6 +152,11 @@ pub enum Problem {
     NotPositive,
     /// The length of time must not be longer than this other one.
     LongerThan(&'static str),
+    /// The length of time must not be longer than the limit.
+    LastsTooLong {
+        /// The limit.
+        limit: TimeDelta,
+    },
     /// The store has no database that it shares with the application; see
     /// [`open_shared`](crate::Options::open_shared) and [`on_database`](crate::Options::on_database).
     NotShared,
@@ -479,6 +486,7 @@ impl fmt::Display for Problem {
             Self::NotShared => f.write_str("needs a store that was opened with open_shared or on_database"),
             Self::OtherDatabase => f.write_str("is not of the database that the store is in"),
             Self::NotOwnFile => f.write_str("needs a file of the store's own"),
+            Self::LastsTooLong { limit } => write!(f, "must not be longer than {} minutes", limit.num_minutes()),
             Self::LongerThan(other) => write!(f, "must not be longer than {other}"),
             Self::ReservedName => f.write_str("is the name of a field that the record has already"),
             Self::NotFields(why) => write!(f, "cannot be stored as named fields: {why}"),

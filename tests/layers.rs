@@ -315,6 +315,8 @@ fn only_one_function_writes_the_record_tables_and_indexes() {
             "&VERIFICATION",
             "&AUTHENTICATORS",
             "&CODES",
+            "&CODE_REQUESTS",
+            "&GUESS_BUDGETS",
             "&STATES",
             "&WEB_SESSIONS",
             "&BY_EXPIRY",

@@ -40,6 +40,7 @@ pub(crate) use accounts::account_from;
 pub use accounts::{Account, AccountKey, AccountPatch, AccountType, MustLeave, NewAccount, ProviderAccount};
 pub use authenticators::Authenticator;
 pub use check::Check;
+pub(crate) use codes::{CODE_VALID_MAX, LONG_CODE_DIGITS};
 pub use codes::{CodeCheck, IssuedCode};
 pub use dynamic::Dynamic;
 pub use extra::{Extra, MigrationError, Models};

@@ -146,6 +146,14 @@ impl TokenHash {
         )
     }
 
+    /// Hashes texts together. The first one is a name that says what is hashed: so no hash of one kind is one of another.
+    pub(crate) fn of_texts(texts: &[&str]) -> Self {
+        let hashed = texts.iter().fold(Sha256::new(), |hashed, text| {
+            hashed.chain_update((text.len() as u64).to_be_bytes()).chain_update(text)
+        });
+        Self(hashed.finalize().into())
+    }
+
     pub(crate) const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }

@@ -11,8 +11,8 @@ use crate::models::{FieldKey, Indexes};
 use crate::records::entries::{FieldIndexed, Record};
 use crate::records::schema::{ACCOUNTS, BY_EXPIRY, DELETED_USERS, SWEEP, TABLES, USERS, indexes};
 use crate::records::{
-    AccountRecord, AuthenticatorRecord, CodeRecord, SessionRecord, StateRecord, TokenRecord, UserRecord,
-    WebSessionRecord,
+    AccountRecord, AuthenticatorRecord, CodeRequest, GuessBudget, OldCode, SessionRecord, StateRecord, TokenRecord,
+    UserRecord, WebSessionRecord,
 };
 
 /// How many problems a report describes. Further problems are only counted.
@@ -32,8 +32,10 @@ pub struct CheckReport {
     pub verification_tokens: u64,
     /// How many authenticators.
     pub authenticators: u64,
-    /// How many codes, expired ones included.
+    /// How many requests for codes, expired ones included, and codes that formats before 5 have.
     pub codes: u64,
+    /// How many addresses have a budget for guesses at codes, of which something is used or reserved.
+    pub guess_budgets: u64,
     /// How many states, expired ones included.
     pub states: u64,
     /// How many web sessions, expired ones included.
@@ -78,7 +80,8 @@ pub(crate) fn check(txn: &Txn<'_>, indexes: &Indexes) -> Result<CheckReport> {
     check.report.sessions = check.records::<SessionRecord>()?;
     check.report.authenticators = check.records::<AuthenticatorRecord>()?;
     check.report.verification_tokens = check.records::<TokenRecord>()?;
-    check.report.codes = check.records::<CodeRecord>()?;
+    check.report.codes = check.records::<CodeRequest>()? + check.records::<OldCode>()?;
+    check.report.guess_budgets = check.records::<GuessBudget>()?;
     check.report.states = check.records::<StateRecord>()?;
     check.report.web_sessions = check.records::<WebSessionRecord>()?;
     check.keys(&DELETED_USERS)?;

@@ -14,8 +14,8 @@ use crate::models::{Indexes, UserId};
 use crate::records::entries::{Record, change_row, record_of};
 use crate::records::schema::{DELETED_USERS, SWEEP, USERS, indexes};
 use crate::records::{
-    AccountRecord, AuthenticatorRecord, CodeRecord, SessionRecord, StateRecord, TokenRecord, UserRecord,
-    WebSessionRecord,
+    AccountRecord, AuthenticatorRecord, CodeRequest, GuessBudget, OldCode, SessionRecord, StateRecord, TokenRecord,
+    UserRecord, WebSessionRecord,
 };
 
 /// How many steps a repair lists at most.
@@ -132,7 +132,9 @@ macro_rules! of_each_record {
         $planner.$method::<SessionRecord>()?;
         $planner.$method::<AuthenticatorRecord>()?;
         $planner.$method::<TokenRecord>()?;
-        $planner.$method::<CodeRecord>()?;
+        $planner.$method::<CodeRequest>()?;
+        $planner.$method::<GuessBudget>()?;
+        $planner.$method::<OldCode>()?;
         $planner.$method::<StateRecord>()?;
         $planner.$method::<WebSessionRecord>()?;
     }};

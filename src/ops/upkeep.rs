@@ -12,11 +12,12 @@ use crate::models::{Millis, SessionId, TokenHash, UserId};
 use crate::records::entries::{Record, drop_expiry_entry, replace};
 use crate::records::expiring::Expiring;
 use crate::records::schema::{
-    ACCOUNTS_BY_USER, AUTHENTICATORS_BY_USER, BY_EXPIRY, CODES, SESSIONS, STATES, SWEEP, VERIFICATION_TOKENS,
-    WEB_SESSIONS, WEB_SESSIONS_BY_USER,
+    ACCOUNTS_BY_USER, AUTHENTICATORS_BY_USER, BY_EXPIRY, CODE_REQUESTS, CODES, GUESS_BUDGETS, SESSIONS, STATES, SWEEP,
+    VERIFICATION_TOKENS, WEB_SESSIONS, WEB_SESSIONS_BY_USER,
 };
 use crate::records::{
-    AccountRecord, AsOf, AuthenticatorRecord, CodeRecord, SessionRecord, StateRecord, TokenRecord, WebSessionRecord,
+    AccountRecord, AsOf, AuthenticatorRecord, CodeRequest, GuessBudget, OldCode, SessionRecord, StateRecord,
+    TokenRecord, WebSessionRecord,
 };
 
 /// The most records that one step removes: few enough that the writes behind it wait for milliseconds. An engine may
@@ -31,8 +32,10 @@ pub struct Purged {
     pub sessions: usize,
     /// Verification tokens.
     pub verification_tokens: usize,
-    /// Codes.
+    /// Requests for codes, and codes that formats before 5 have.
     pub codes: usize,
+    /// Budgets for guesses at the codes of an address, of which nothing was used for so long that it no longer counts.
+    pub guess_budgets: usize,
     /// States.
     pub states: usize,
     /// Web sessions.
@@ -50,7 +53,8 @@ impl Purged {
         let count = match expiring {
             Expiring::Session(..) => &mut self.sessions,
             Expiring::Token(..) => &mut self.verification_tokens,
-            Expiring::Code(_) => &mut self.codes,
+            Expiring::CodeRequest(_) | Expiring::OldCode(_) => &mut self.codes,
+            Expiring::GuessBudget(_) => &mut self.guess_budgets,
             Expiring::State(_) => &mut self.states,
             Expiring::WebSession(_) => &mut self.web_sessions,
         };
@@ -158,7 +162,9 @@ pub(crate) fn purge_expired(txn: &mut Txn<'_>, as_of: AsOf, limit: usize) -> Res
             Expiring::Token(hash, identifier) => {
                 purge(txn, at, &(hash, identifier), |token: TokenRecord| (token.expires, None))
             }
-            Expiring::Code(identifier) => purge(txn, at, &identifier, |code: CodeRecord| (code.expires, None)),
+            Expiring::CodeRequest(hash) => purge(txn, at, &hash, |request: CodeRequest| (request.expires(), None)),
+            Expiring::GuessBudget(hash) => purge(txn, at, &hash, |budget: GuessBudget| (budget.expires(), None)),
+            Expiring::OldCode(identifier) => purge(txn, at, &identifier, |code: OldCode| (code.expires, None)),
             Expiring::State(hash) => purge(txn, at, &hash, |state: StateRecord| (state.expires, None)),
         }?;
         if removed.is_none() {
@@ -176,7 +182,9 @@ fn prefetch(txn: &Txn<'_>, listed: &[RowOrDamaged<(Millis, Expiring), ()>]) {
             Expiring::Session(user_id, id) => txn.prefetch(&SESSIONS, &(user_id, id)),
             Expiring::WebSession(hash) => txn.prefetch(&WEB_SESSIONS, &hash),
             Expiring::Token(hash, identifier) => txn.prefetch(&VERIFICATION_TOKENS, &(hash, identifier)),
-            Expiring::Code(identifier) => txn.prefetch(&CODES, &identifier),
+            Expiring::CodeRequest(hash) => txn.prefetch(&CODE_REQUESTS, &hash),
+            Expiring::GuessBudget(hash) => txn.prefetch(&GUESS_BUDGETS, &hash),
+            Expiring::OldCode(identifier) => txn.prefetch(&CODES, &identifier),
             Expiring::State(hash) => txn.prefetch(&STATES, &hash),
         }
     }
@@ -227,8 +235,14 @@ pub(crate) fn count_expired(txn: &Txn<'_>, as_of: AsOf) -> Result<Purged> {
                 Expiring::Token(hash, identifier) => {
                     has_expired(txn, at, &(hash, identifier), |token: TokenRecord| (token.expires, true))
                 }
-                Expiring::Code(identifier) => {
-                    has_expired(txn, at, &identifier, |code: CodeRecord| (code.expires, true))
+                Expiring::CodeRequest(hash) => {
+                    has_expired(txn, at, &hash, |request: CodeRequest| (request.expires(), true))
+                }
+                Expiring::GuessBudget(hash) => {
+                    has_expired(txn, at, &hash, |budget: GuessBudget| (budget.expires(), true))
+                }
+                Expiring::OldCode(identifier) => {
+                    has_expired(txn, at, &identifier, |code: OldCode| (code.expires, true))
                 }
                 Expiring::State(hash) => has_expired(txn, at, &hash, |state: StateRecord| (state.expires, true)),
             }?;

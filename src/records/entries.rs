@@ -9,12 +9,12 @@ use serde::de::DeserializeOwned;
 use super::expiring::Expiring;
 use super::schema::{
     ACCOUNT_BY_FIELD, ACCOUNT_BY_PROVIDER, ACCOUNTS, ACCOUNTS_BY_USER, AUTHENTICATORS, AUTHENTICATORS_BY_USER,
-    BY_EXPIRY, CODES, SESSION_BY_TOKEN, SESSIONS, STATES, SessionEntry, SessionRest, USER_BY_EMAIL, USER_BY_FIELD,
-    USERS, VERIFICATION_TOKENS, WEB_SESSIONS, WEB_SESSIONS_BY_USER,
+    BY_EXPIRY, CODE_REQUESTS, CODES, GUESS_BUDGETS, SESSION_BY_TOKEN, SESSIONS, STATES, SessionEntry, SessionRest,
+    USER_BY_EMAIL, USER_BY_FIELD, USERS, VERIFICATION_TOKENS, WEB_SESSIONS, WEB_SESSIONS_BY_USER,
 };
 use super::{
-    AccountRecord, AuthenticatorRecord, CodeRecord, SessionRecord, StateRecord, TokenRecord, UserRecord,
-    WebSessionRecord,
+    AccountRecord, AuthenticatorRecord, CodeRequest, GuessBudget, OldCode, SessionRecord, StateRecord, TokenRecord,
+    UserRecord, WebSessionRecord,
 };
 use crate::error::Result;
 use crate::kv::key::Key;
@@ -141,9 +141,11 @@ fn expiring_record(expiring: Expiring) -> (TableId, Vec<u8>) {
     match expiring {
         Expiring::Session(user_id, id) => (SESSIONS.id, (user_id, id).to_bytes()),
         Expiring::Token(hash, identifier) => (VERIFICATION_TOKENS.id, (hash, identifier).to_bytes()),
-        Expiring::Code(identifier) => (CODES.id, identifier.to_bytes()),
+        Expiring::OldCode(identifier) => (CODES.id, identifier.to_bytes()),
         Expiring::State(hash) => (STATES.id, hash.to_bytes()),
         Expiring::WebSession(hash) => (WEB_SESSIONS.id, hash.to_bytes()),
+        Expiring::CodeRequest(hash) => (CODE_REQUESTS.id, hash.to_bytes()),
+        Expiring::GuessBudget(hash) => (GUESS_BUDGETS.id, hash.to_bytes()),
     }
 }
 
@@ -292,7 +294,33 @@ impl Record for TokenRecord {
     }
 }
 
-impl Record for CodeRecord {
+impl Record for CodeRequest {
+    type Key = TokenHash;
+    const TABLE: Table<TokenHash, Self> = CODE_REQUESTS;
+
+    fn key(&self) -> TokenHash {
+        self.request
+    }
+
+    fn entries(&self, _: &Indexes) -> Result<Vec<Entry>> {
+        Ok(vec![BY_EXPIRY.entry(&(self.expires(), Expiring::CodeRequest(self.request)), &())?])
+    }
+}
+
+impl Record for GuessBudget {
+    type Key = TokenHash;
+    const TABLE: Table<TokenHash, Self> = GUESS_BUDGETS;
+
+    fn key(&self) -> TokenHash {
+        self.address
+    }
+
+    fn entries(&self, _: &Indexes) -> Result<Vec<Entry>> {
+        Ok(vec![BY_EXPIRY.entry(&(self.expires(), Expiring::GuessBudget(self.address)), &())?])
+    }
+}
+
+impl Record for OldCode {
     type Key = String;
     const TABLE: Table<String, Self> = CODES;
 
@@ -301,7 +329,7 @@ impl Record for CodeRecord {
     }
 
     fn entries(&self, _: &Indexes) -> Result<Vec<Entry>> {
-        Ok(vec![BY_EXPIRY.entry(&(self.expires, Expiring::Code(self.identifier.clone())), &())?])
+        Ok(vec![BY_EXPIRY.entry(&(self.expires, Expiring::OldCode(self.identifier.clone())), &())?])
     }
 }
 

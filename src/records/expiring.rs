@@ -8,9 +8,11 @@ use crate::models::{SessionId, TokenHash, UserId};
 pub(crate) enum Expiring {
     Session(UserId, SessionId),
     Token(TokenHash, String),
-    Code(String),
+    OldCode(String),
     State(TokenHash),
     WebSession(TokenHash),
+    CodeRequest(TokenHash),
+    GuessBudget(TokenHash),
 }
 
 impl Key for Expiring {
@@ -26,7 +28,7 @@ impl Key for Expiring {
                 hash.write(out);
                 identifier.write(out);
             }
-            Self::Code(identifier) => {
+            Self::OldCode(identifier) => {
                 out.push(3);
                 identifier.write(out);
             }
@@ -38,6 +40,14 @@ impl Key for Expiring {
                 out.push(5);
                 hash.write(out);
             }
+            Self::CodeRequest(hash) => {
+                out.push(6);
+                hash.write(out);
+            }
+            Self::GuessBudget(hash) => {
+                out.push(7);
+                hash.write(out);
+            }
         }
     }
 
@@ -45,9 +55,11 @@ impl Key for Expiring {
         match take(input)? {
             [1] => Some(Self::Session(Key::read(input)?, Key::read(input)?)),
             [2] => Some(Self::Token(Key::read(input)?, Key::read(input)?)),
-            [3] => Some(Self::Code(Key::read(input)?)),
+            [3] => Some(Self::OldCode(Key::read(input)?)),
             [4] => Some(Self::State(Key::read(input)?)),
             [5] => Some(Self::WebSession(Key::read(input)?)),
+            [6] => Some(Self::CodeRequest(Key::read(input)?)),
+            [7] => Some(Self::GuessBudget(Key::read(input)?)),
             _ => None,
         }
     }

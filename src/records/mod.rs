@@ -3,6 +3,7 @@
 
 mod accounts;
 mod authenticators;
+pub(crate) mod budgets;
 mod codes;
 pub(crate) mod entries;
 pub(crate) mod expiring;
@@ -18,7 +19,8 @@ mod web_sessions;
 
 pub(crate) use accounts::{AccountRecord, AccountUpdate};
 pub(crate) use authenticators::AuthenticatorRecord;
-pub(crate) use codes::CodeRecord;
+pub(crate) use budgets::GuessBudget;
+pub(crate) use codes::{Code, CodeRequest, OldCode};
 pub(crate) use identity::Identity;
 pub(crate) use lifetime::AsOf;
 pub(crate) use limits::check_control;

@@ -7,7 +7,9 @@
 //!   sessions                           user id, session id           session
 //!   verification_tokens                token hash, identifier        verification token
 //!   authenticators                     credential id                 authenticator
-//!   codes                              identifier                    code
+//!   codes                              identifier                    code of a format before 5
+//!   code_requests                      hash of purpose and handle    request for codes
+//!   guess_budgets                      hash of an address            budget for guesses
 //!   states                             handle hash                   state
 //!   web_sessions                       token hash                    web session
 //!
@@ -19,7 +21,7 @@
 //!   accounts_by_user                   user id, account id           -
 //!   authenticators_by_user             user id, credential id        -
 //!   by_expiry                          expires, session, token,      -
-//!                                      code, state or web session
+//!                                      code, state, web session, request or budget
 //!   user_by_field                      field, its value, user id     -
 //!   account_by_field                   field, its value, account id  -
 //!   web_sessions_by_user               user id, token hash           -
@@ -40,8 +42,8 @@ use serde::{Deserialize, Serialize};
 use super::expiring::Expiring;
 use super::lifetime::last_instant;
 use super::{
-    AccountRecord, AuthenticatorRecord, CodeRecord, SessionRecord, StateRecord, TokenRecord, UserRecord,
-    WebSessionRecord,
+    AccountRecord, AuthenticatorRecord, CodeRequest, GuessBudget, OldCode, SessionRecord, StateRecord, TokenRecord,
+    UserRecord, WebSessionRecord,
 };
 use crate::kv::table::{Table, TableId};
 use crate::models::{AccountId, CredentialId, FieldKey, Millis, ProviderAccountId, SessionId, TokenHash, UserId};
@@ -79,12 +81,14 @@ tables! {
     12 SWEEP "sweep" UserId => ();
     13 USER_BY_FIELD "user_by_field" ((String, FieldKey), UserId) => ();
     14 ACCOUNT_BY_FIELD "account_by_field" ((String, FieldKey), AccountId) => ();
-    15 CODES "codes" String => CodeRecord, |code, identifier| code.identifier = identifier.clone();
+    15 CODES "codes" String => OldCode, |code, identifier| code.identifier = identifier.clone();
     16 STATES "states" TokenHash => StateRecord, |state, hash| state.handle_hash = *hash;
     17 WEB_SESSIONS "web_sessions" TokenHash => WebSessionRecord,
         |session, hash| session.token_hash = *hash;
     18 WEB_SESSIONS_BY_USER "web_sessions_by_user" (UserId, TokenHash) => ();
     19 DELETED_USERS "deleted_users" TokenHash => ();
+    20 CODE_REQUESTS "code_requests" TokenHash => CodeRequest, |request, hash| request.request = *hash;
+    21 GUESS_BUDGETS "guess_budgets" TokenHash => GuessBudget, |budget, hash| budget.address = *hash;
 }
 
 /// The indexes: every table whose name says by what its entries are found.

@@ -53,6 +53,7 @@ use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use uuid::Uuid;
 
 use self::background::{BackgroundPurge, Extensions};
+use self::codes::WrongGuesses;
 use self::hot_sessions::HotSessions;
 use crate::engine::any::AnyEngine;
 use crate::engine::redb::published::ReadSet;
@@ -119,6 +120,7 @@ struct Inner {
     cleaned_fields: AtomicU64,
     /// See [`Stats::sessions_of_strangers`].
     sessions_of_strangers: Arc<AtomicU64>,
+    wrong_guesses: Arc<WrongGuesses>,
 }
 
 /// A handle that may not keep the store open.
@@ -161,6 +163,10 @@ pub struct Stats {
     /// How many entries of the expiry index were dropped here because their record is missing or damaged; see
     /// [`Purged::damaged`](crate::Purged::damaged). If it is not 0, find out more with [`check`](AuthKv::check).
     pub damaged_entries: u64,
+    /// What all wrong guesses at codes that were made here in the last hour have cost, for all addresses together, in units
+    /// of 10⁻¹²: the chance that one of them had been right. 1,000,000,000 is 10⁻³, far more than people mistype: somebody
+    /// is guessing at many addresses.
+    pub wrong_guesses: u64,
 }
 
 /// Lifetimes of the sessions that the store creates or extends.
@@ -204,6 +210,7 @@ impl<M: Models> AuthKv<M> {
             background_purge,
             cleaned_fields: AtomicU64::new(0),
             sessions_of_strangers: Arc::default(),
+            wrong_guesses: Arc::default(),
         };
         Self { inner: Arc::new(inner), models: PhantomData }
     }
@@ -321,13 +328,14 @@ impl<M: Models> AuthKv<M> {
     /// # Ok::<(), authkv::Error>(())
     /// ```
     pub fn stats(&self) -> Stats {
-        let (hits, misses) = self.inner.hot_sessions.counts();
+        let (now, (hits, misses)) = (self.now_ms(), self.inner.hot_sessions.counts());
         Stats {
             hot_session_hits: hits,
             hot_session_misses: misses,
             cleaned_fields: self.inner.cleaned_fields.load(Ordering::Relaxed),
             damaged_entries: self.background_purge().damaged(),
             sessions_of_strangers: self.inner.sessions_of_strangers.load(Ordering::Relaxed),
+            wrong_guesses: self.inner.wrong_guesses.cost(now),
         }
     }
 

@@ -268,15 +268,18 @@ impl<M: Models> Options<M> {
         self
     }
 
-    /// How many digits the codes of [`AuthKv::issue_code`] have, from 6 to 12; 6 by default.
+    /// How many digits the codes of [`AuthKv::issue_code`] have, from 6 to 12; 6 by default. Codes of an address at which
+    /// much is guessed have 12.
     #[must_use]
     pub fn code_digits(mut self, digits: u32) -> Self {
         self.choices.rules.code_rules.digits = digits;
         self
     }
 
-    /// How many wrong codes may be entered with [`AuthKv::verify_code`] for one identifier before every code is
-    /// refused, from 1 to 100; 5 by default.
+    /// How many guesses a request has in all with [`AuthKv::verify_code`], from 1 to 20; 5 by default.
+    ///
+    /// What a request can lose is reserved for it, out of what its address may lose in an hour. With codes of six digits
+    /// that is enough for 20 guesses: for four codes with five guesses each, or one with twenty.
     #[must_use]
     pub fn code_guesses(mut self, guesses: u32) -> Self {
         self.choices.rules.code_rules.guesses = guesses;
@@ -620,7 +623,7 @@ fn check_models<M: Models>() -> Result<()> {
 
 fn check_code_rules(rules: CodeRules) -> Result<()> {
     check_range("code_digits", rules.digits, 6..=12)?;
-    check_range("code_guesses", rules.guesses, 1..=100)
+    check_range("code_guesses", rules.guesses, 1..=20)
 }
 
 fn check_range(field: &'static str, value: u32, range: RangeInclusive<u32>) -> Result<()> {

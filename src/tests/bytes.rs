@@ -14,8 +14,8 @@ use crate::records::EmailMatching::AsciiCaseInsensitive;
 use crate::records::entries::{Record, record_of};
 use crate::records::schema::{DELETED_USERS, TABLES, WEB_SESSIONS};
 use crate::records::{
-    AccountRecord, AuthenticatorRecord, CodeRecord, Owner, Save, Saved, SessionRecord, StateRecord, TokenRecord,
-    UserRecord,
+    AccountRecord, AuthenticatorRecord, Code, CodeRequest, Email, GuessBudget, OldCode, Owner, Save, Saved,
+    SessionRecord, StateRecord, TokenRecord, UserRecord,
 };
 
 const UUID: &str = "0193e7a4-5d1c-7c3a-9f00-0123456789ab";
@@ -247,11 +247,10 @@ fn a_verification_token_and_its_entry_have_these_bytes() {
 }
 
 #[test]
-fn a_code_and_its_entry_have_these_bytes() {
+fn a_code_of_an_old_format_and_its_entry_have_these_bytes() {
     let hash = TokenHash::within("i", "123456");
-    let code = CodeRecord::new("i".to_owned(), hash, Millis::new(-1), CREATED).unwrap();
     must_have_the_rows(
-        &code.with_wrong_guesses(4),
+        &OldCode::new("i".to_owned(), hash, Millis::new(-1), CREATED),
         [
             (
                 "authkv_codes",
@@ -259,6 +258,54 @@ fn a_code_and_its_entry_have_these_bytes() {
                 "01 1c68e75c 2031fa102b95f61238592c3a7182f8f9e648c1f88a6c4a6953f256df380deeb528 01 fdf654794328030000 04",
             ),
             ("authkv_by_expiry", "7fffffffffffffff03690000", "01 c56a80a5"),
+        ],
+    );
+}
+
+#[test]
+fn a_request_for_codes_and_its_entry_have_these_bytes() {
+    let (hash, budget) = (TokenHash::within("p", "h"), TokenHash::within("i", "b"));
+    let mut request = CodeRequest::new(hash, (Email::new("I".to_owned(), AsciiCaseInsensitive), budget), 4, CREATED);
+    let code = |digits, expires, era| Code { hash: budget, digits, expires: Millis::new(expires), era };
+    request.codes = vec![code(6, -1, Some(300)), code(12, -2, None)];
+    must_have_the_rows(
+        &request,
+        [
+            (
+                "authkv_code_requests",
+                "4f89737bac617dc5ef046c6919f0f6c572a99ada0a3a832e8009001bb134b125",
+                "01 4ab32ba5 0169 20a0e56539d513491dcf5214171f4fa18bf524cf3feea9ca8963b583d207bfd6de 04 fdf654794328030000 02 \
+                 20a0e56539d513491dcf5214171f4fa18bf524cf3feea9ca8963b583d207bfd6de 06 01 01fb2c01 \
+                 20a0e56539d513491dcf5214171f4fa18bf524cf3feea9ca8963b583d207bfd6de 0c 03 00",
+            ),
+            (
+                "authkv_by_expiry",
+                "7fffffffffffffff064f89737bac617dc5ef046c6919f0f6c572a99ada0a3a832e8009001bb134b125",
+                "01 88d09d82",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn a_budget_and_its_entry_have_these_bytes() {
+    let mut budget = GuessBudget::new(TokenHash::within("i", "b"));
+    budget.reserve(Millis::new(-1), 1_000_000, 300);
+    budget.give_back(Millis::new(-1), 500_000);
+    budget.lose(CREATED, 1);
+    must_have_the_rows(
+        &budget,
+        [
+            (
+                "authkv_guess_budgets",
+                "a0e56539d513491dcf5214171f4fa18bf524cf3feea9ca8963b583d207bfd6de",
+                "01 645721f8 01fb2c01 00 01 01fc20a10700 01 fc6091b00001 01 fcc8b60e0001 01 fbf29c01",
+            ),
+            (
+                "authkv_by_expiry",
+                "80000194becea00007a0e56539d513491dcf5214171f4fa18bf524cf3feea9ca8963b583d207bfd6de",
+                "01 74fde3a3",
+            ),
         ],
     );
 }

@@ -23,8 +23,8 @@ use crate::records::schema::{
     ACCOUNT_BY_PROVIDER, ACCOUNTS_BY_USER, META, SESSION_BY_TOKEN, SessionEntry, USER_BY_EMAIL,
 };
 use crate::records::{
-    AccountRecord, AuthenticatorRecord, CodeRecord, SessionRecord, StateRecord, TokenRecord, UserRecord,
-    WebSessionRecord,
+    AccountRecord, AuthenticatorRecord, CodeRequest, GuessBudget, OldCode, SessionRecord, StateRecord, TokenRecord,
+    UserRecord, WebSessionRecord,
 };
 
 type OwnFields = BTreeMap<String, Value>;
@@ -35,7 +35,7 @@ pub fn decode_record(bytes: &[u8]) {
     let Some((kind, bytes)) = bytes.split_first() else {
         return;
     };
-    match kind % 13 {
+    match kind % 15 {
         0 => record(bytes, UserRecord::into_model::<OwnFields>),
         1 => record(bytes, AccountRecord::into_model::<OwnFields>),
         2 => record(bytes, |session: SessionRecord| {
@@ -48,9 +48,11 @@ pub fn decode_record(bytes: &[u8]) {
         7 => drop(value::<UserId>(USER_BY_EMAIL.id.name, bytes)),
         8 => drop(value::<String>(META.id.name, bytes)),
         9 => drop(value::<()>(ACCOUNTS_BY_USER.id.name, bytes)),
-        10 => record(bytes, |_: CodeRecord| Ok(())),
+        10 => record(bytes, |_: OldCode| Ok(())),
         11 => record(bytes, |_: StateRecord| Ok(())),
-        _ => record(bytes, WebSessionRecord::into_model),
+        12 => record(bytes, WebSessionRecord::into_model),
+        13 => record(bytes, |_: CodeRequest| Ok(())),
+        _ => record(bytes, |budget: GuessBudget| Ok(budget.at(Millis::new(0)))),
     }
 }
 
@@ -151,23 +153,27 @@ fn millis(part: &[u8]) -> Millis {
 }
 
 fn expiring(a: &[u8], b: &[u8]) -> Expiring {
-    match a.len() % 4 {
+    match a.len() % 7 {
         0 => Expiring::Session(id(a), id(b).as_str().into()),
         1 => Expiring::Token(hash(a), text(b)),
-        2 => Expiring::Code(text(b)),
+        2 => Expiring::OldCode(text(b)),
         3 => Expiring::State(hash(a)),
-        _ => Expiring::WebSession(hash(a)),
+        4 => Expiring::WebSession(hash(a)),
+        5 => Expiring::CodeRequest(hash(a)),
+        _ => Expiring::GuessBudget(hash(a)),
     }
 }
 
-/// Sessions first, then tokens, codes, states and web sessions.
+/// Sessions first, then tokens, codes of old formats, states, web sessions, requests for codes and budgets.
 fn expiring_order(left: &Expiring, right: &Expiring) -> Ordering {
     let kind = |expiring: &Expiring| match expiring {
         Expiring::Session(..) => 1,
         Expiring::Token(..) => 2,
-        Expiring::Code(_) => 3,
+        Expiring::OldCode(_) => 3,
         Expiring::State(_) => 4,
         Expiring::WebSession(_) => 5,
+        Expiring::CodeRequest(_) => 6,
+        Expiring::GuessBudget(_) => 7,
     };
     match (left, right) {
         (Expiring::Session(left, left_id), Expiring::Session(right, right_id)) => {
@@ -176,9 +182,11 @@ fn expiring_order(left: &Expiring, right: &Expiring) -> Ordering {
         (Expiring::Token(left, left_text), Expiring::Token(right, right_text)) => {
             left.as_bytes().cmp(right.as_bytes()).then_with(|| left_text.cmp(right_text))
         }
-        (Expiring::Code(left), Expiring::Code(right)) => left.cmp(right),
-        (Expiring::State(left), Expiring::State(right)) => left.as_bytes().cmp(right.as_bytes()),
-        (Expiring::WebSession(left), Expiring::WebSession(right)) => left.as_bytes().cmp(right.as_bytes()),
+        (Expiring::OldCode(left), Expiring::OldCode(right)) => left.cmp(right),
+        (Expiring::State(left), Expiring::State(right))
+        | (Expiring::WebSession(left), Expiring::WebSession(right))
+        | (Expiring::CodeRequest(left), Expiring::CodeRequest(right))
+        | (Expiring::GuessBudget(left), Expiring::GuessBudget(right)) => left.as_bytes().cmp(right.as_bytes()),
         _ => kind(left).cmp(&kind(right)),
     }
 }

@@ -17,13 +17,13 @@ use crate::kv::table::TableId;
 use crate::kv::txn::Txn;
 use crate::models::{
     AccountType, Authenticator, Millis, NewAccount, NewSession, NewUser, SessionPatch, UserId, VerificationToken,
-    WebSessionData,
+    Visitor, WebSessionData,
 };
 use crate::ops::upkeep::{self, Purged};
 use crate::records::expiring::Expiring;
 use crate::records::schema::{
-    ACCOUNTS, ACCOUNTS_BY_USER, AUTHENTICATORS, BY_EXPIRY, CODES, SESSION_BY_TOKEN, SESSIONS, STATES, SWEEP, TABLES,
-    USERS, VERIFICATION_TOKENS, WEB_SESSIONS, WEB_SESSIONS_BY_USER,
+    ACCOUNTS, ACCOUNTS_BY_USER, AUTHENTICATORS, BY_EXPIRY, CODE_REQUESTS, CODES, GUESS_BUDGETS, SESSION_BY_TOKEN,
+    SESSIONS, STATES, SWEEP, TABLES, USERS, VERIFICATION_TOKENS, WEB_SESSIONS, WEB_SESSIONS_BY_USER,
 };
 use crate::{AuthKv, Error, UniqueKey, WebSessions};
 
@@ -81,9 +81,11 @@ fn record_of(expiring: &Expiring) -> Row {
     match expiring.clone() {
         Expiring::Session(user_id, id) => (SESSIONS.id, (user_id, id).to_bytes()),
         Expiring::Token(hash, identifier) => (VERIFICATION_TOKENS.id, (hash, identifier).to_bytes()),
-        Expiring::Code(identifier) => (CODES.id, identifier.to_bytes()),
+        Expiring::OldCode(identifier) => (CODES.id, identifier.to_bytes()),
         Expiring::State(hash) => (STATES.id, hash.to_bytes()),
         Expiring::WebSession(hash) => (WEB_SESSIONS.id, hash.to_bytes()),
+        Expiring::CodeRequest(hash) => (CODE_REQUESTS.id, hash.to_bytes()),
+        Expiring::GuessBudget(hash) => (GUESS_BUDGETS.id, hash.to_bytes()),
     }
 }
 
@@ -103,7 +105,7 @@ pub(super) fn some_of_everything(auth: &AuthKv, ada: &UserId, now: DateTime<Utc>
             }
             1 => web.create_session(name, &data, now + span).wait().unwrap(),
             2 => drop(auth.create_verification_token(VerificationToken::new("ada", name, now + span)).wait().unwrap()),
-            3 => drop(auth.issue_code(&name, span).wait().unwrap()),
+            3 => drop(auth.issue_code("test", &name, span, Visitor::default()).wait().unwrap()),
             _ => drop(auth.put_state("test", &number, span).wait().unwrap()),
         }
     }
@@ -135,9 +137,11 @@ fn listed(auth: &AuthKv) -> Vec<(Row, Row, Millis, Vec<Row>)> {
     auth.read(read, Ok).wait().unwrap()
 }
 
-fn sum(purged: &[Purged]) -> [usize; 6] {
-    purged.iter().fold([0; 6], |sum, it| {
-        let next = [it.sessions, it.web_sessions, it.verification_tokens, it.codes, it.states, it.damaged];
+fn sum(purged: &[Purged]) -> [usize; 7] {
+    purged.iter().fold([0; 7], |sum, it| {
+        let of_codes = [it.codes, it.guess_budgets];
+        let next =
+            [it.sessions, it.web_sessions, it.verification_tokens, of_codes[0], of_codes[1], it.states, it.damaged];
         std::array::from_fn(|place| sum[place] + next[place])
     })
 }
@@ -215,8 +219,8 @@ fn a_damaged_row_does_not_stop_the_purge_of_the_others() {
             }
         }
         assert_eq!(sum(&purged), sum(&[counted]), "seed {seed}");
-        assert_eq!(sum(&purged)[5], dropped, "seed {seed}");
-        purged_with_damage += usize::from(dropped > 0 && sum(&purged)[..5].iter().any(|count| *count > 0));
+        assert_eq!(sum(&purged)[6], dropped, "seed {seed}");
+        purged_with_damage += usize::from(dropped > 0 && sum(&purged)[..6].iter().any(|count| *count > 0));
         // The records of extended sessions have changed; where they are listed is compared.
         let (found, is_session) = (rows(&auth), |row: &Row| row.0 == SESSIONS.id || row.0 == WEB_SESSIONS.id);
         assert_eq!(found.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>(), "seed {seed}");

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use authkv::models::{
     AccountKey, AccountType, Authenticator, Change, Dynamic, DynamicFields, FieldPatch, NewAccount, NewSession,
-    NewUser, ProviderAccount, SignIn, UserId, UserPatch, Value, VerificationToken,
+    NewUser, ProviderAccount, SignIn, UserId, UserPatch, Value, VerificationToken, Visitor,
 };
 use authkv::{AuthKv, Durability, Error, Options, Problem, redb};
 use chrono::{Days, TimeDelta, Utc};
@@ -191,7 +191,7 @@ fn what_any_call_replaces_or_removes_is_erased() {
     let session = NewSession { extra: note(&secrets[8]), ..NewSession::new("ended", ada.id.clone(), tomorrow) };
     auth.create_session(session).wait().unwrap();
     let handle = auth.put_state("test", &secrets[9], TimeDelta::minutes(1)).wait().unwrap();
-    let _code = auth.issue_code(&secrets[10], TimeDelta::minutes(1)).wait().unwrap();
+    let _code = auth.issue_code("test", &secrets[10], TimeDelta::minutes(1), Visitor::default()).wait().unwrap();
     let authenticator = Authenticator {
         credential_id: "credential".into(),
         user_id: ada.id.clone(),

@@ -8,6 +8,12 @@
 #[allow(dead_code)] // no test uses all of it
 mod stores;
 
+mod browser;
+mod budget;
+mod codes;
 mod erasing;
 mod redaction;
+#[path = "../seeds/mod.rs"]
+mod seeds;
+mod strangers;
 mod verification;

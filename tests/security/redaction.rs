@@ -3,8 +3,8 @@
 use std::fmt::Debug;
 
 use authkv::models::{
-    AccountKey, AccountPatch, AccountType, Authenticator, Change, FieldPatch, IssuedCode, NewAccount, NewSession,
-    Proof, ProviderAccount, ProviderAccountId, SessionPatch, UserPatch, VerificationToken, Visitor,
+    AccountKey, AccountPatch, AccountType, Authenticator, Change, FieldPatch, NewAccount, NewSession, Proof,
+    ProviderAccount, ProviderAccountId, SessionPatch, UserPatch, VerificationToken, Visitor,
 };
 use authkv::models::{NewUser, Token};
 use authkv::{AuthKv, Error, WebSessions};
@@ -112,9 +112,12 @@ fn records_and_replies_hide_what_identifies_a_person() {
     must_hide("Authenticator", &auth.create_authenticator(authenticator()).wait().unwrap());
     let token = auth.create_verification_token(VerificationToken::new(SECRET, SECRET, EXPIRES)).wait().unwrap();
     must_hide("VerificationToken", &token);
-    let issued = auth.issue_code("ada", TimeDelta::minutes(10)).wait().unwrap();
-    let IssuedCode::Code { code, .. } = &issued else { panic!("there was no guess") };
-    assert!(!format!("{issued:?}").contains(code.reveal()));
+    let issued = auth.issue_code("test", SECRET, TimeDelta::minutes(10), Visitor::default()).wait().unwrap();
+    let (shown, request) = (format!("{issued:?}"), issued.request.reveal());
+    assert!(!shown.contains(issued.code.reveal()) && !shown.contains(request));
+    let from = Visitor { request: Some(request), ..Visitor::default() };
+    assert!(!format!("{from:?}").contains(request));
+    must_hide("Right", &auth.verify_code("test", issued.code.reveal(), from).wait().unwrap());
     let web_sessions = WebSessions::new(auth.clone());
     let data = [(SECRET.to_owned(), SECRET.into())].into();
     web_sessions.create_session(SECRET, &data, EXPIRES).wait().unwrap();

@@ -1,6 +1,6 @@
 //! Purging: expired records are removed in steps, on request and in the background.
 
-use authkv::models::{CodeCheck, NewSession, SessionPatch, VerificationToken};
+use authkv::models::{CodeCheck, NewSession, SessionPatch, VerificationToken, Visitor};
 use chrono::TimeDelta;
 
 use crate::stores::{Store, options};
@@ -31,9 +31,13 @@ fn purging_removes_exactly_what_has_expired(on: &Store) {
         let expires = deadline + TICK * offset;
         on.auth.create_session(NewSession::new(name, ada.id.clone(), expires)).wait().unwrap();
         on.auth.create_verification_token(VerificationToken::new("ada", name, expires)).wait().unwrap();
-        let _ = on.kv.issue_code(name, expires - on.clock.now()).wait().unwrap();
         let _ = on.kv.put_state("test", name, expires - on.clock.now()).wait().unwrap();
     }
+    let requests = offsets.map(|(name, offset)| {
+        on.clock.set(deadline + TICK * offset - TimeDelta::hours(1));
+        let issued = on.kv.issue_code("test", name, TimeDelta::hours(1), Visitor::default()).wait().unwrap();
+        (name, offset, issued.request)
+    });
     on.clock.set(deadline);
     for expected in [2, 0] {
         let purged = on.kv.purge_expired().wait().unwrap();
@@ -41,8 +45,9 @@ fn purging_removes_exactly_what_has_expired(on: &Store) {
     }
     let report = on.sound_report();
     assert_eq!((report.codes, report.states), (2, 2));
-    for (name, offset) in offsets {
-        let check = on.kv.verify_code(name, "a guess").wait().unwrap();
+    for (name, offset, request) in requests {
+        let from = Visitor { request: Some(request.reveal()), ..Visitor::default() };
+        let check = on.kv.verify_code("test", "a guess", from).wait().unwrap();
         assert_eq!(check != CodeCheck::NoCode, offset >= 0, "{name}");
         assert_eq!(on.auth.delete_session(name).wait().unwrap().is_some(), offset >= 0, "{name}");
         assert_eq!(on.take("ada", name).is_some(), offset >= 0, "{name}");
@@ -117,7 +122,7 @@ fn counting_says_what_purging_would_remove_and_removes_nothing(on: &Store) {
         on.auth.create_session(NewSession::new(token, ada.id.clone(), expires)).wait().unwrap();
         on.auth.update_session(SessionPatch { expires: extended, ..SessionPatch::new(token) }).wait().unwrap();
     }
-    let _ = on.kv.issue_code("ada", TICK * 10).wait().unwrap();
+    let _ = on.kv.issue_code("test", "ada", TICK * 10, Visitor::default()).wait().unwrap();
     let _ = on.kv.put_state("test", "", TICK * 10).wait().unwrap();
     let count = || {
         let counted = on.kv.count_expired().wait().unwrap();
@@ -144,7 +149,7 @@ fn what_expired_a_day_ago_goes_with_other_writes(on: &Store) {
     let expires = on.clock.now() + TimeDelta::hours(1);
     on.auth.create_session(NewSession::new("one", ada.id, expires)).wait().unwrap();
     on.auth.create_verification_token(VerificationToken::new("ada", "one", expires)).wait().unwrap();
-    let _ = on.kv.issue_code("ada", TimeDelta::hours(1)).wait().unwrap();
+    let _ = on.kv.issue_code("test", "ada", TimeDelta::hours(1), Visitor::default()).wait().unwrap();
     let _ = on.kv.put_state("test", "", TimeDelta::hours(1)).wait().unwrap();
     for (age, left) in [(TimeDelta::days(1), 1), (TimeDelta::days(1) + TimeDelta::minutes(1), 0)] {
         on.clock.set(expires + age);

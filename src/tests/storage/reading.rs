@@ -5,9 +5,9 @@ use serde_json::json;
 
 use super::{Call, Flaky, eventually, user};
 use crate::models::{
-    AccountKey, AccountPatch, AccountType, Authenticator, Change, CodeCheck, IssuedCode, MustLeave, NewAccount,
-    NewSession, NewUser, Proof, ProvedEmail, ProviderAccount, SessionPatch, SignIn, Token, UserId, UserPatch,
-    VerificationToken, Visitor, WebSessionData, WebSessionId,
+    AccountKey, AccountPatch, AccountType, Authenticator, Change, CodeCheck, MustLeave, NewAccount, NewSession,
+    NewUser, Proof, ProvedEmail, ProviderAccount, SessionPatch, SignIn, Token, UserId, UserPatch, VerificationToken,
+    Visitor, WebSessionData, WebSessionId,
 };
 use crate::{AuthKv, Error, Result, WebSessions};
 
@@ -15,8 +15,10 @@ use crate::{AuthKv, Error, Result, WebSessions};
 const RECORDS: usize = 120;
 /// The record that the calls ask for.
 const ONE: usize = 60;
-/// An identifier for which too many wrong codes were entered.
-const LOCKED: &str = "locked";
+/// The record whose user keeps the handle of a request for codes.
+const OTHER: usize = 61;
+/// An address at which so much was guessed that its codes are long.
+const GUESSED_AT: &str = "locked";
 
 /// A call that returns whether it found the existing record.
 type Finds = fn(&AuthKv) -> Result<bool>;
@@ -79,10 +81,15 @@ const CALLS: [(&str, Finds); 38] = [
         Ok(store.verify_link_token("test", &email(ONE), &token).wait()?.passed().is_some())
     }),
     ("issue_code", |store| {
-        let issued = store.issue_code(LOCKED, TimeDelta::days(1)).wait()?;
-        Ok(matches!(issued, IssuedCode::Locked { .. }))
+        let issued = store.issue_code("test", GUESSED_AT, TimeDelta::hours(1), Visitor::default()).wait()?;
+        Ok(issued.digits == 12)
     }),
-    ("verify_code", |store| Ok(store.verify_code(&email(ONE), "a guess").wait()? != CodeCheck::NoCode)),
+    ("verify_code", |store| {
+        // `full_disk` stores the handle there.
+        let request = store.get_user(id(OTHER)).wait()?.and_then(|user| user.image).unwrap_or_default();
+        let from = Visitor { request: Some(&request), ..Visitor::default() };
+        Ok(store.verify_code("test", "a guess", from).wait()? != CodeCheck::NoCode)
+    }),
     ("take_state", |store| {
         // `full_disk` stores the handle there.
         let handle = store.get_user(id(ONE)).wait()?.and_then(|user| user.image).unwrap_or_default();
@@ -143,7 +150,7 @@ fn full_disk() -> Vec<u8> {
         drop(store.create_session(session(number)));
         drop(store.create_verification_token(token(number)));
         drop(store.create_authenticator(authenticator(number)));
-        drop(store.issue_code(&email(number), TimeDelta::days(1)));
+        drop(store.issue_code("test", &email(number), TimeDelta::hours(1), Visitor::default()));
         drop(web(&store).create_session(web_token(number), &data(number), tomorrow()));
     }
     let states = (0..RECORDS).map(|number| store.put_state("test", &number, TimeDelta::days(1)));
@@ -151,8 +158,10 @@ fn full_disk() -> Vec<u8> {
     let link = store.issue_link_token("test", &email(ONE), TimeDelta::days(1)).wait().unwrap().token;
     let (image, name) = (Change::to(handle.reveal()), Change::to(link.reveal()));
     drop(store.update_user(UserPatch { image, name, ..UserPatch::new(id(ONE)) }));
-    drop(store.issue_code(LOCKED, TimeDelta::days(1)));
-    (0..5).for_each(|_| drop(store.verify_code(LOCKED, "a guess")));
+    let issue = |address| store.issue_code("test", address, TimeDelta::hours(1), Visitor::default()).wait().unwrap();
+    (0..4).for_each(|_| drop(issue(GUESSED_AT)));
+    let request = issue("ada").request;
+    drop(store.update_user(UserPatch { image: Change::to(request.reveal()), ..UserPatch::new(id(OTHER)) }));
     let expired = chrono::Utc::now() - chrono::Days::new(1);
     store.create_verification_token(VerificationToken::new("expired", "expired", expired)).wait().unwrap();
     drop(store);

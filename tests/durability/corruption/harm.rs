@@ -5,8 +5,9 @@ use std::fs;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
 
-use authkv::models::{Change, CodeCheck, NewSession, SessionPatch, UserPatch, WebSessionData};
+use authkv::models::{Change, CodeCheck, IssuedCode, NewSession, SessionPatch, UserPatch, Visitor, WebSessionData};
 use authkv::{Error, OpenProblem, Result};
+use chrono::TimeDelta;
 
 use super::damage::Damage;
 use super::sample::{self, Answer, DOOMED, NOBODY, Question, Store, USERS, options};
@@ -224,6 +225,12 @@ fn must_be_of_storage(error: &Error) -> Found {
     }
 }
 
+fn is_guessed_at(store: &Store, issued: &IssuedCode) -> Result<bool> {
+    let from = Visitor { request: Some(issued.request.reveal()), ..Visitor::default() };
+    let check = store.verify_code("test", "a guess", from).wait()?;
+    Ok(issued.digits == 6 && check == CodeCheck::Wrong { guesses_left: 4 })
+}
+
 /// Every writing call, on records that are not asked for or without changing them; each with whether it answered
 /// correctly.
 fn write(store: &Store) -> Vec<(&'static str, Result<bool>)> {
@@ -236,8 +243,8 @@ fn write(store: &Store) -> Vec<(&'static str, Result<bool>)> {
         let session = store.update_session(SessionPatch { expires, ..SessionPatch::new(sample::session(number)) });
         let counted = store.update_authenticator_counter(&key.credential_id, key.counter);
         let used = store.use_verification_token(Some(&token.identifier), token.token.reveal());
-        let guessed = store.verify_code(&sample::email(number), "a guess");
-        did.push(("guess a code", guessed.wait().map(|check| check == CodeCheck::Wrong { guesses_left: 4 })));
+        let issued = store.issue_code("test", &sample::email(number), TimeDelta::hours(1), Visitor::default());
+        did.push(("issue and guess a code", issued.wait().and_then(|issued| is_guessed_at(store, &issued))));
         did.push(("change a user", user.wait().map(|user| user.email == Some(sample::email(number)))));
         did.push(("change a session", session.wait().map(|session| session.is_some())));
         did.push(("count", counted.wait().map(|counted| counted == key)));

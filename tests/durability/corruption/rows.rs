@@ -11,8 +11,17 @@ use tempfile::TempDir;
 
 use super::sample::{self, Answer, Question, Store, options};
 
-const RECORDS: [&str; 8] =
-    ["users", "accounts", "sessions", "verification_tokens", "authenticators", "codes", "states", "web_sessions"];
+const RECORDS: [&str; 9] = [
+    "users",
+    "accounts",
+    "sessions",
+    "verification_tokens",
+    "authenticators",
+    "code_requests",
+    "guess_budgets",
+    "states",
+    "web_sessions",
+];
 const INDEXES: [&str; 9] = [
     "user_by_email",
     "account_by_provider",
@@ -26,7 +35,8 @@ const INDEXES: [&str; 9] = [
 ];
 
 /// The tables that no [`Question`] reads.
-const NOT_ASKED: [&str; 6] = ["sessions", "verification_tokens", "codes", "states", "accounts_by_user", "by_expiry"];
+const NOT_ASKED: [&str; 7] =
+    ["sessions", "verification_tokens", "code_requests", "guess_budgets", "states", "accounts_by_user", "by_expiry"];
 
 type Row = (Vec<u8>, Vec<u8>);
 
@@ -144,7 +154,8 @@ fn an_entry_whose_record_is_missing_is_a_storage_error() {
         assert_eq!(failing(|number| store.delete_user(sample::user_id(number)).wait()), 1);
     });
     without("verification_tokens", "by_expiry", &|_| {});
-    without("codes", "by_expiry", &|_| {});
+    without("code_requests", "by_expiry", &|_| {});
+    without("guess_budgets", "by_expiry", &|_| {});
     without("states", "by_expiry", &|_| {});
     without("web_sessions", "web_sessions_by_user", &|store| {
         assert_eq!(failing(|number| Question::WebSessions(number).ask(store)), 1);
@@ -160,13 +171,14 @@ fn a_purge_goes_on_behind_a_row_that_is_missing_or_damaged() {
         let purged = store.purge_expired().wait().unwrap();
         assert_eq!(purged, counted);
         assert_eq!(store.purge_expired().wait().unwrap(), Purged::default());
-        let sum = [purged.sessions, purged.web_sessions, purged.verification_tokens, purged.codes, purged.states];
+        let of_codes = purged.codes + purged.guess_budgets;
+        let sum = [purged.sessions, purged.web_sessions, purged.verification_tokens, of_codes, purged.states];
         (sum.iter().sum::<usize>(), purged.damaged)
     };
     let (key, value) = &sample.rows("users")[0];
     let (all, none) = purge(&sample.expired_with("users", key, Some(value)));
     assert_eq!((all, none), (sample.rows("by_expiry").len(), 0));
-    for table in ["sessions", "verification_tokens", "codes", "states", "web_sessions", "by_expiry"] {
+    for table in NOT_ASKED.into_iter().chain(["web_sessions"]).filter(|table| *table != "accounts_by_user") {
         for (key, value) in sample.rows(table) {
             let mut changed = value.clone();
             changed[value.len() - 1] ^= 1;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use authkv::models::{
-    AccountKey, AccountType, Authenticator, Index, Models, NewAccount, NewSession, NewUser, VerificationToken,
+    AccountKey, AccountType, Authenticator, Index, Models, NewAccount, NewSession, NewUser, VerificationToken, Visitor,
     WebSession, WebSessionData,
 };
 use authkv::redb::Database;
@@ -151,7 +151,7 @@ pub(crate) fn add_user(store: &Store, number: usize) -> Result<()> {
     let account = store.link_account(linked(number));
     let session = store.create_session(NewSession::new(session(number), user_id(number), late()));
     let token = store.create_verification_token(token(number));
-    let code = store.issue_code(&email(number), TimeDelta::days(1));
+    let code = store.issue_code("test", &email(number), TimeDelta::hours(1), Visitor::default());
     let state = store.put_state("test", &number, TimeDelta::days(1));
     let web_session = web_sessions(store).create_session(web_token(number), &web_data(number), late());
     let keys = [0, SECOND].map(|second| store.create_authenticator(authenticator(number + second, number)));

@@ -14,7 +14,7 @@ use authkv::models::{
 };
 use authkv::{AuthKv, Error, Reply, UniqueKey};
 use chrono::{DateTime, TimeDelta, Utc};
-use one_time::{Code, State};
+use one_time::{Budget, Request, State};
 use proptest::array::uniform4;
 use proptest::collection::vec;
 use proptest::num::u8;
@@ -28,7 +28,7 @@ const OPERATIONS_MAX: usize = 100;
 const ACCOUNTS: usize = 5;
 const EMAILS: [&str; 4] = ["ada@example.com", "ADA@example.com", "bob@example.com", "eve@example.com"];
 const VALID_FOR: TimeDelta = TimeDelta::minutes(10);
-const GUESSES_MAX: u32 = 2;
+const GUESSES_MAX: u32 = 6;
 
 #[derive(Clone, Debug, PartialEq)]
 struct User {
@@ -57,7 +57,10 @@ struct Run<'t> {
     accounts: Vec<Account>,
     /// The token, user id and expiry of each session.
     sessions: Vec<(String, String, DateTime<Utc>)>,
-    codes: Vec<Code>,
+    requests: Vec<Request>,
+    /// The handles of requests that browsers keep.
+    cookies: [Option<String>; 3],
+    budgets: BTreeMap<String, Budget>,
     states: Vec<State>,
     passkeys: usize,
     tally: &'t RefCell<Tally>,
@@ -95,7 +98,7 @@ impl Run<'_> {
         let number = usize::from(a) % ACCOUNTS;
         let user = self.users.get(usize::from(b) % self.users.len().max(1)).cloned();
         let identifier = EMAILS[usize::from(a) % EMAILS.len()];
-        match (kind % 25, user) {
+        match (kind % 31, user) {
             (0..=4, _) => self.sign_in(number, b, c),
             (5, Some(user)) => self.link(number, &user, c),
             (6..=7, _) => self.patch(number, b, c),
@@ -103,12 +106,15 @@ impl Run<'_> {
             (10, Some(user)) => self.change_user(&user, a, c),
             (11, Some(user)) => self.add_passkey(&user),
             (12, Some(user)) if c < 128 => self.delete_user(&user),
-            (13..=14, _) => self.issue_code(identifier),
-            (15..=18, _) => self.guess(identifier, b),
+            (13..=14, _) => self.issue_code(identifier, b, c),
+            (15..=18, _) => self.guess(a, b, c),
             (19, _) => self.put_state(a, b),
             (20..=21, _) => self.take_state(usize::from(a), b),
             (22, _) => self.sign_in_with_email(identifier),
-            (23, _) => drop(self.auth.purge_expired().wait().unwrap()),
+            (23, _) => self.purge(),
+            (24..=27, _) => self.issue_code(EMAILS[usize::from(a) % 2], 0, c),
+            (28..=29, _) => self.guess(0, b, c),
+
             _ => {
                 let steps = [TimeDelta::seconds(1), VALID_FOR / 2, VALID_FOR, TimeDelta::days(2), TimeDelta::days(31)];
                 self.clock.set(self.clock.now() + steps[usize::from(a) % steps.len()]);
@@ -377,7 +383,9 @@ fn sign_ins_codes_and_states_are_answered_as_by_lists() {
             users: Vec::new(),
             accounts: Vec::new(),
             sessions: Vec::new(),
-            codes: Vec::new(),
+            requests: Vec::new(),
+            cookies: Default::default(),
+            budgets: BTreeMap::new(),
             states: Vec::new(),
             passkeys: 0,
             tally: &tally,
@@ -389,6 +397,6 @@ fn sign_ins_codes_and_states_are_answered_as_by_lists() {
     });
     let tally = tally.into_inner();
     eprintln!("{tally:#?}");
-    assert_eq!(tally.len(), 18, "{tally:?}");
+    assert_eq!(tally.len(), 20, "{tally:?}");
     assert!(tally.values().all(|count| *count > 40), "{tally:?}");
 }
