@@ -23,7 +23,6 @@ pub(crate) use budgets::GuessBudget;
 pub(crate) use codes::{Code, CodeRequest, OldCode};
 pub(crate) use identity::Identity;
 pub(crate) use lifetime::AsOf;
-pub(crate) use limits::check_control;
 pub(crate) use sessions::{SessionRecord, SessionUpdate};
 pub(crate) use states::StateRecord;
 pub(crate) use tokens::TokenRecord;

@@ -81,10 +81,10 @@ fn a_code_is_no_verification_token_and_no_state(on: &Store) {
     let request = browser.request.clone().unwrap();
     for token in [&code, &request] {
         assert!(on.take(ADA, token).is_none());
-        assert!(!on.kv.verify_link_token(ADA, token).wait().unwrap().has_passed());
+        assert!(!on.kv.verify_link_token(SIGN_IN, ADA, token).wait().unwrap().has_passed());
         assert!(!on.kv.take_state::<String>(SIGN_IN, token).wait().unwrap().has_passed());
     }
-    let link = on.kv.issue_link_token(ADA, MINUTES).wait().unwrap().token;
+    let link = on.kv.issue_link_token(SIGN_IN, ADA, MINUTES).wait().unwrap().token;
     let state = on.kv.put_state(SIGN_IN, ADA, MINUTES).wait().unwrap();
     for token in [link, state] {
         let from = Visitor { request: Some(token.reveal()), ..Visitor::default() };
