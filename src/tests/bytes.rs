@@ -274,7 +274,7 @@ fn a_request_for_codes_and_its_entry_have_these_bytes() {
             (
                 "authkv_code_requests",
                 "4f89737bac617dc5ef046c6919f0f6c572a99ada0a3a832e8009001bb134b125",
-                "01 4ab32ba5 0169 20a0e56539d513491dcf5214171f4fa18bf524cf3feea9ca8963b583d207bfd6de 04 fdf654794328030000 02 \
+                "01 59cf28f4 0149 010169 20a0e56539d513491dcf5214171f4fa18bf524cf3feea9ca8963b583d207bfd6de 04 fdf654794328030000 02 \
                  20a0e56539d513491dcf5214171f4fa18bf524cf3feea9ca8963b583d207bfd6de 06 01 01fb2c01 \
                  20a0e56539d513491dcf5214171f4fa18bf524cf3feea9ca8963b583d207bfd6de 0c 03 00",
             ),

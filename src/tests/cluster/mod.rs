@@ -1,5 +1,6 @@
 //! The store on a cluster in memory that loses, delays and repeats requests and answers.
 
+mod codes;
 mod contract;
 mod engine;
 mod faulty;

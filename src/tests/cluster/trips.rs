@@ -6,7 +6,7 @@ use chrono::{TimeDelta, Utc};
 
 use super::Memory;
 use crate::AuthKv;
-use crate::models::{AccountType, Change, NewAccount, NewSession, NewUser, UserPatch, VerificationToken};
+use crate::models::{AccountType, Change, NewAccount, NewSession, NewUser, UserPatch, VerificationToken, Visitor};
 
 #[test]
 fn operations_take_as_many_requests_as_they_have_to() {
@@ -47,6 +47,22 @@ fn operations_take_as_many_requests_as_they_have_to() {
     trips("use_verification_token", 2, &|| {
         auth.use_verification_token(Some("ada"), "token").wait().unwrap().unwrap();
     });
+    let issued = std::cell::RefCell::new(Vec::new());
+    let issue = |most| {
+        trips("issue_code", most, &|| {
+            let issue = auth.issue_code("test", "ada", TimeDelta::minutes(10), Visitor::default());
+            issued.borrow_mut().push(issue.wait().unwrap());
+        });
+    };
+    issue(1);
+    // The budget is there.
+    issue(2);
+    for issued in issued.take() {
+        trips("verify_code", 3, &|| {
+            let from = Visitor { request: Some(issued.request.reveal()), ..Visitor::default() };
+            assert!(auth.verify_code("test", issued.code.reveal(), from).wait().unwrap().address().is_some());
+        });
+    }
     for number in 0..10 {
         let account = NewAccount::new(id.clone(), AccountType::Oauth, "gitlab", format!("{number}"));
         auth.link_account(account).wait().unwrap();
