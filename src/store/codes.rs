@@ -3,16 +3,14 @@
 use std::sync::Arc;
 
 use chrono::TimeDelta;
-use parking_lot::Mutex;
 
 use crate::error::{Error, Problem, Result};
 use crate::models::{
     CODE_VALID_MAX, CodeCheck, IssuedCode, LONG_CODE_DIGITS, Millis, Models, SIGN_IN, Span, Token, TokenHash, Visitor,
     instant,
 };
-use crate::ops::codes::{self, CodeGuess, CodeHashes, Guessed, NewCode};
+use crate::ops::codes::{self, CodeGuess, CodeHashes, NewCode};
 use crate::records::Email;
-use crate::records::budgets::{Buckets, HOUR};
 use crate::reply::Reply;
 use crate::store::{AuthKv, positive};
 
@@ -188,27 +186,5 @@ impl Drawn {
             fresh: Token::random()?,
             joining: from.request.map(Token::from),
         })
-    }
-}
-
-/// What the wrong guesses of this process have cost within the last hour.
-#[derive(Default)]
-pub(crate) struct WrongGuesses(Mutex<Buckets>);
-
-impl WrongGuesses {
-    /// Counts a wrong guess, and returns what the caller of the check gets.
-    pub(super) fn noting(&self, now: Millis, guessed: Guessed) -> CodeCheck {
-        if matches!(guessed.check, CodeCheck::Wrong { .. }) {
-            let mut lost = self.0.lock();
-            HOUR.slide(&mut lost, now);
-            HOUR.lose(&mut lost, now, guessed.cost);
-        }
-        guessed.check
-    }
-
-    pub(super) fn cost(&self, now: Millis) -> u64 {
-        let mut lost = self.0.lock();
-        HOUR.slide(&mut lost, now);
-        lost.total()
     }
 }

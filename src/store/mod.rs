@@ -42,6 +42,7 @@ mod lists;
 mod migration;
 mod shown;
 pub(crate) mod web_sessions;
+mod wrong_guesses;
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -53,8 +54,8 @@ use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use uuid::Uuid;
 
 use self::background::{BackgroundPurge, Extensions};
-use self::codes::WrongGuesses;
 use self::hot_sessions::HotSessions;
+use self::wrong_guesses::WrongGuesses;
 use crate::engine::any::AnyEngine;
 use crate::engine::redb::published::ReadSet;
 use crate::engine::{Engine, Signature};
