@@ -227,7 +227,7 @@ fn synchronize_off_creates_nothing_until_it_is_called() {
     auth.synchronize().wait().unwrap();
     let ada = auth.create_user(NewUser::email("ada@example.com")).wait().unwrap();
     drop(auth);
-    assert_eq!(tables(&path).len(), 20);
+    assert_eq!(tables(&path).len(), 22);
     let auth = AuthKv::options().synchronize(false).open(&path).unwrap();
     assert_eq!(auth.get_user(&ada.id).wait().unwrap(), Some(ada));
 }

@@ -1,5 +1,6 @@
-//! What an attacker must not get: unlimited guesses at codes, a way to lock their owner out, a link that works twice, secrets in printed output. (The
-//! races between ending and using a session are in `tests/store`, the bytes in a stolen file in `src/tests/bytes.rs`.)
+//! What an attacker must not get: unlimited guesses at codes, a way to lock their owner out, a link that works twice, secrets
+//! in printed output. (The races between ending and using a session are in `tests/store`, the bytes in a stolen file in
+//! `src/tests/bytes.rs`.)
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
