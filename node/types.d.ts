@@ -28,7 +28,10 @@ export interface Options {
     secureDelete?: boolean | undefined;
 }
 
-/** The functions that Auth.js calls; each of them is there. */
+/**
+ * The functions that Auth.js calls; each of them is there. Where `updateUser` changes `email`, it clears `emailVerified`
+ * unless the same call sets that to another `Date` than the stored one.
+ */
 export type RedbAdapter = Required<Adapter>;
 
 /** How many expired records were removed. */

@@ -43,7 +43,8 @@ pub trait Adapter<M: Models = ()>: Send + Sync {
     fn get_user_by_account(&self, account: &AccountKey) -> Reply<Option<User<M::User>>>;
 
     /// Changes the fields that the patch names, and no others, and returns the user. A new e-mail address is taken and
-    /// the old one freed in the same step.
+    /// the old one freed in the same step. It is unproven from then on, unless the patch
+    /// [sets a new proof](crate::models::UserPatch::email).
     ///
     /// # Errors
     /// [`UnknownUser`](crate::Error::UnknownUser), [`Conflict`](crate::Error::Conflict) when another user has the

@@ -96,6 +96,24 @@ onEachStore("a changed address is taken and the old one is free", async (auth) =
     assert.deepEqual(await auth.getUser("eve"), { id: "eve", email: "eve@example.com" });
 });
 
+onEachStore("a changed address is unproven, whatever proof of the old one the update repeats", async (auth) => {
+    const [first, later] = [new Date(1_700_000_000_123), new Date(1_700_000_000_124)];
+    const ada = await auth.createUser(newUser("ada", { emailVerified: first, role: "admin" }));
+    const proofAfter = async (update) => {
+        const updated = await auth.updateUser({ id: "ada", ...update });
+        assert.deepEqual(await auth.getUser("ada"), updated);
+        return updated.emailVerified;
+    };
+    assert.deepEqual(await proofAfter({ email: "ADA@example.com" }), first, "the same address, spelled otherwise");
+    assert.equal(await proofAfter({ ...ada, email: "eve@example.com" }), undefined);
+    assert.deepEqual(await proofAfter(ada), first);
+    assert.equal(await proofAfter({ email: "eve@example.com" }), undefined);
+    assert.deepEqual(await proofAfter({ email: "ada@example.com", emailVerified: first }), first);
+    assert.deepEqual(await proofAfter({ email: "eve@example.com", emailVerified: later }), later);
+    assert.deepEqual(await proofAfter({ name: "Eve" }), later);
+    assert.equal(await proofAfter({ email: null, emailVerified: first }), undefined);
+});
+
 onEachStore("an update of an unknown user is an error and creates nobody", async (auth) => {
     await rejects(auth.updateUser({ id: "nobody", name: "Nobody" }), "UNKNOWN_USER");
     await rejects(auth.updateUser({ name: "Nobody" }), "INVALID_ARGUMENT", "id");

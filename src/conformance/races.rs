@@ -22,6 +22,7 @@ cases! {
     what_is_added_while_its_user_is_deleted_is_never_orphaned,
     an_update_never_revives_a_session_that_is_deleted,
     concurrent_patches_of_different_fields_all_survive,
+    of_many_changes_of_an_address_each_has_its_own_proof_or_none,
     of_many_authenticators_with_one_credential_id_one_is_created,
 }
 
@@ -217,11 +218,10 @@ fn concurrent_patches_of_different_fields_all_survive(on: &Subject) {
         let verified = on.clock.now() + TimeDelta::seconds(round as i64);
         at_once(|n| {
             let nothing = UserPatch::new(user.id.clone());
-            let patch = match n % 4 {
+            let patch = match n % 3 {
                 0 => UserPatch { name: text("name"), ..nothing },
-                1 => UserPatch { email: text("email"), ..nothing },
-                2 => UserPatch { image: text("image"), ..nothing },
-                _ => UserPatch { email_verified: Change::Set(verified), ..nothing },
+                1 => UserPatch { email: text("email"), email_verified: Change::Set(verified), ..nothing },
+                _ => UserPatch { image: text("image"), ..nothing },
             };
             on.auth.update_user(patch).wait().unwrap();
         });
@@ -235,6 +235,23 @@ fn concurrent_patches_of_different_fields_all_survive(on: &Subject) {
             extra: (),
         };
         assert_eq!(on.find_user(&user.id), Some(expected));
+    }
+}
+
+fn of_many_changes_of_an_address_each_has_its_own_proof_or_none(on: &Subject) {
+    let user = on.user("ada");
+    for round in 0..ROUNDS {
+        let email = |n: usize| format!("{round}-{n}@example.com");
+        let proof = |n: usize| on.clock.now() + TimeDelta::milliseconds((round * THREADS + n) as i64);
+        let patched = at_once(|n| {
+            let patch = UserPatch { email: Change::Set(email(n)), ..UserPatch::new(user.id.clone()) };
+            let email_verified = if n % 2 == 0 { Change::Set(proof(n)) } else { Change::Keep };
+            on.auth.update_user(UserPatch { email_verified, ..patch }).wait().unwrap()
+        });
+        for (n, patched) in patched.iter().enumerate() {
+            assert_eq!((&patched.email, patched.email_verified), (&Some(email(n)), (n % 2 == 0).then(|| proof(n))));
+        }
+        assert!(patched.contains(&on.find_user(&user.id).unwrap()));
     }
 }
 

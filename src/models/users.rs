@@ -122,6 +122,11 @@ pub struct UserPatch {
     pub name: Change<String>,
     /// The e-mail address. A new one must be free and not empty, and the old one becomes free in the same step. To leave
     /// the user without an address, clear it.
+    ///
+    /// Another address is unproven: [`email_verified`](User::email_verified) is cleared, unless this patch sets it to a new
+    /// instant. One that equals the stored instant counts as not set, since it proved the old address; so a patch made of
+    /// a whole user does no harm. Another spelling of the same address, as
+    /// [`EmailMatching`](crate::EmailMatching) compares them, keeps the proof. Clearing the address always clears it.
     pub email: Change<String>,
     /// When the user proved to own the address.
     pub email_verified: Change<DateTime<Utc>>,

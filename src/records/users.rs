@@ -199,13 +199,25 @@ impl UserUpdate {
     }
 
     pub(crate) fn apply(&self, user: &UserRecord) -> UserRecord {
-        let mut user = user.clone();
+        let mut user = UserRecord { email_verified: self.proof(user), ..user.clone() };
         self.name.apply(&mut user.name);
         self.email.apply(&mut user.email);
-        self.email_verified.apply(&mut user.email_verified);
         self.image.apply(&mut user.image);
         user.extra.apply(&self.extra);
         user
+    }
+
+    /// The proof of the address that `user` has after the patch. A proof belongs to one address: the proof of the old one
+    /// does not count for a new one, even if the patch repeats it, as one made of a whole user does.
+    fn proof(&self, user: &UserRecord) -> Option<Millis> {
+        let mut proof = user.email_verified;
+        self.email_verified.apply(&mut proof);
+        match &self.email {
+            Change::Keep => proof,
+            Change::Clear => None,
+            Change::Set(email) if user.has_email(email) => proof,
+            Change::Set(_) => proof.filter(|proof| user.email_verified != Some(*proof)),
+        }
     }
 }
 

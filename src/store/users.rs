@@ -143,7 +143,8 @@ impl<M: Models> AuthKv<M> {
     }
 
     /// Changes the fields that the patch names, and no others, and returns the user. A new e-mail address is taken and
-    /// the old one freed in the same step.
+    /// the old one freed in the same step. It is unproven from then on, unless the patch
+    /// [sets a new proof](crate::models::UserPatch::email).
     ///
     /// # Errors
     /// [`UnknownUser`](crate::Error::UnknownUser), [`Conflict`](crate::Error::Conflict) when another user has the
@@ -153,10 +154,11 @@ impl<M: Models> AuthKv<M> {
     /// ```
     /// # use authkv::{AuthKv, models::*};
     /// # let auth = AuthKv::in_memory()?;
-    /// let ada = auth.create_user(NewUser::email("ada@example.com")).wait()?;
-    /// let patch = UserPatch { name: Change::to("Ada"), email: Change::Clear, ..UserPatch::new(ada.id) };
+    /// let ada = auth.sign_in_with_email(NewUser::email("ada@example.com")).wait()?.user;
+    /// let patch = UserPatch { name: Change::to("Ada"), email: Change::to("ada@example.org"), ..UserPatch::new(ada.id) };
     /// let ada = auth.update_user(patch).wait()?;
-    /// assert_eq!((ada.name.as_deref(), ada.email), (Some("Ada"), None));
+    /// assert_eq!((ada.name.as_deref(), ada.email.as_deref()), (Some("Ada"), Some("ada@example.org")));
+    /// assert!(ada.email_verified.is_none(), "the proof was of the old address");
     /// # Ok::<(), authkv::Error>(())
     /// ```
     pub fn update_user(&self, patch: UserPatch) -> Reply<User<M::User>> {

@@ -7,7 +7,7 @@ use std::thread;
 
 use authkv::conformance::{self, Clock, Subject};
 use authkv::models::{
-    Account, AccountKey, Authenticator, CredentialId, NewAccount, NewSession, NewUser, Session, SessionAndUser,
+    Account, AccountKey, Authenticator, Change, CredentialId, NewAccount, NewSession, NewUser, Session, SessionAndUser,
     SessionPatch, User, UserId, UserPatch, VerificationToken,
 };
 use authkv::{Adapter, AuthKv, Error, Problem, Reply};
@@ -37,10 +37,14 @@ enum Fault {
     RefusedEmptyEmails,
     /// A lower counter is accepted.
     ReturningCounters,
+    /// The proof of an address stays when the address is changed or cleared.
+    LastingProofs,
+    /// A proof that a patch repeats, beside a new address, counts as a new one.
+    RepeatedProofs,
 }
 
 /// Each fault with the case that covers it.
-const FAULTS: [(Fault, &str); 7] = [
+const FAULTS: [(Fault, &str); 10] = [
     (Fault::LateExpiry, "expiry::a_session_is_valid_up_to_and_at_its_expiry"),
     (Fault::ExactEmails, "emails::the_case_of_ascii_letters_does_not_matter"),
     (Fault::TokensInTwoSteps, "races::a_verification_token_is_taken_by_one"),
@@ -48,6 +52,9 @@ const FAULTS: [(Fault, &str); 7] = [
     (Fault::ForgottenCounters, "authenticators::a_counter_is_set_and_nothing_else_changes"),
     (Fault::RefusedEmptyEmails, "emails::an_empty_address_is_none_when_a_user_is_made"),
     (Fault::ReturningCounters, "authenticators::a_counter_never_goes_back"),
+    (Fault::LastingProofs, "patches::a_changed_address_is_unproven"),
+    (Fault::LastingProofs, "patches::a_cleared_address_leaves_no_proof"),
+    (Fault::RepeatedProofs, "patches::a_proof_in_the_patch_proves_the_new_address_unless_it_repeats_the_old_proof"),
 ];
 
 /// A store behind one fault.
@@ -102,7 +109,20 @@ impl Adapter for Faulty {
     }
 
     fn update_user(&self, patch: UserPatch) -> Reply<User> {
-        self.auth.update_user(patch)
+        let old = self.auth.get_user(&patch.id).wait().ok().flatten().and_then(|user| user.email_verified);
+        let updated = self.auth.update_user(patch.clone());
+        let proof = match (self.fault, patch.email_verified) {
+            (Fault::LastingProofs, Change::Keep) => old,
+            (Fault::RepeatedProofs, Change::Set(given)) => Some(given),
+            _ => None,
+        };
+        match proof {
+            None => updated,
+            Some(proof) => {
+                drop(updated.wait());
+                self.auth.update_user(UserPatch { email_verified: Change::Set(proof), ..UserPatch::new(patch.id) })
+            }
+        }
     }
 
     fn delete_user(&self, id: &UserId) -> Reply<Option<User>> {

@@ -173,9 +173,12 @@ fn a_verified_address_counts_where_it_is_signed_in_with(on: &Store) {
     let unlink = |must_leave| unlink(on, &ada.id, &account, must_leave);
     must_be_the_last(unlink(MustLeave::AccountOrEmail));
     let email_verified = Change::Set(on.clock.now());
-    set(UserPatch { email: Change::Clear, email_verified, ..UserPatch::new(ada.id.clone()) });
+    set(UserPatch { email: Change::Clear, ..UserPatch::new(ada.id.clone()) });
+    set(UserPatch { email_verified: email_verified.clone(), ..UserPatch::new(ada.id.clone()) });
     must_be_the_last(unlink(MustLeave::AccountOrEmail));
     set(UserPatch { email: Change::to("ada@example.com"), ..UserPatch::new(ada.id.clone()) });
+    must_be_the_last(unlink(MustLeave::AccountOrEmail));
+    set(UserPatch { email_verified, ..UserPatch::new(ada.id.clone()) });
     must_be_the_last(unlink(MustLeave::Account));
     assert!(unlink(MustLeave::AccountOrEmail).unwrap().is_some());
 }

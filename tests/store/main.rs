@@ -23,6 +23,7 @@ mod misfit;
 mod models;
 mod own_transactions;
 mod persistence;
+mod proofs;
 mod purging;
 mod settling;
 mod sign_in;

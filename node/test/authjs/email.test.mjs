@@ -41,6 +41,22 @@ flow("a link signs an existing user in", async (site) => {
     assert.deepEqual(site.events, ["updateUser", "signIn"]);
 });
 
+flow("an address changed on a settings page is unproven until its link is followed", async (site) => {
+    const ada = new Browser(site);
+    await ada.signInByLink("ada@example.com");
+    const user = await site.adapter.getUserByEmail("ada@example.com");
+    assert.ok(user.emailVerified instanceof Date);
+
+    await site.adapter.updateUser({ ...user, email: "lovelace@example.com" });
+    assert.equal((await ada.whoAmI()).user.emailVerified ?? null, null);
+
+    await new Browser(site).signInByLink("lovelace@example.com");
+    const { user: proven } = await ada.whoAmI();
+    assert.equal(proven.id, user.id);
+    assert.ok(new Date(proven.emailVerified) >= user.emailVerified);
+    assert.deepEqual(site.events, ["createUser", "signIn", "updateUser", "signIn"]);
+});
+
 flow("the same person is one user in two browsers", async (site) => {
     const [desk, phone] = [new Browser(site), new Browser(site)];
     await desk.signInByLink("ada@example.com");

@@ -265,9 +265,13 @@ impl Model {
             return Err(refusals);
         }
         let mut user = self.users[place].clone();
+        let is_new_address = matches!(email, Change::Set(email) if !has_email(&user, email));
+        let proof = changed(user.email_verified, email_verified, |from_now| self.instant(*from_now));
+        let is_new_proof = proof != user.email_verified;
+        let has_proof = !matches!(email, Change::Clear) && (!is_new_address || is_new_proof);
         user.name = changed(user.name, name, |name| name.to_string());
         user.email = changed(user.email, email, |email| email.to_string());
-        user.email_verified = changed(user.email_verified, email_verified, |from_now| self.instant(*from_now));
+        user.email_verified = proof.filter(|_| has_proof);
         user.image = changed(user.image, image, |image| image.to_string());
         self.users[place] = user.clone();
         Ok(Answer::User(user))

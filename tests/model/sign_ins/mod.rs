@@ -282,12 +282,16 @@ impl Run<'_> {
 
     fn change_user(&mut self, user: &User, a: u8, c: u8) {
         let email = EMAILS.get(usize::from(a) % 5).copied();
-        let is_verified = c < 128 && email.is_some();
-        let patch = UserPatch {
-            email: email.map_or(Change::Clear, Change::to),
-            email_verified: if is_verified { Change::Set(self.clock.now()) } else { Change::Clear },
-            ..UserPatch::new(user.id.as_str())
+        let stays = email.zip(user.email).is_some_and(|(new, old)| new.eq_ignore_ascii_case(old));
+        // A proof of this instant is newer than the one that the user has.
+        self.clock.set(self.clock.now() + TimeDelta::milliseconds(1));
+        let (email_verified, is_verified) = match c % 3 {
+            0 => (Change::Keep, stays && user.is_verified),
+            1 => (Change::Clear, false),
+            _ => (Change::Set(self.clock.now()), email.is_some()),
         };
+        let email_change = email.map_or(Change::Clear, Change::to);
+        let patch = UserPatch { email: email_change, email_verified, ..UserPatch::new(user.id.as_str()) };
         match self.auth.update_user(patch).wait() {
             Ok(_) => (self.user(&user.id).email, self.user(&user.id).is_verified) = (email, is_verified),
             Err(Error::Conflict(UniqueKey::Email)) => {
