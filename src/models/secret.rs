@@ -131,16 +131,16 @@ impl TokenHash {
         Self(Sha256::new().chain_update(length).chain_update(context).chain_update(secret).finalize().into())
     }
 
-    /// Hashes the token of a link that is for one purpose. No token that a caller chooses has such a hash, because no text
-    /// has the byte FF.
-    pub(crate) fn of_link(purpose: &str, token: &str) -> Self {
+    /// Hashes what is for one purpose: the token of a link, or a key that is used once. Nothing that a caller chooses has the
+    /// same hash [elsewhere](Self::within), because no text and no length begins with the byte FF.
+    pub(crate) fn for_purpose(purpose: &str, secret: &str) -> Self {
         let length = (purpose.len() as u64).to_be_bytes();
         Self(
             Sha256::new()
                 .chain_update([0xFF])
                 .chain_update(length)
                 .chain_update(purpose)
-                .chain_update(token)
+                .chain_update(secret)
                 .finalize()
                 .into(),
         )
@@ -246,5 +246,15 @@ mod tests {
             hashes.iter().map(|(context, secret)| TokenHash::within(context, secret)).collect();
         assert_eq!(distinct.len(), hashes.len());
         assert!(TokenHash::within("ada", "1") == TokenHash::within("ada", "1"));
+    }
+
+    #[test]
+    fn the_hash_of_a_key_is_of_its_purpose_and_itself_and_of_no_secret() {
+        let pairs = [("ada", "1"), ("ad", "a1"), ("", "ada1"), ("", "\0\0\0\0\0\0\0\u{3}ada1")];
+        let hashes =
+            [TokenHash::for_purpose, TokenHash::within].map(|hash| pairs.map(|(context, text)| hash(context, text)));
+        let distinct: std::collections::HashSet<_> = hashes.iter().flatten().collect();
+        assert_eq!(distinct.len(), 2 * pairs.len());
+        assert!(TokenHash::for_purpose("ada", "1") == TokenHash::for_purpose("ada", "1"));
     }
 }

@@ -36,7 +36,7 @@ pub struct CheckReport {
     pub codes: u64,
     /// How many addresses have a budget for guesses at codes, of which something is used or reserved.
     pub guess_budgets: u64,
-    /// How many states, expired ones included.
+    /// How many states and keys that were used once, expired ones included.
     pub states: u64,
     /// How many web sessions, expired ones included.
     pub web_sessions: u64,

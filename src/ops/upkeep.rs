@@ -36,7 +36,7 @@ pub struct Purged {
     pub codes: usize,
     /// Budgets for guesses at the codes of an address, of which nothing was used for so long that it no longer counts.
     pub guess_budgets: usize,
-    /// States.
+    /// States, and keys that were used once.
     pub states: usize,
     /// Web sessions.
     pub web_sessions: usize,

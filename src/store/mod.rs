@@ -76,6 +76,7 @@ use crate::store::declared::Shapes;
 /// |---|---|
 /// | open a store | [`open`](Self::open), [`open_shared`](Self::open_shared), [`in_memory`](Self::in_memory), [`options`](Self::options) |
 /// | sign somebody in | [`issue_link_token`](Self::issue_link_token) or [`issue_code`](Self::issue_code), then [`sign_in_with_email`](Self::sign_in_with_email); with a provider [`put_state`](Self::put_state), [`take_state`](Self::take_state) and [`sign_in_with_account`](Self::sign_in_with_account) |
+/// | accept a token of somebody else once | [`use_once`](Self::use_once) |
 /// | know who makes a request | [`authenticate`](Self::authenticate) |
 /// | sign out | [`sign_out`](Self::sign_out), [`end_session`](Self::end_session), [`end_other_sessions`](Self::end_other_sessions), [`end_all_sessions`](Self::end_all_sessions) |
 /// | show pages of them | [`list_users`](Self::list_users), [`list_sessions`](Self::list_sessions), [`list_accounts`](Self::list_accounts), [`list_authenticators`](Self::list_authenticators), and by own fields [`list_users_by`](Self::list_users_by) |

@@ -260,7 +260,7 @@ impl<M: Models> AuthKv<M> {
         Ok(match proof {
             // No link was sent to what cannot be an address.
             Proof::Link { address, token } => {
-                EmailProof::Link(Email::typed(address, matching), TokenHash::of_link(SIGN_IN, token))
+                EmailProof::Link(Email::typed(address, matching), TokenHash::for_purpose(SIGN_IN, token))
             }
             Proof::Own { address } => EmailProof::Own(Email::provable(address, matching)?),
         })

@@ -1,4 +1,5 @@
-//! States: values that an application keeps while a visitor is redirected, as for OAuth, and takes once.
+//! States: values that an application keeps while a visitor is redirected, as for OAuth, and takes once; and keys of others
+//! that it accepts once.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -89,5 +90,48 @@ impl<M: Models> AuthKv<M> {
                 value.map(Check::from).map_err(|error| Misfit::new(None, &error).of(RecordName::State))
             },
         )
+    }
+
+    /// Checks that a key is used for the first time. The first call with this purpose and key passes; every other one fails
+    /// until `valid_for` has passed. Of any number of concurrent calls one passes. Use it for what somebody else made and
+    /// nobody may send twice: the `jti` of a logout token, of a DPoP proof or of a client assertion.
+    ///
+    /// First check everything else about the token, then its key. `valid_for` is as long as the token would be accepted: the
+    /// time until its `exp`, and the difference between clocks that you allow. A shorter one lets somebody replay the token.
+    ///
+    /// A key is any text of 1 to 512 bytes, of which only a hash is stored. Keys that somebody else chooses are only unique
+    /// to them: put who it was into `purpose`, which may be of any length. Keys and states are apart, even if they have one
+    /// purpose: [`take_state`](Self::take_state) takes no key, and no handle counts as used.
+    ///
+    /// # Errors
+    /// [`InvalidArgument`](Error::InvalidArgument) when `key` is empty or longer than 512 bytes or `valid_for` is shorter
+    /// than a millisecond, and the errors of every writing method of [`Adapter`](crate::Adapter). After an error nobody knows
+    /// whether the key is new: refuse the token.
+    ///
+    /// ```
+    /// use authkv::AuthKv;
+    /// use std::time::Duration;
+    ///
+    /// let auth = AuthKv::in_memory()?;
+    /// let purpose = format!("logout token of {}", "https://accounts.example.com");
+    /// let (jti, valid_for) = ("bWJq", Duration::from_secs(2 * 60)); // of a token whose signature, audience and age are right
+    /// assert!(auth.use_once(&purpose, jti, valid_for).wait()?.has_passed());
+    /// assert!(!auth.use_once(&purpose, jti, valid_for).wait()?.has_passed(), "somebody sends it again");
+    /// # Ok::<(), authkv::Error>(())
+    /// ```
+    #[doc(alias = "jti")]
+    #[doc(alias = "nonce")]
+    #[doc(alias = "replay")]
+    pub fn use_once(&self, purpose: &str, key: &str, valid_for: impl Into<Span>) -> Reply<Check> {
+        let now = self.now_ms();
+        let used = positive("valid_for", valid_for)
+            .and_then(|valid_for| StateRecord::used(purpose, key, now.plus(valid_for), now));
+        match used {
+            Ok(used) => self.write(
+                move |txn| states::use_once(txn, &used, now),
+                |is_first| Ok(if is_first { Check::Passed(()) } else { Check::Failed }),
+            ),
+            Err(error) => Reply::ready(Err(error)),
+        }
     }
 }

@@ -123,7 +123,7 @@ impl<M: Models> AuthKv<M> {
         let new = positive("valid_for", valid_for).and_then(|length| {
             let address = sendable(address, self.email_matching())?;
             let (token, expires) = (Token::random()?, instant(now.plus(length))?);
-            let hash = TokenHash::of_link(purpose, token.reveal());
+            let hash = TokenHash::for_purpose(purpose, token.reveal());
             let identifier = address.clone().into_spelling();
             let link = VerificationToken { identifier, token, expires, extra };
             Ok((TokenRecord::new(&link, now)?.of_link(hash, &address), link))
@@ -150,7 +150,7 @@ impl<M: Models> AuthKv<M> {
         token: &str,
     ) -> Reply<Check<VerificationToken<M::VerificationToken>>> {
         let (address, now) = (Email::typed(address, self.email_matching()), self.now_ms());
-        let (hash, token, taken) = (TokenHash::of_link(purpose, token), Token::from(token), address.clone());
+        let (hash, token, taken) = (TokenHash::for_purpose(purpose, token), Token::from(token), address.clone());
         self.write(
             move |txn| tokens::take_valid(txn, taken.normal_form(), hash, now),
             |link| {

@@ -12,9 +12,9 @@ use crate::store::AuthKv;
 
 /// # Upkeep
 impl<M: Models> AuthKv<M> {
-    /// Removes expired sessions, web sessions, verification tokens, codes and states, oldest first, a few hundred at most.
-    /// Answers how many; call it again while there are [`more`](Purged::more). Calling it is only necessary when
-    /// [`purge_in_background`](crate::Options::purge_in_background) is off.
+    /// Removes expired sessions, web sessions, verification tokens, codes, states and used keys, oldest first, a few
+    /// hundred at most. Answers how many; call it again while there are [`more`](Purged::more). Calling it is only necessary
+    /// when [`purge_in_background`](crate::Options::purge_in_background) is off.
     ///
     /// If the record of an entry in the expiry index is missing or damaged, the entry is dropped and
     /// [counted](Purged::damaged), and the purge goes on; nothing else of that record is removed.

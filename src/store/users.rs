@@ -154,7 +154,8 @@ impl<M: Models> AuthKv<M> {
     /// ```
     /// # use authkv::{AuthKv, models::*};
     /// # let auth = AuthKv::in_memory()?;
-    /// let ada = auth.sign_in_with_email(NewUser::email("ada@example.com")).wait()?.user;
+    /// let ada = NewUser { email_verified: Some(auth.now()), ..NewUser::email("ada@example.com") };
+    /// let ada = auth.create_user(ada).wait()?;
     /// let patch = UserPatch { name: Change::to("Ada"), email: Change::to("ada@example.org"), ..UserPatch::new(ada.id) };
     /// let ada = auth.update_user(patch).wait()?;
     /// assert_eq!((ada.name.as_deref(), ada.email.as_deref()), (Some("Ada"), Some("ada@example.org")));

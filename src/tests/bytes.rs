@@ -331,6 +331,25 @@ fn a_state_and_its_entry_have_these_bytes() {
 }
 
 #[test]
+fn a_key_that_was_used_and_its_entry_have_these_bytes() {
+    must_have_the_rows(
+        &StateRecord::used("p", "k", Millis::new(-1), CREATED).unwrap(),
+        [
+            (
+                "authkv_states",
+                "a62642acfe20ed32435884facdc938dfbbf8adb82c781f35200d540944a11857",
+                "01 82528c28 01 fdf654794328030000 00",
+            ),
+            (
+                "authkv_by_expiry",
+                "7fffffffffffffff04a62642acfe20ed32435884facdc938dfbbf8adb82c781f35200d540944a11857",
+                "01 48caa348",
+            ),
+        ],
+    );
+}
+
+#[test]
 fn an_authenticator_and_its_entry_have_these_bytes() {
     let authenticator = Authenticator {
         credential_id: "c".into(),

@@ -95,7 +95,7 @@ pub(super) fn some_of_everything(auth: &AuthKv, ada: &UserId, now: DateTime<Utc>
     let web = WebSessions::new(auth.clone());
     for number in 0..random.usize(1..40) {
         let (name, span) = (format!("{number}"), TimeDelta::milliseconds(random.i64(1..40)));
-        match random.u8(..5) {
+        match random.u8(..6) {
             0 => {
                 auth.create_session(NewSession::new(name.as_str(), ada.clone(), now + span)).wait().unwrap();
                 if random.bool() {
@@ -106,6 +106,7 @@ pub(super) fn some_of_everything(auth: &AuthKv, ada: &UserId, now: DateTime<Utc>
             1 => web.create_session(name, &data, now + span).wait().unwrap(),
             2 => drop(auth.create_verification_token(VerificationToken::new("ada", name, now + span)).wait().unwrap()),
             3 => drop(auth.issue_code("test", &name, span, Visitor::default()).wait().unwrap()),
+            4 => assert!(auth.use_once("test", &format!("{now} {name}"), span).wait().unwrap().has_passed()),
             _ => drop(auth.put_state("test", &number, span).wait().unwrap()),
         }
     }

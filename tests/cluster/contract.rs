@@ -15,6 +15,7 @@ use crate::{Shared, Test, tests, trial};
 
 pub(crate) const TESTS: &[Test] = tests![
     a_cluster_does_what_the_model_does,
+    a_key_is_used_once_by_all_processes,
     a_user_with_thousands_of_sessions_is_gone_at_once_for_every_process,
     requests_of_several_processes_that_overlap_keep_each_others_changes,
 ];
@@ -51,6 +52,16 @@ fn a_cluster_does_what_the_model_does(cluster: &Cluster) {
             comparison.step(&Operation::from_bytes(bytes));
         }
         comparison.read_back();
+    }
+}
+
+fn a_key_is_used_once_by_all_processes(cluster: &Cluster) {
+    let url = cluster.url();
+    let stores = [(); 2].map(|()| AuthKv::connect(url.as_str()).unwrap());
+    for round in 0..5 {
+        let key = round.to_string();
+        let passed = at_once(|n| stores[n % 2].use_once("logout token", &key, TimeDelta::minutes(2)).wait().unwrap());
+        assert_eq!(passed.iter().filter(|check| check.has_passed()).count(), 1);
     }
 }
 

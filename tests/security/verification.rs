@@ -103,6 +103,7 @@ fn what_would_have_expired_at_once_is_not_made(on: &Store) {
     for age in [TimeDelta::zero(), -TICK, TimeDelta::MIN, TimeDelta::nanoseconds(999_999)] {
         assert_eq!(invalid(on.kv.issue_link_token(PURPOSE, "bob", age).wait()), not_positive());
         assert_eq!(invalid(on.kv.put_state("a purpose", &1, age).wait()), not_positive());
+        assert_eq!(invalid(on.kv.use_once("a purpose", "a key", age).wait()), not_positive());
     }
     assert_eq!(on.sound_report().verification_tokens + on.sound_report().states, 0);
 }

@@ -30,5 +30,6 @@ mod sign_in;
 mod soak;
 mod states;
 mod tokens;
+mod used_keys;
 mod waiting;
 mod web_sessions;

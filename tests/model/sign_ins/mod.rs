@@ -14,7 +14,7 @@ use authkv::models::{
 };
 use authkv::{AuthKv, Error, Reply, UniqueKey};
 use chrono::{DateTime, TimeDelta, Utc};
-use one_time::{Budget, Request, State};
+use one_time::{Budget, Request, State, Used};
 use proptest::array::uniform4;
 use proptest::collection::vec;
 use proptest::num::u8;
@@ -62,6 +62,7 @@ struct Run<'t> {
     cookies: [Option<String>; 3],
     budgets: BTreeMap<String, Budget>,
     states: Vec<State>,
+    used: Vec<Used>,
     passkeys: usize,
     tally: &'t RefCell<Tally>,
 }
@@ -98,7 +99,7 @@ impl Run<'_> {
         let number = usize::from(a) % ACCOUNTS;
         let user = self.users.get(usize::from(b) % self.users.len().max(1)).cloned();
         let identifier = EMAILS[usize::from(a) % EMAILS.len()];
-        match (kind % 31, user) {
+        match (kind % 33, user) {
             (0..=4, _) => self.sign_in(number, b, c),
             (5, Some(user)) => self.link(number, &user, c),
             (6..=7, _) => self.patch(number, b, c),
@@ -114,7 +115,7 @@ impl Run<'_> {
             (23, _) => self.purge(),
             (24..=27, _) => self.issue_code(EMAILS[usize::from(a) % 2], 0, c),
             (28..=29, _) => self.guess(0, b, c),
-
+            (30..=31, _) => self.use_once(usize::from(a), b),
             _ => {
                 let steps = [TimeDelta::seconds(1), VALID_FOR / 2, VALID_FOR, TimeDelta::days(2), TimeDelta::days(31)];
                 self.clock.set(self.clock.now() + steps[usize::from(a) % steps.len()]);
@@ -391,6 +392,7 @@ fn sign_ins_codes_and_states_are_answered_as_by_lists() {
             cookies: Default::default(),
             budgets: BTreeMap::new(),
             states: Vec::new(),
+            used: Vec::new(),
             passkeys: 0,
             tally: &tally,
         };
@@ -401,6 +403,6 @@ fn sign_ins_codes_and_states_are_answered_as_by_lists() {
     });
     let tally = tally.into_inner();
     eprintln!("{tally:#?}");
-    assert_eq!(tally.len(), 20, "{tally:?}");
+    assert_eq!(tally.len(), 22, "{tally:?}");
     assert!(tally.values().all(|count| *count > 40), "{tally:?}");
 }

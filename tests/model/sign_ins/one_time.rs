@@ -1,10 +1,12 @@
-//! Values that work once: codes and states.
+//! What works once: codes, states and keys.
 
 use authkv::models::{CodeCheck, Visitor};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{GUESSES_MAX, Run, VALID_FOR};
 
+/// Pairs of a purpose and a key that become equal when they are joined.
+const KEYS: [(&str, &str); 3] = [("github", "1"), ("githu", "b1"), ("", "github1")];
 const PURPOSES: [&str; 2] = ["github", "google"];
 /// How much an address may lose in so many minutes, which are counted in buckets of so many minutes.
 const LIMITS: [(u64, i64, i64); 3] =
@@ -48,6 +50,12 @@ pub(crate) struct State {
     handle: String,
     purpose: &'static str,
     value: u8,
+    expires: DateTime<Utc>,
+}
+
+pub(crate) struct Used {
+    purpose: String,
+    key: String,
     expires: DateTime<Utc>,
 }
 
@@ -181,6 +189,33 @@ impl Run<'_> {
             self.note(if taken.is_some() { "state taken" } else { "state expired" });
         } else {
             assert_eq!(taken, None);
+        }
+    }
+
+    /// Uses a key, or the handle of a state as one, and then takes it as a state.
+    pub(crate) fn use_once(&mut self, a: usize, b: u8) {
+        let now = self.clock.now();
+        let handle = self.states.get(a / 4).map(|state| (state.purpose, state.handle.as_str()));
+        let (purpose, key) = KEYS.get(a % 4).copied().or(handle).unwrap_or(KEYS[0]);
+        let (purpose, key) = (purpose.to_owned(), key.to_owned());
+        let valid_for = VALID_FOR / (1 + i32::from(b % 2));
+        let passed = self.auth.use_once(&purpose, &key, valid_for).wait().unwrap().has_passed();
+        let before = self.used.iter().position(|used| used.purpose == purpose && used.key == key);
+        let expired = before.map(|place| self.used[place].expires < now);
+        assert_eq!(passed, expired.unwrap_or(true));
+        self.note(match expired {
+            None => "key used",
+            Some(true) => "key used again after its expiry",
+            Some(false) => "key was used",
+        });
+        if let Some(place) = before.filter(|_| passed) {
+            self.used.remove(place);
+        }
+        if passed {
+            self.used.push(Used { purpose: purpose.clone(), key: key.clone(), expires: now + valid_for });
+        }
+        if !self.states.iter().any(|state| state.handle == key) {
+            assert_eq!(self.auth.take_state::<u8>(&purpose, &key).wait().unwrap().passed(), None);
         }
     }
 }
