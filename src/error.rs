@@ -13,7 +13,20 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Why a call failed. "Not found" is a value, not an error, unless a method says otherwise.
 ///
-/// Each message is one lower-case sentence and never contains a token, an e-mail address or a record.
+/// [`Display`](fmt::Display) writes the message: one lower-case sentence that never contains a token, an e-mail address or a
+/// record. It is the text to log, or to show to whoever runs the program. A visitor may see that of `InvalidArgument`,
+/// `LastWayToSignIn` and `StaleSession`. `Conflict` and the unknown ones tell a visitor who else is here, so decide what to say
+/// about them. All others are about the server.
+///
+/// `fn main() -> Result<(), authkv::Error>` prints the [`Debug`](fmt::Debug) form, in which the sentence is not. Write:
+///
+/// ```
+/// # use std::process::ExitCode;
+/// # fn run() -> authkv::Result<()> { authkv::AuthKv::in_memory().map(drop) }
+/// fn main() -> ExitCode {
+///     run().map_or_else(|error| { eprintln!("{error}"); ExitCode::FAILURE }, |()| ExitCode::SUCCESS)
+/// }
+/// ```
 ///
 /// Whose fault it is:
 ///

@@ -135,39 +135,48 @@ pub struct SignedInWithEmail<U = (), S = ()> {
 /// - If the address is not verified here, an attacker may have signed up with it first, and may be waiting in an
 ///   account that the owner of the address would then use.
 ///
-/// Ask the visitor to sign in as this user in another way, and keep this and the account with
-/// [`put_state`](crate::AuthKv::put_state) until they have. Then [`link_account`](crate::AuthKv::link_account) links
-/// [`ProviderAccount::of_user`](super::ProviderAccount::of_user) to the user *who is then signed in*:
+/// Ask the visitor to sign in as this user in another way, and keep the account with
+/// [`put_state`](crate::AuthKv::put_state) until they have. Make the user's id a part of the purpose: then the state is found
+/// for this user only, and somebody else who signs in does not use it up. Then [`link_account`](crate::AuthKv::link_account)
+/// links [`ProviderAccount::of_user`](super::ProviderAccount::of_user) to the user *who is then signed in*. If the account
+/// was linked meanwhile, that is a conflict. The sign-in has succeeded all the same, so go on:
 ///
 /// ```
-/// use authkv::AuthKv;
-/// use authkv::models::{AccountType, EmailInUse, NewUser, ProviderAccount, SignIn, UserId};
+/// use authkv::models::{AccountType, NewUser, ProviderAccount, SignIn, UserId};
+/// use authkv::{AuthKv, Error};
 /// use std::time::Duration;
 ///
 /// # fn main() -> authkv::Result<()> {
 /// # let auth = AuthKv::in_memory()?;
-/// # let ada = auth.create_user(NewUser::email("ada@example.com")).wait()?.id;
+/// # let [ada, bob] = ["ada@example.com", "bob@example.com"].map(|email| auth.create_user(NewUser::email(email)).wait());
+/// # let (ada, bob) = (ada?.id, bob?.id);
+/// let link_to = |user: &UserId| format!("link to {user}");
+///
 /// // The visitor comes back from a provider. The handle goes into a cookie, and they are asked to sign in.
 /// let account = ProviderAccount::new(AccountType::Oidc, "google", "1077");
 /// let handle = match auth.sign_in_with_account(account.clone(), NewUser::email("ada@example.com")).wait()? {
-///     SignIn::EmailInUse(held) => auth.put_state("link", &(account, held), Duration::from_secs(600)).wait()?,
+///     SignIn::EmailInUse(held) => auth.put_state(&link_to(&held.user_id), &account, Duration::from_secs(600)).wait()?,
 ///     SignIn::Done(_) => unreachable!("somebody has the address"),
 /// };
 ///
 /// // Behind each sign-in, with the handle of the cookie and the user who has signed in:
 /// let link_what_waits = |handle: &str, user: &UserId| {
-///     match auth.take_state::<(ProviderAccount, EmailInUse)>("link", handle).wait()?.passed() {
-///         Some((account, held)) if held.user_id == *user => auth.link_account(account.of_user(user)).wait().map(Some),
-///         _ => Ok(None),
+///     let Some(account) = auth.take_state::<ProviderAccount>(&link_to(user), handle).wait()?.passed() else {
+///         return Ok(None);
+///     };
+///     match auth.link_account(account.of_user(user)).wait() {
+///         Err(Error::Conflict(_)) => Ok(None), // it was linked meanwhile
+///         linked => linked.map(Some),
 ///     }
 /// };
+/// assert!(link_what_waits(handle.reveal(), &bob)?.is_none());
 /// assert!(link_what_waits(handle.reveal(), &ada)?.is_some());
 /// # Ok(())
 /// # }
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EmailInUse {
-    /// The user who has the address. Compare it with the user who signs in, and do not show it to the visitor.
+    /// The user who has the address. Link to no other user, and do not show it to the visitor.
     pub user_id: UserId,
     /// True if this user has proven to own the address. If not, a visitor who proves it may be given the address: clear
     /// it with [`update_user`](crate::Adapter::update_user), and sign in again.

@@ -24,7 +24,7 @@ const GUESSED_AT: &str = "locked";
 type Finds = fn(&AuthKv) -> Result<bool>;
 
 /// Every method of the adapter and of `AuthKv`, called with something that exists.
-const CALLS: [(&str, Finds); 38] = [
+const CALLS: [(&str, Finds); 39] = [
     ("create_user", |store| is_taken(store.create_user(user(ONE)).wait())),
     ("get_user", |store| Ok(store.get_user(id(ONE)).wait()?.is_some())),
     ("get_user_by_email", |store| Ok(store.get_user_by_email(&email(ONE)).wait()?.is_some())),
@@ -95,6 +95,7 @@ const CALLS: [(&str, Finds); 38] = [
         let handle = store.get_user(id(ONE)).wait()?.and_then(|user| user.image).unwrap_or_default();
         Ok(store.take_state::<usize>("test", &handle).wait()?.passed().is_some())
     }),
+    ("use_once", |store| Ok(!store.use_once("test", &ONE.to_string(), TimeDelta::days(1)).wait()?.has_passed())),
     ("create a web session", |store| {
         is_taken(web(store).create_session(web_token(ONE), &data(ONE), tomorrow()).wait())
     }),
@@ -152,6 +153,7 @@ fn full_disk() -> Vec<u8> {
         drop(store.create_authenticator(authenticator(number)));
         drop(store.issue_code("test", &email(number), TimeDelta::hours(1), Visitor::default()));
         drop(web(&store).create_session(web_token(number), &data(number), tomorrow()));
+        drop(store.use_once("test", &number.to_string(), TimeDelta::days(1)));
     }
     let states = (0..RECORDS).map(|number| store.put_state("test", &number, TimeDelta::days(1)));
     let handle = states.collect::<Vec<_>>().swap_remove(ONE).wait().unwrap();
