@@ -46,6 +46,13 @@ pub enum Proof<'a> {
         /// The token, as the link has it.
         token: &'a str,
     },
+    /// A code that the visitor has typed in. [`issue_code`](crate::AuthKv::issue_code) made it for [`SIGN_IN`] and for the
+    /// [request](super::Visitor::request) of the visitor, which says what the address is. Each guess is counted, and a right
+    /// code is used up in the step that acts on it.
+    Code {
+        /// The code, as it was typed.
+        code: &'a str,
+    },
     /// The application has proven the address itself in this request, for example by a provider that vouches for it.
     Own {
         /// The address.
@@ -58,6 +65,7 @@ impl fmt::Debug for Proof<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Link { .. } => "Proof::Link",
+            Self::Code { .. } => "Proof::Code",
             Self::Own { .. } => "Proof::Own",
         })
     }
@@ -106,6 +114,13 @@ pub enum ProvedEmail<U = ()> {
 pub enum NotProven {
     /// The link was used, has expired, or was never issued for this address and purpose.
     NoLink,
+    /// The code is none of those of the visitor's request.
+    WrongCode {
+        /// How many more guesses the request has. After the last one it no longer exists.
+        guesses_left: u32,
+    },
+    /// The visitor has no request for codes: it was used, has expired, was never made, or its guesses are used up.
+    NoCode,
 }
 
 /// A user who has signed in with an e-mail address.

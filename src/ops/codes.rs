@@ -3,7 +3,7 @@
 
 use crate::error::Result;
 use crate::kv::txn::Txn;
-use crate::models::{CodeCheck, LONG_CODE_DIGITS, Millis, TokenHash};
+use crate::models::{LONG_CODE_DIGITS, Millis, TokenHash};
 use crate::records::entries::replace;
 use crate::records::schema::{CODE_REQUESTS, GUESS_BUDGETS};
 use crate::records::{Code, CodeRequest, Email, GuessBudget};
@@ -93,25 +93,30 @@ pub(crate) struct CodeGuess {
     pub(crate) code: TokenHash,
 }
 
-/// What came out, and what the guess cost in units of 10⁻¹².
-pub(crate) struct Guessed {
-    pub(crate) check: CodeCheck,
-    pub(crate) cost: u64,
+/// What came out of a guess.
+pub(crate) enum Guessed {
+    /// The address that the code was sent to.
+    Right(Email),
+    /// The cost is in units of 10⁻¹².
+    Wrong {
+        guesses_left: u32,
+        cost: u64,
+    },
+    NoCode,
 }
 
 /// Compares a guess with all codes of a request. A right one uses the request up, and so does the last one. Either costs
 /// what it would have been right by chance.
 pub(crate) fn guess(txn: &mut Txn<'_>, guess: &CodeGuess, now: Millis) -> Result<Guessed> {
-    const NONE: Guessed = Guessed { check: CodeCheck::NoCode, cost: 0 };
     let Some(stored) = txn.get(&CODE_REQUESTS, &guess.request)? else {
-        return Ok(NONE);
+        return Ok(Guessed::NoCode);
     };
     let has_short = stored.codes.iter().any(|code| code.era.is_some());
     let before = if has_short { txn.get(&GUESS_BUDGETS, &stored.budget)? } else { None };
     let mut budget = before.clone().unwrap_or_else(|| GuessBudget::new(stored.budget)).at(now);
     let mut request = stored.clone().living(now, &mut budget);
     if request.codes.is_empty() || request.guesses_left == 0 {
-        return Ok(NONE);
+        return Ok(Guessed::NoCode);
     }
     request.guesses_left -= 1;
     let is_right = request.codes.iter().any(|code| code.hash == guess.code);
@@ -123,10 +128,8 @@ pub(crate) fn guess(txn: &mut Txn<'_>, guess: &CodeGuess, now: Millis) -> Result
     }
     replace(txn, Some(&stored), (left > 0).then_some(&request))?;
     put_budget(txn, before.as_ref(), budget)?;
-    let cost = request.cost();
-    let right = || CodeCheck::Right { address: request.address.into_spelling() };
-    let check = if is_right { right() } else { CodeCheck::Wrong { guesses_left: left } };
-    Ok(Guessed { check, cost })
+    let wrong = Guessed::Wrong { guesses_left: left, cost: request.cost() };
+    Ok(if is_right { Guessed::Right(request.address) } else { wrong })
 }
 
 fn put_budget(txn: &mut Txn<'_>, before: Option<&GuessBudget>, after: GuessBudget) -> Result<()> {

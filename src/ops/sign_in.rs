@@ -6,6 +6,7 @@ use chrono::TimeDelta;
 use crate::error::Result;
 use crate::kv::txn::Txn;
 use crate::models::{self, EmailInUse, Extra, Fields, Millis, NotProven, SignedIn, Token, TokenHash};
+use crate::ops::codes::{self, CodeGuess, Guessed};
 use crate::ops::{accounts, resolve, sessions, tokens, users};
 use crate::records::{AccountRecord, AsOf, Email, SessionRecord, UserRecord};
 
@@ -56,20 +57,34 @@ impl SignIn {
 pub(crate) enum EmailProof {
     /// The link with this hash.
     Link(Email, TokenHash),
+    Code(CodeGuess),
     /// Nothing more than the caller's word.
     Own(Email),
 }
 
+/// Why a proof shows nothing, and what a wrong guess has cost.
+pub(crate) struct Unproven {
+    why: NotProven,
+    cost: u64,
+}
+
 impl EmailProof {
     /// Uses the proof up. Returns the address that it proves, or why it proves none.
-    fn take(&self, txn: &mut Txn<'_>, now: Millis) -> Result<Result<Email, NotProven>> {
-        match self {
+    fn take(&self, txn: &mut Txn<'_>, now: Millis) -> Result<Result<Email, Unproven>> {
+        Ok(match self {
             Self::Link(address, hash) => {
                 let link = tokens::take_valid(txn, address.normal_form(), *hash, now)?;
-                Ok(link.map(|_| address.clone()).ok_or(NotProven::NoLink))
+                link.map(|_| address.clone()).ok_or(Unproven { why: NotProven::NoLink, cost: 0 })
             }
-            Self::Own(address) => Ok(Ok(address.clone())),
-        }
+            Self::Code(guess) => match codes::guess(txn, guess, now)? {
+                Guessed::Right(address) => Ok(address),
+                Guessed::Wrong { guesses_left, cost } => {
+                    Err(Unproven { why: NotProven::WrongCode { guesses_left }, cost })
+                }
+                Guessed::NoCode => Err(Unproven { why: NotProven::NoCode, cost: 0 }),
+            },
+            Self::Own(address) => Ok(address.clone()),
+        })
     }
 }
 
@@ -77,13 +92,18 @@ impl EmailProof {
 #[allow(clippy::large_enum_variant)] // like the model that is made of it
 pub(crate) enum WithEmail {
     Done { user: UserRecord, session: SessionRecord, is_new_user: bool, was_unverified: bool },
-    NotProven(NotProven),
+    NotProven(Unproven),
 }
 
 impl WithEmail {
     /// The own fields that the answer shows and that may have been stored before.
     pub(crate) fn shown(&self) -> Option<Fields> {
         if let Self::Done { user, .. } = self { Some(user.extra.clone()) } else { None }
+    }
+
+    /// What a wrong guess has cost.
+    pub(crate) fn cost(&self) -> u64 {
+        if let Self::NotProven(unproven) = self { unproven.cost } else { 0 }
     }
 
     /// Converts to the model, with the session token that the caller passed.
@@ -101,7 +121,7 @@ impl WithEmail {
                     was_unverified,
                 })
             }
-            Self::NotProven(why) => models::EmailSignIn::NotProven(why),
+            Self::NotProven(unproven) => models::EmailSignIn::NotProven(unproven.why),
         })
     }
 }
@@ -112,7 +132,7 @@ pub(crate) enum Proved {
     Done(UserRecord),
     /// The user has another address, or none.
     NotTheirs,
-    NotProven(NotProven),
+    NotProven(Unproven),
     NoSession,
 }
 
@@ -122,11 +142,16 @@ impl Proved {
         if let Self::Done(user) = self { Some(user.extra.clone()) } else { None }
     }
 
+    /// What a wrong guess has cost.
+    pub(crate) fn cost(&self) -> u64 {
+        if let Self::NotProven(unproven) = self { unproven.cost } else { 0 }
+    }
+
     pub(crate) fn into_model<U: Extra>(self) -> Result<models::ProvedEmail<U>> {
         Ok(match self {
             Self::Done(user) => models::ProvedEmail::Done(user.into_model()?),
             Self::NotTheirs => models::ProvedEmail::NotTheirs,
-            Self::NotProven(why) => models::ProvedEmail::NotProven(why),
+            Self::NotProven(unproven) => models::ProvedEmail::NotProven(unproven.why),
             Self::NoSession => models::ProvedEmail::NoSession,
         })
     }

@@ -9,7 +9,7 @@ use crate::models::{
     CODE_VALID_MAX, CodeCheck, IssuedCode, LONG_CODE_DIGITS, Millis, Models, SIGN_IN, Span, Token, TokenHash, Visitor,
     instant,
 };
-use crate::ops::codes::{self, CodeGuess, CodeHashes, NewCode};
+use crate::ops::codes::{self, CodeGuess, CodeHashes, Guessed, NewCode};
 use crate::records::Email;
 use crate::reply::Reply;
 use crate::store::{AuthKv, positive};
@@ -119,7 +119,19 @@ impl<M: Models> AuthKv<M> {
     pub fn verify_code(&self, purpose: &str, code: &str, from: Visitor<'_>) -> Reply<CodeCheck> {
         let (guess, now) = (code_guess(purpose, code, from), self.now_ms());
         let wrong_guesses = Arc::clone(&self.inner.wrong_guesses);
-        self.write(move |txn| codes::guess(txn, &guess, now), move |guessed| Ok(wrong_guesses.noting(now, guessed)))
+        self.write(
+            move |txn| codes::guess(txn, &guess, now),
+            move |guessed| {
+                Ok(match guessed {
+                    Guessed::Right(address) => CodeCheck::Right { address: address.into_spelling() },
+                    Guessed::Wrong { guesses_left, cost } => {
+                        wrong_guesses.note(now, cost);
+                        CodeCheck::Wrong { guesses_left }
+                    }
+                    Guessed::NoCode => CodeCheck::NoCode,
+                })
+            },
+        )
     }
 
     fn new_code(&self, purpose: &str, address: &str, expires: Millis, drawn: &Drawn) -> Result<NewCode> {

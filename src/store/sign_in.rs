@@ -1,13 +1,17 @@
 //! Signing in with a provider's account or a proven e-mail address: user, account and session in one write.
 
+use std::sync::Arc;
+
 use crate::error::{Error, Problem, Result};
 use crate::kv::txn::Txn;
 use crate::models::{
-    EmailSignIn, Models, NewUser, Proof, ProvedEmail, ProviderAccount, SIGN_IN, SignIn, Token, TokenHash, Visitor,
+    EmailSignIn, Millis, Models, NewUser, Proof, ProvedEmail, ProviderAccount, SIGN_IN, SignIn, Token, TokenHash,
+    Visitor,
 };
 use crate::ops::sign_in::{self, EmailProof};
 use crate::records::{AccountRecord, AsOf, Email, SessionRecord, UserRecord};
 use crate::reply::Reply;
+use crate::store::codes::code_guess;
 use crate::store::sessions::fresh_session;
 use crate::store::shown::Trial;
 use crate::store::{AuthKv, fresh_id};
@@ -181,13 +185,14 @@ impl<M: Models> AuthKv<M> {
     ) -> Reply<EmailSignIn<M::User, M::Session>> {
         match self.visitor_with_email(proof, user, session, from) {
             Ok((visitor, token)) => {
-                let max_age = visitor.as_of.max_age;
-                self.write_shown(
+                let as_of = visitor.as_of;
+                let signed_in = self.write_shown(
                     Trial::of::<M::User>(),
                     move |txn| visitor.sign_in(txn),
                     sign_in::WithEmail::shown,
-                    move |outcome| outcome.into_model(token.clone(), max_age),
-                )
+                    move |outcome| Ok((outcome.cost(), outcome.into_model(token.clone(), as_of.max_age)?)),
+                );
+                self.noting_guess(as_of.now, signed_in)
             }
             Err(error) => Reply::ready(Err(error)),
         }
@@ -225,15 +230,17 @@ impl<M: Models> AuthKv<M> {
     /// ```
     #[doc(alias = "verify_email")]
     pub fn prove_email(&self, proof: Proof<'_>, from: Visitor<'_>) -> Reply<ProvedEmail<M::User>> {
-        let as_of = self.as_of();
-        let from = session_of(from);
-        match self.email_proof(proof) {
-            Ok(proof) => self.write_shown(
-                Trial::of::<M::User>(),
-                move |txn| sign_in::prove_email(txn, &proof, from, as_of),
-                sign_in::Proved::shown,
-                sign_in::Proved::into_model,
-            ),
+        let (as_of, session) = (self.as_of(), session_of(from));
+        match self.email_proof(proof, from) {
+            Ok(proof) => {
+                let proved = self.write_shown(
+                    Trial::of::<M::User>(),
+                    move |txn| sign_in::prove_email(txn, &proof, session, as_of),
+                    sign_in::Proved::shown,
+                    |outcome| Ok((outcome.cost(), outcome.into_model()?)),
+                );
+                self.noting_guess(as_of.now, proved)
+            }
             Err(error) => Reply::ready(Err(error)),
         }
     }
@@ -246,7 +253,7 @@ impl<M: Models> AuthKv<M> {
         from: Visitor<'_>,
     ) -> Result<(VisitorWithEmail, Token)> {
         let as_of = self.as_of();
-        let proof = self.email_proof(proof)?;
+        let proof = self.email_proof(proof, from)?;
         let user = self.completed(UserRecord::new(user, fresh_id, self.email_matching(), as_of.now)?)?;
         if user.email.is_some() {
             return Err(Error::invalid("email", Problem::LeftToProof));
@@ -255,13 +262,25 @@ impl<M: Models> AuthKv<M> {
         Ok((VisitorWithEmail { proof, user, session, from: session_of(from), as_of }, token))
     }
 
-    fn email_proof(&self, proof: Proof<'_>) -> Result<EmailProof> {
+    /// Counts what a wrong guess has cost once the call is made, and not when it was tried.
+    fn noting_guess<T: Send + 'static>(&self, now: Millis, reply: Reply<(u64, T)>) -> Reply<T> {
+        let wrong_guesses = Arc::clone(&self.inner.wrong_guesses);
+        reply.and_then(move |made| {
+            Reply::ready(made.map(|(cost, answer)| {
+                wrong_guesses.note(now, cost);
+                answer
+            }))
+        })
+    }
+
+    fn email_proof(&self, proof: Proof<'_>, from: Visitor<'_>) -> Result<EmailProof> {
         let matching = self.email_matching();
         Ok(match proof {
             // No link was sent to what cannot be an address.
             Proof::Link { address, token } => {
                 EmailProof::Link(Email::typed(address, matching), TokenHash::for_purpose(SIGN_IN, token))
             }
+            Proof::Code { code } => EmailProof::Code(code_guess(SIGN_IN, code, from)),
             Proof::Own { address } => EmailProof::Own(Email::provable(address, matching)?),
         })
     }

@@ -2,8 +2,7 @@
 
 use parking_lot::Mutex;
 
-use crate::models::{CodeCheck, Millis};
-use crate::ops::codes::Guessed;
+use crate::models::Millis;
 use crate::records::budgets::{Buckets, HOUR};
 
 /// What the wrong guesses of this process have cost within the last hour.
@@ -11,14 +10,13 @@ use crate::records::budgets::{Buckets, HOUR};
 pub(crate) struct WrongGuesses(Mutex<Buckets>);
 
 impl WrongGuesses {
-    /// Counts a wrong guess, and returns what the caller of the check gets.
-    pub(super) fn noting(&self, now: Millis, guessed: Guessed) -> CodeCheck {
-        if matches!(guessed.check, CodeCheck::Wrong { .. }) {
+    /// Counts what a wrong guess has cost, if it was one.
+    pub(super) fn note(&self, now: Millis, cost: u64) {
+        if cost > 0 {
             let mut lost = self.0.lock();
             HOUR.slide(&mut lost, now);
-            HOUR.lose(&mut lost, now, guessed.cost);
+            HOUR.lose(&mut lost, now, cost);
         }
-        guessed.check
     }
 
     pub(super) fn cost(&self, now: Millis) -> u64 {

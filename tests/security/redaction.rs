@@ -102,7 +102,7 @@ fn records_and_replies_hide_what_identifies_a_person() {
     must_hide("SessionAndUser", &auth.get_session_and_user(SECRET).wait().unwrap().unwrap());
     must_hide("SignedIn", &auth.sign_in_with_account(provider_account(), NewUser::default()).wait().unwrap());
     let address = &format!("{SECRET}@example.com");
-    for proof in [Proof::Own { address }, Proof::Link { address, token: SECRET }] {
+    for proof in [Proof::Own { address }, Proof::Link { address, token: SECRET }, Proof::Code { code: SECRET }] {
         must_hide("Proof", &proof);
         let from = Visitor { session: Some(SECRET), request: Some(SECRET) };
         must_hide("Visitor", &from);

@@ -1,8 +1,8 @@
 //! Signing in with a proven e-mail address, in one step.
 
 use authkv::models::{
-    Change, EmailSignIn, NewUser, NotProven, Proof, ProvedEmail, SIGN_IN, SignedInWithEmail, Token, User, UserId,
-    UserPatch, VerificationToken, Visitor,
+    Change, CodeCheck, EmailSignIn, IssuedCode, NewUser, NotProven, Proof, ProvedEmail, SIGN_IN, SignedInWithEmail,
+    Token, User, UserId, UserPatch, VerificationToken, Visitor,
 };
 use authkv::{Problem, UniqueKey};
 use chrono::TimeDelta;
@@ -22,7 +22,10 @@ cases! {
     a_first_proof_in_a_session_of_the_user_comes_from_inside,
     an_address_is_proven_by_who_is_signed_in_as_its_user_only,
     an_address_that_was_proven_before_keeps_its_instant,
+    a_code_signs_in_where_it_was_asked_for_and_once,
+    a_wrong_code_is_counted_whatever_it_is_entered_for,
     of_many_who_follow_one_link_one_is_signed_in,
+    of_many_who_enter_one_code_one_is_signed_in,
     of_many_first_sign_ins_with_one_address_one_creates_the_user,
     a_sign_in_while_its_user_is_deleted_leaves_nothing_behind,
 }
@@ -237,6 +240,59 @@ fn an_address_that_was_proven_before_keeps_its_instant(on: &Store) {
     let from = Visitor { session: Some(ada.session.session_token.reveal()), ..Visitor::default() };
     let proved = on.kv.prove_email(Proof::Own { address: ADA }, from).wait().unwrap();
     assert_eq!(proved, ProvedEmail::Done(ada.user));
+}
+
+fn ask_for_code(on: &Store, purpose: &str) -> IssuedCode {
+    on.kv.issue_code(purpose, " Ada@Example.com", TimeDelta::minutes(10), Visitor::default()).wait().unwrap()
+}
+
+fn enter(on: &Store, code: &str, request: &Token) -> EmailSignIn {
+    let from = Visitor { request: Some(request.reveal()), ..Visitor::default() };
+    on.kv.sign_in_with_email(Proof::Code { code }, NewUser::default(), from).wait().unwrap()
+}
+
+const NO_CODE: EmailSignIn = EmailSignIn::NotProven(NotProven::NoCode);
+
+fn a_code_signs_in_where_it_was_asked_for_and_once(on: &Store) {
+    let issued = ask_for_code(on, SIGN_IN);
+    let code = issued.code.reveal();
+    let signed_in = on.kv.sign_in_with_email(Proof::Code { code }, NewUser::default(), Visitor::default());
+    assert_eq!(signed_in.wait().unwrap(), NO_CODE, "in another browser");
+    let other = ask_for_code(on, "delete the account");
+    assert_eq!(enter(on, other.code.reveal(), &other.request), NO_CODE, "for another purpose");
+    let (first, rest) = code.split_at(3);
+    let done = enter(on, &format!(" {first}-{rest}"), &issued.request).done().unwrap();
+    assert!(done.is_new_user && done.user.email_verified == Some(on.clock.now()));
+    assert_eq!(done.user.email.as_deref(), Some("Ada@Example.com"));
+    must_be_there(on, &done);
+    assert_eq!(enter(on, code, &issued.request), NO_CODE);
+    assert_eq!(on.sound_report().sessions, 1);
+}
+
+fn a_wrong_code_is_counted_whatever_it_is_entered_for(on: &Store) {
+    let issued = ask_for_code(on, SIGN_IN);
+    let ada = on.auth.create_user(NewUser::email(ADA)).wait().unwrap();
+    let session = on.kv.start_session(&ada.id).wait().unwrap().session_token;
+    let from = Visitor { session: Some(session.reveal()), request: Some(issued.request.reveal()) };
+    let wrong = |guesses_left| NotProven::WrongCode { guesses_left };
+    let prove = |code: &str| on.kv.prove_email(Proof::Code { code }, from).wait().unwrap();
+    assert_eq!(enter(on, "a guess", &issued.request), EmailSignIn::NotProven(wrong(4)));
+    assert_eq!(prove("a guess"), ProvedEmail::NotProven(wrong(3)));
+    let checked = on.kv.verify_code(SIGN_IN, "a guess", from).wait().unwrap();
+    assert_eq!(checked, CodeCheck::Wrong { guesses_left: 2 });
+    assert_eq!(on.kv.stats().wrong_guesses, 3_000_000, "each once");
+    assert!(matches!(prove(issued.code.reveal()), ProvedEmail::Done(user) if user.id == ada.id));
+    assert_eq!(prove(issued.code.reveal()), ProvedEmail::NotProven(NotProven::NoCode));
+    assert_eq!(on.kv.stats().wrong_guesses, 3_000_000);
+}
+
+fn of_many_who_enter_one_code_one_is_signed_in(on: &Store) {
+    for round in 1..=ROUNDS {
+        let issued = ask_for_code(on, SIGN_IN);
+        let done = at_once(|_| enter(on, issued.code.reveal(), &issued.request).done());
+        assert_eq!(done.iter().flatten().count(), 1);
+        assert_eq!(on.sound_report().sessions, round as u64);
+    }
 }
 
 fn of_many_who_follow_one_link_one_is_signed_in(on: &Store) {
