@@ -112,7 +112,9 @@ impl<M: Models> AuthKv<M> {
     ///
     /// Blanks and hyphens in the code are ignored, as people type them.
     ///
-    /// A right code proves that somebody can read what is sent to the address, not who they are.
+    /// A right code proves that somebody can read what is sent to the address, not who they are. To sign somebody in, give
+    /// the code to [`sign_in_with_email`](Self::sign_in_with_email) instead ([`Proof::Code`](crate::models::Proof::Code)),
+    /// which takes it in the same step.
     ///
     /// # Errors
     /// The errors of every writing method of [`Adapter`](crate::Adapter).

@@ -13,11 +13,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 /// Of each format, the oldest first: the file without models, and the file with the models of [`Shop`].
-pub(crate) const FILES: [[&str; 2]; 4] = [
+pub(crate) const FILES: [[&str; 2]; 5] = [
     ["format-1.redb", "format-1-models.redb"],
     ["format-2.redb", "format-2-models.redb"],
     ["format-3.redb", "format-3-models.redb"],
     ["format-4.redb", "format-4-models.redb"],
+    ["format-5.redb", "format-5-models.redb"],
 ];
 
 pub(crate) const UUID: &str = "0193e7a4-5d1c-7c3a-9f00-0123456789ab";

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::thread;
 
 use authkv::models::{
-    AccountKey, AccountPatch, AccountType, Change, FieldPatch, Models, MustLeave, NewAccount, NewUser, Proof,
-    ProviderAccount, SessionPatch, UserId, UserPatch, VerificationToken, Visitor,
+    AccountKey, AccountPatch, AccountType, Change, EmailSignIn, FieldPatch, Models, MustLeave, NewAccount, NewUser,
+    NotProven, Proof, ProviderAccount, SIGN_IN, SessionPatch, UserId, UserPatch, VerificationToken, Visitor,
 };
 use authkv::redb::Database;
 use authkv::redb::backends::InMemoryBackend;
@@ -164,6 +164,35 @@ fn sign_ins_that_cannot_be_answered_leave_no_session() {
         let bob = Proof::Own { address: "bob@example.com" };
         let signed_in = auth.sign_in_with_email(bob, NewUser::with(ProfileWithPlan::default()), Visitor::default());
         assert!(signed_in.wait().unwrap().done().unwrap().is_new_user);
+    }
+}
+
+#[test]
+fn a_proof_of_who_cannot_be_shown_is_left_and_a_wrong_guess_counts_once() {
+    for place in Place::both() {
+        let (ada, _) = fill(&place);
+        let auth = place.open::<After>();
+        let minutes = TimeDelta::minutes(9);
+        let issued = auth.issue_code(SIGN_IN, ADA, minutes, Visitor::default()).wait().unwrap();
+        let enter = |code: &str| {
+            let from = Visitor { request: Some(issued.request.reveal()), ..Visitor::default() };
+            auth.sign_in_with_email(Proof::Code { code }, NewUser::with(ProfileWithPlan::default()), from).wait()
+        };
+        let link = auth.issue_link_token(SIGN_IN, ADA, minutes).wait().unwrap();
+        let follow = || {
+            let proof = Proof::Link { address: ADA, token: link.token.reveal() };
+            auth.sign_in_with_email(proof, NewUser::with(ProfileWithPlan::default()), Visitor::default()).wait()
+        };
+        for guesses_left in [4, 3] {
+            let wrong = NotProven::WrongCode { guesses_left };
+            assert_eq!(enter("a guess").unwrap(), EmailSignIn::NotProven(wrong));
+            assert_eq!(misfit(enter(issued.code.reveal()), false), missing_plan(&ada));
+            assert_eq!(misfit(follow(), false), missing_plan(&ada));
+        }
+        assert_eq!(auth.stats().wrong_guesses, 2_000_000);
+        auth.delete_user(&ada).wait().expect_err("it is done, and cannot be shown");
+        assert!(enter(issued.code.reveal()).unwrap().done().unwrap().is_new_user);
+        assert!(!follow().unwrap().done().unwrap().is_new_user);
     }
 }
 
