@@ -73,6 +73,7 @@ impl EmailProof {
     fn take(&self, txn: &mut Txn<'_>, now: Millis) -> Result<Result<Email, Unproven>> {
         Ok(match self {
             Self::Link(address, hash) => {
+                users::prefetch_by_email(txn, address.normal_form());
                 let link = tokens::take_valid(txn, address.normal_form(), *hash, now)?;
                 link.map(|_| address.clone()).ok_or(Unproven { why: NotProven::NoLink, cost: 0 })
             }

@@ -98,6 +98,10 @@ pub(crate) fn delete(txn: &mut Txn<'_>, id: &UserId, trace: &TokenHash) -> Resul
     Ok(Some(user))
 }
 
+pub(super) fn prefetch_by_email(txn: &Txn<'_>, email: &String) {
+    txn.prefetch(&USER_BY_EMAIL, email);
+}
+
 pub(super) fn prefetch(txn: &Txn<'_>, id: &UserId) {
     txn.prefetch(&USERS, id);
 }

@@ -6,7 +6,9 @@ use chrono::{TimeDelta, Utc};
 
 use super::Memory;
 use crate::AuthKv;
-use crate::models::{AccountType, Change, NewAccount, NewSession, NewUser, UserPatch, VerificationToken, Visitor};
+use crate::models::{
+    AccountType, Change, NewAccount, NewSession, NewUser, Proof, SIGN_IN, UserPatch, VerificationToken, Visitor,
+};
 
 #[test]
 fn operations_take_as_many_requests_as_they_have_to() {
@@ -46,6 +48,12 @@ fn operations_take_as_many_requests_as_they_have_to() {
     });
     trips("use_verification_token", 2, &|| {
         auth.use_verification_token(Some("ada"), "token").wait().unwrap().unwrap();
+    });
+    let link = auth.issue_link_token(SIGN_IN, "bob@example.com", TimeDelta::hours(1)).wait().unwrap();
+    trips("sign_in_with_email", 3, &|| {
+        let proof = Proof::Link { address: "bob@example.com", token: link.token.reveal() };
+        let signed_in = auth.sign_in_with_email(proof, NewUser::default(), Visitor::default());
+        assert!(signed_in.wait().unwrap().done().is_some());
     });
     let issued = std::cell::RefCell::new(Vec::new());
     let issue = |most| {
