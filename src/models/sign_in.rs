@@ -137,7 +137,7 @@ pub struct SignedInWithEmail<U = (), S = ()> {
     ///
     /// Somebody else may have signed up with the address and be waiting for its owner to arrive. If that is possible,
     /// end [the user's sessions](crate::AuthKv::end_all_sessions), unlink their accounts, and remove everything else that
-    /// they could sign in with.
+    /// they could sign in with. It is said once: from then on the address is proven.
     pub was_unverified: bool,
 }
 

@@ -128,8 +128,8 @@ impl<M: Models> AuthKv<M> {
     /// session of that very user.
     ///
     /// The new session is like one of [`start_session`](Self::start_session). A caller who does not learn the outcome,
-    /// because the process died or the outcome is unknown, cannot call again with the same link: it may be used up. The
-    /// visitor asks for another one.
+    /// because the process died or the outcome is unknown, cannot call again with the same proof: it may be used up. The
+    /// visitor asks for another link or code.
     ///
     /// # Errors
     /// [`Conflict`](Error::Conflict) when an id or an own field with a unique index is taken,
