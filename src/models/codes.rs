@@ -33,7 +33,7 @@ pub struct IssuedCode {
 pub enum CodeCheck {
     /// The code is right. Neither it nor another code of its request can be used again.
     Right {
-        /// The address that the code was sent to, as `issue_code` was given it, without blanks around it.
+        /// The address that the code was sent to, as it was spelled when the request was made, without blanks around it.
         address: String,
     },
     /// The code is none of those of the request.

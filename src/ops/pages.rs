@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 
 use crate::error::{Error, Problem, Result};
 use crate::kv::key::{Key, prefix_end};
-use crate::kv::table::Table;
+use crate::kv::table::{Table, TableId};
 use crate::kv::txn::Txn;
 use crate::models::{Cursor, Page};
 
@@ -47,10 +47,13 @@ pub(super) fn page<K: Key, V: DeserializeOwned, T>(
 ) -> Result<Page<T>> {
     let mut page = Page { items: Vec::new(), next: None };
     let mut place = match after {
-        Some(Cursor(after)) if !is_of_list::<K>(after, &start, end.as_deref()) => {
-            return Err(Error::invalid("cursor", Problem::NotACursor));
+        Some(after) => {
+            let after = position::<K>(table.id, after)?.to_bytes();
+            if after < start || end.as_ref().is_some_and(|end| after >= *end) {
+                return Err(not_of_list());
+            }
+            Bound::Excluded(after)
         }
-        Some(Cursor(after)) => Bound::Excluded(after.clone()),
         None => Bound::Included(start),
     };
     let end = end.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
@@ -65,7 +68,7 @@ pub(super) fn page<K: Key, V: DeserializeOwned, T>(
         for (key, item) in keys.iter().zip(items(rows)?) {
             if let Some(item) = item {
                 if page.items.len() == limit.items {
-                    page.next = Some(Cursor(last_listed));
+                    page.next = Some(cursor(table.id, &last_listed));
                     return Ok(page);
                 }
                 page.items.push(item);
@@ -74,7 +77,7 @@ pub(super) fn page<K: Key, V: DeserializeOwned, T>(
         }
         match keys.into_iter().next_back() {
             Some(last) if !is_end && read == limit.rows => {
-                page.next = Some(Cursor(last));
+                page.next = Some(cursor(table.id, &last));
                 return Ok(page);
             }
             Some(last) if !is_end => place = Bound::Excluded(last),
@@ -83,6 +86,20 @@ pub(super) fn page<K: Key, V: DeserializeOwned, T>(
     }
 }
 
-fn is_of_list<K: Key>(after: &[u8], start: &[u8], end: Option<&[u8]>) -> bool {
-    K::from_bytes(after).is_some() && after >= start && end.is_none_or(|end| after < end)
+/// The cursor of a position in a list. It begins with the index of the table that is listed, so that no other list takes it.
+pub(super) fn cursor(table: TableId, position: &[u8]) -> Cursor {
+    Cursor([&[table.index as u8], position].concat())
+}
+
+/// The position in a list of this table.
+///
+/// # Errors
+/// `InvalidArgument` for a cursor of another list.
+pub(super) fn position<K: Key>(table: TableId, Cursor(bytes): &Cursor) -> Result<K> {
+    let position = bytes.split_first().filter(|(index, _)| usize::from(**index) == table.index);
+    position.and_then(|(_, position)| K::from_bytes(position)).ok_or_else(not_of_list)
+}
+
+pub(super) fn not_of_list() -> Error {
+    Error::invalid("cursor", Problem::NotACursor)
 }

@@ -2,11 +2,11 @@
 
 use std::ops::Bound;
 
-use crate::error::{Error, Problem, Result, UniqueKey};
+use crate::error::{Error, Result, UniqueKey};
 use crate::kv::key::Key;
 use crate::kv::txn::Txn;
 use crate::models::{Cursor, Millis, Page, TokenHash, UserId};
-use crate::ops::pages::PageLimit;
+use crate::ops::pages::{self, PageLimit};
 use crate::ops::{resolve_all, users};
 use crate::records::entries::replace;
 use crate::records::schema::{DELETED_USERS, SWEEP, USERS, WEB_SESSIONS, WEB_SESSIONS_BY_USER};
@@ -94,15 +94,12 @@ impl Position {
     }
 
     fn of(cursor: &Cursor) -> Result<Self> {
-        let position: Option<((TokenHash, TokenHash), (Millis, TokenHash))> = Key::from_bytes(&cursor.0);
-        match position {
-            Some((block, last)) if block.0 < block.1 => Ok(Self { block, last }),
-            _ => Err(Error::invalid("cursor", Problem::NotACursor)),
-        }
+        let (block, last): ((TokenHash, TokenHash), _) = pages::position(WEB_SESSIONS_BY_USER.id, cursor)?;
+        if block.0 < block.1 { Ok(Self { block, last }) } else { Err(pages::not_of_list()) }
     }
 
     fn into_cursor(self) -> Cursor {
-        Cursor((self.block, self.last).to_bytes())
+        pages::cursor(WEB_SESSIONS_BY_USER.id, &(self.block, self.last).to_bytes())
     }
 }
 

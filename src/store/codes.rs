@@ -37,14 +37,16 @@ impl<M: Models> AuthKv<M> {
     /// it has expired. Where that does not fit any more, the code has twelve digits: show them in three groups of four.
     ///
     /// So whatever strangers do at once, their chance to enter a code of an address is at most 3 · 10⁻⁴ in 30 days. Of that
-    /// 5 · 10⁻⁶ are for codes of twelve digits, which nothing counts: five million guesses at them, for which a million
-    /// mails are sent to the address. How many a client may ask for is up to the application.
+    /// 5 · 10⁻⁶ are for codes of twelve digits, which nothing counts: five million guesses at one code each, for which a
+    /// million mails are sent to the address if a request has five guesses, and 250,000 if it has twenty. How many a client
+    /// may ask for is up to the application.
     ///
     /// # Addresses
     ///
     /// Addresses are compared like e-mail addresses (see [`EmailMatching`](crate::EmailMatching)), so that spelling one in
-    /// several ways gives no extra guesses. A telephone number can be one too, but not to sign in with. Blanks around it are ignored; one with a line
-    /// break or another control character is refused. The store looks at no user here: the answer is the same for an
+    /// several ways gives no extra guesses. A telephone number can be one too, but not to sign in with. Bring it into one
+    /// form first, since each spelling has a budget of its own. Blanks around an address are ignored; one with a line break or
+    /// another control character is refused. The store looks at no user here: the answer is the same for an
     /// address that nobody has.
     ///
     /// The store keeps a hash of the code and the handle, and not the handle: whoever reads the file cannot find the code

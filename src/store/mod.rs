@@ -167,7 +167,7 @@ pub struct Stats {
     pub damaged_entries: u64,
     /// What all wrong guesses at codes that were made here in the last hour have cost, for all addresses together, in units
     /// of 10⁻¹²: the chance that one of them had been right. 1,000,000,000 is 10⁻³, far more than people mistype: somebody
-    /// is guessing at many addresses.
+    /// is guessing at many addresses. A guess whose answer nobody waited for is not in it, though it counts for its request.
     pub wrong_guesses: u64,
 }
 

@@ -97,7 +97,8 @@ impl<M: Models> AuthKv<M> {
     /// nobody may send twice: the `jti` of a logout token, of a DPoP proof or of a client assertion.
     ///
     /// First check everything else about the token, then its key. `valid_for` is as long as the token would be accepted: the
-    /// time until its `exp`, and the difference between clocks that you allow. A shorter one lets somebody replay the token.
+    /// time until its `exp`, and the difference between clocks that you allow. A shorter one lets somebody replay the token,
+    /// and so does a clock that was set ahead by mistake for longer than `valid_for`.
     ///
     /// A key is any text of 1 to 512 bytes, of which only a hash is stored. Keys that somebody else chooses are only unique
     /// to them: put who it was into `purpose`, which may be of any length. Keys and states are apart, even if they have one

@@ -108,7 +108,8 @@ impl<M: Models> AuthKv<M> {
         self.issue_link_token_with(purpose, address, valid_for, M::VerificationToken::default())
     }
 
-    /// Like [`issue_link_token`](Self::issue_link_token), with own fields.
+    /// Like [`issue_link_token`](Self::issue_link_token), with own fields. [`verify_link_token`](Self::verify_link_token) answers
+    /// them; [`sign_in_with_email`](Self::sign_in_with_email) does not.
     ///
     /// # Errors
     /// The errors of [`issue_link_token`](Self::issue_link_token).

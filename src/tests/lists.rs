@@ -179,8 +179,11 @@ fn a_page_of_any_size_can_be_asked_for_and_any_cursor_given() {
     let of_users = auth.list_users(None, 1).wait().unwrap().next.unwrap();
     assert!(is_refused(auth.list_sessions(&bob, Some(&of_ada), 10)), "a position in the list of another user");
     assert!(is_refused(auth.list_all_sessions(Some(&of_users), 10)), "a position in another list");
+    // The keys of these lists are of one kind.
+    assert!(is_refused(auth.list_accounts(&ada, Some(&of_ada), 10)));
+    assert!(is_refused(auth.list_authenticators(&ada, Some(&of_ada), 10)));
     let (least, greatest) = ("00".repeat(32), "ff".repeat(32));
-    for cursor in ["", "00", &"ff".repeat(104), &[greatest.as_str(), &least, &"00".repeat(40)].concat()] {
+    for cursor in ["", "00", "12", &"ff".repeat(104), &["12", &greatest, &least, &"00".repeat(40)].concat()] {
         let cursor: Cursor = cursor.parse().unwrap();
         assert!(is_refused(auth.list_users(Some(&cursor), 10)));
         assert!(is_refused(auth.list_sessions(&ada, Some(&cursor), 10)));
