@@ -65,6 +65,10 @@ pub(super) fn random_bytes<const N: usize>() -> Result<[u8; N]> {
     Ok(bytes)
 }
 
+fn length(text: &str) -> [u8; 8] {
+    (text.len() as u64).to_be_bytes()
+}
+
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -127,31 +131,24 @@ impl TokenHash {
 
     /// Hashes a secret together with its context. Equal secrets in different contexts have different hashes.
     pub(crate) fn within(context: &str, secret: &str) -> Self {
-        let length = (context.len() as u64).to_be_bytes();
-        Self(Sha256::new().chain_update(length).chain_update(context).chain_update(secret).finalize().into())
+        Self::of_parts(&[&length(context), context.as_bytes(), secret.as_bytes()])
     }
 
-    /// Hashes what is for one purpose: the token of a link, or a key that is used once. Nothing that a caller chooses has the
-    /// same hash [elsewhere](Self::within), because no text and no length begins with the byte FF.
+    /// Hashes what is for one purpose: the token of a link, or a key that is used once. Nothing that a caller chooses has
+    /// the same hash [elsewhere](Self::within), because no text and no length begins with the byte FF.
     pub(crate) fn for_purpose(purpose: &str, secret: &str) -> Self {
-        let length = (purpose.len() as u64).to_be_bytes();
-        Self(
-            Sha256::new()
-                .chain_update([0xFF])
-                .chain_update(length)
-                .chain_update(purpose)
-                .chain_update(secret)
-                .finalize()
-                .into(),
-        )
+        Self::of_parts(&[&[0xFF], &length(purpose), purpose.as_bytes(), secret.as_bytes()])
     }
 
     /// Hashes texts together. The first one is a name that says what is hashed: so no hash of one kind is one of another.
     pub(crate) fn of_texts(texts: &[&str]) -> Self {
-        let hashed = texts.iter().fold(Sha256::new(), |hashed, text| {
-            hashed.chain_update((text.len() as u64).to_be_bytes()).chain_update(text)
-        });
-        Self(hashed.finalize().into())
+        let lengths: Vec<_> = texts.iter().map(|text| length(text)).collect();
+        let parts = lengths.iter().zip(texts).flat_map(|(length, text)| [&length[..], text.as_bytes()]);
+        Self::of_parts(&parts.collect::<Vec<_>>())
+    }
+
+    fn of_parts(parts: &[&[u8]]) -> Self {
+        Self(parts.iter().fold(Sha256::new(), |hashed, part| hashed.chain_update(part)).finalize().into())
     }
 
     pub(crate) const fn from_bytes(bytes: [u8; 32]) -> Self {

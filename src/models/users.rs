@@ -124,10 +124,12 @@ pub struct UserPatch {
     /// the user without an address, clear it.
     ///
     /// Another address is unproven: [`email_verified`](User::email_verified) is cleared, unless this patch sets it to a new
-    /// instant. One that equals the stored instant counts as not set, since it proved the old address. What the stored instant
-    /// was is forgotten then, so a patch that repeats an old one proves the address when it is applied again: set
-    /// `email_verified` only where somebody has just proven the address, and never from a copy of the user. Another spelling of the same address, as
-    /// [`EmailMatching`](crate::EmailMatching) compares them, keeps the proof. Clearing the address always clears it.
+    /// instant. One that equals the stored instant counts as not set, since it proved the old address. What the stored
+    /// instant was is forgotten then, so a patch that repeats an old one proves the address when it is applied again: set
+    /// `email_verified` only where somebody has just proven the address, and never from a copy of the user.
+    ///
+    /// Another spelling of the same address, as [`EmailMatching`](crate::EmailMatching) compares them, keeps the proof.
+    /// Clearing the address always clears it.
     pub email: Change<String>,
     /// When the user proved to own the address.
     pub email_verified: Change<DateTime<Utc>>,

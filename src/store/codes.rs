@@ -55,26 +55,26 @@ impl<M: Models> AuthKv<M> {
     /// # Errors
     /// [`InvalidArgument`](Error::InvalidArgument) when `valid_for` is shorter than a millisecond or longer than an hour,
     /// for an address that is empty, too long or has a control character, and for one without an `@` where the purpose is to
-    /// sign in; [`Storage`](Error::Storage) also when the
-    /// operating system cannot provide randomness, and the errors of every writing method of
-    /// [`Adapter`](crate::Adapter).
+    /// sign in; [`Storage`](Error::Storage) also when the operating system cannot provide randomness, and the errors of
+    /// every writing method of [`Adapter`](crate::Adapter).
     ///
     /// ```
     /// use authkv::AuthKv;
-    /// use authkv::models::{CodeCheck, SIGN_IN, Visitor};
+    /// use authkv::models::{CodeCheck, Visitor};
     /// use std::time::Duration;
     ///
     /// let auth = AuthKv::in_memory()?;
     /// let minutes = Duration::from_secs(10 * 60);
-    /// let issued = auth.issue_code(SIGN_IN, "ada@example.com", minutes, Visitor::default()).wait()?;
+    /// let purpose = "delete the account";
+    /// let issued = auth.issue_code(purpose, "ada@example.com", minutes, Visitor::default()).wait()?;
     /// println!("to ada@example.com: your code is {}", issued.code.reveal());
     ///
     /// // The browser sends its cookie along:
     /// let from = Visitor { request: Some(issued.request.reveal()), ..Visitor::default() };
-    /// assert_eq!(auth.verify_code(SIGN_IN, "no code", from).wait()?, CodeCheck::Wrong { guesses_left: 4 });
+    /// assert_eq!(auth.verify_code(purpose, "no code", from).wait()?, CodeCheck::Wrong { guesses_left: 4 });
     /// let right = CodeCheck::Right { address: "ada@example.com".into() };
-    /// assert_eq!(auth.verify_code(SIGN_IN, issued.code.reveal(), from).wait()?, right);
-    /// assert_eq!(auth.verify_code(SIGN_IN, issued.code.reveal(), from).wait()?, CodeCheck::NoCode);
+    /// assert_eq!(auth.verify_code(purpose, issued.code.reveal(), from).wait()?, right);
+    /// assert_eq!(auth.verify_code(purpose, issued.code.reveal(), from).wait()?, CodeCheck::NoCode);
     /// # Ok::<(), authkv::Error>(())
     /// ```
     #[doc(alias = "otp")]
@@ -122,25 +122,38 @@ impl<M: Models> AuthKv<M> {
     /// The errors of every writing method of [`Adapter`](crate::Adapter).
     pub fn verify_code(&self, purpose: &str, code: &str, from: Visitor<'_>) -> Reply<CodeCheck> {
         let (guess, now) = (code_guess(purpose, code, from), self.now_ms());
-        let wrong_guesses = Arc::clone(&self.inner.wrong_guesses);
-        self.write(
+        let checked = self.write(
             move |txn| codes::guess(txn, &guess, now),
-            move |guessed| {
+            |guessed| {
                 Ok(match guessed {
-                    Guessed::Right(address) => CodeCheck::Right { address: address.into_spelling() },
-                    Guessed::Wrong { guesses_left, cost } => {
-                        wrong_guesses.note(now, cost);
-                        CodeCheck::Wrong { guesses_left }
-                    }
-                    Guessed::NoCode => CodeCheck::NoCode,
+                    Guessed::Right(address) => (0, CodeCheck::Right { address: address.into_spelling() }),
+                    Guessed::Wrong { guesses_left, cost } => (cost, CodeCheck::Wrong { guesses_left }),
+                    Guessed::NoCode => (0, CodeCheck::NoCode),
                 })
             },
-        )
+        );
+        self.noting_guess(now, checked)
+    }
+
+    /// Counts what a wrong guess has cost once the call is made, and not when it was tried.
+    pub(super) fn noting_guess<T: Send + 'static>(&self, now: Millis, reply: Reply<(u64, T)>) -> Reply<T> {
+        let wrong_guesses = Arc::clone(&self.inner.wrong_guesses);
+        reply.and_then(move |made| {
+            Reply::ready(made.map(|(cost, answer)| {
+                wrong_guesses.note(now, cost);
+                answer
+            }))
+        })
+    }
+
+    /// The address to which something is sent. What signs somebody in is sent to an e-mail address.
+    pub(super) fn address_to_send(&self, purpose: &str, address: &str) -> Result<Email> {
+        let checked = if purpose == SIGN_IN { Email::provable } else { Email::sendable };
+        checked(address, self.email_matching())
     }
 
     fn new_code(&self, purpose: &str, address: &str, expires: Millis, drawn: &Drawn) -> Result<NewCode> {
-        let sendable = if purpose == SIGN_IN { Email::provable } else { Email::sendable };
-        let address = sendable(address, self.email_matching())?;
+        let address = self.address_to_send(purpose, address)?;
         let hashes = |request: &Token| CodeHashes {
             request: request_hash(purpose, request.reveal()),
             short: code_hash(purpose, request.reveal(), drawn.short.reveal()),

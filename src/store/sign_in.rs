@@ -1,12 +1,9 @@
 //! Signing in with a provider's account or a proven e-mail address: user, account and session in one write.
 
-use std::sync::Arc;
-
 use crate::error::{Error, Problem, Result};
 use crate::kv::txn::Txn;
 use crate::models::{
-    EmailSignIn, Millis, Models, NewUser, Proof, ProvedEmail, ProviderAccount, SIGN_IN, SignIn, Token, TokenHash,
-    Visitor,
+    EmailSignIn, Models, NewUser, Proof, ProvedEmail, ProviderAccount, SIGN_IN, SignIn, Token, TokenHash, Visitor,
 };
 use crate::ops::sign_in::{self, EmailProof};
 use crate::records::{AccountRecord, AsOf, Email, SessionRecord, UserRecord};
@@ -133,10 +130,11 @@ impl<M: Models> AuthKv<M> {
     ///
     /// # Errors
     /// [`Conflict`](Error::Conflict) when an id or an own field with a unique index is taken,
-    /// [`InvalidArgument`](Error::InvalidArgument) also for a user with an address, for a [`Proof::Own`] of what cannot be an
-    /// address (it has no `@`, or a control character), and for a user who need not be created, [`Storage`](Error::Storage) also when the
-    /// operating system cannot provide randomness, and the errors of every writing method of
-    /// [`Adapter`](crate::Adapter). After an error the proof is as it was.
+    /// [`InvalidArgument`](Error::InvalidArgument) also for a user with an address, for a [`Proof::Own`] of what cannot be
+    /// an address (it has no `@`, or a control character), and for a user who need not be created,
+    /// [`Storage`](Error::Storage) also when the operating system cannot provide randomness, and the errors of every
+    /// writing method of [`Adapter`](crate::Adapter). After an error the proof is as it was, except that nobody knows after
+    /// [`OutcomeUnknown`](Error::OutcomeUnknown).
     ///
     /// ```
     /// use authkv::AuthKv;
@@ -198,16 +196,17 @@ impl<M: Models> AuthKv<M> {
         }
     }
 
-    /// Proves the address of the user who is signed in in this browser, as after a link on a settings page or after a sign-up
-    /// with an address that nobody has proven yet. In one step the session is looked up, the proof is used up and the
+    /// Proves the address of the user who is signed in in this browser, as after a link on a settings page or after a
+    /// sign-up with an address that nobody has proven yet. In one step the session is looked up, the proof is used up and the
     /// user's address becomes verified. It is a proof from inside, so nothing about the user has to be ended.
     ///
     /// The user is that of [`Visitor::session`] and nobody else: a link that was made for another person is
     /// [`NotTheirs`](ProvedEmail::NotTheirs).
     ///
     /// # Errors
-    /// [`InvalidArgument`](Error::InvalidArgument) for a [`Proof::Own`] of what cannot be an address, and the errors of every
-    /// writing method of [`Adapter`](crate::Adapter). After an error the proof is as it was.
+    /// [`InvalidArgument`](Error::InvalidArgument) for a [`Proof::Own`] of what cannot be an address, and the errors of
+    /// every writing method of [`Adapter`](crate::Adapter). After an error the proof is as it was, except that nobody knows
+    /// after [`OutcomeUnknown`](Error::OutcomeUnknown).
     ///
     /// ```
     /// use authkv::AuthKv;
@@ -260,17 +259,6 @@ impl<M: Models> AuthKv<M> {
         }
         let (session, token) = fresh_session(user.id.clone(), session, as_of)?;
         Ok((VisitorWithEmail { proof, user, session, from: session_of(from), as_of }, token))
-    }
-
-    /// Counts what a wrong guess has cost once the call is made, and not when it was tried.
-    fn noting_guess<T: Send + 'static>(&self, now: Millis, reply: Reply<(u64, T)>) -> Reply<T> {
-        let wrong_guesses = Arc::clone(&self.inner.wrong_guesses);
-        reply.and_then(move |made| {
-            Reply::ready(made.map(|(cost, answer)| {
-                wrong_guesses.note(now, cost);
-                answer
-            }))
-        })
     }
 
     fn email_proof(&self, proof: Proof<'_>, from: Visitor<'_>) -> Result<EmailProof> {

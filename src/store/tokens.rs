@@ -1,6 +1,6 @@
 //! Verification tokens for links.
 
-use crate::models::{Check, Models, SIGN_IN, Span, Token, TokenHash, VerificationToken, instant};
+use crate::models::{Check, Models, Span, Token, TokenHash, VerificationToken, instant};
 use crate::ops::tokens;
 use crate::records::{Email, TokenRecord};
 use crate::reply::Reply;
@@ -77,8 +77,8 @@ impl<M: Models> AuthKv<M> {
     /// # Errors
     /// [`InvalidArgument`](crate::Error::InvalidArgument) also when `valid_for` is shorter than a millisecond, for an address
     /// with a line break or another control character, which nothing should be sent to, and for one without an `@` where
-    /// the purpose is to sign in; [`Storage`](crate::Error::Storage) also when the operating system cannot provide randomness, and the errors of
-    /// every writing method of [`Adapter`](crate::Adapter).
+    /// the purpose is to sign in; [`Storage`](crate::Error::Storage) also when the operating system cannot provide
+    /// randomness, and the errors of every writing method of [`Adapter`](crate::Adapter).
     ///
     /// ```
     /// use authkv::AuthKv;
@@ -108,8 +108,8 @@ impl<M: Models> AuthKv<M> {
         self.issue_link_token_with(purpose, address, valid_for, M::VerificationToken::default())
     }
 
-    /// Like [`issue_link_token`](Self::issue_link_token), with own fields. [`verify_link_token`](Self::verify_link_token) answers
-    /// them; [`sign_in_with_email`](Self::sign_in_with_email) does not.
+    /// Like [`issue_link_token`](Self::issue_link_token), with own fields. [`verify_link_token`](Self::verify_link_token)
+    /// answers them; [`sign_in_with_email`](Self::sign_in_with_email) does not.
     ///
     /// # Errors
     /// The errors of [`issue_link_token`](Self::issue_link_token).
@@ -120,9 +120,9 @@ impl<M: Models> AuthKv<M> {
         valid_for: impl Into<Span>,
         extra: M::VerificationToken,
     ) -> Reply<VerificationToken<M::VerificationToken>> {
-        let (sendable, now) = (if purpose == SIGN_IN { Email::provable } else { Email::sendable }, self.now_ms());
+        let now = self.now_ms();
         let new = positive("valid_for", valid_for).and_then(|length| {
-            let address = sendable(address, self.email_matching())?;
+            let address = self.address_to_send(purpose, address)?;
             let (token, expires) = (Token::random()?, instant(now.plus(length))?);
             let hash = TokenHash::for_purpose(purpose, token.reveal());
             let identifier = address.clone().into_spelling();
